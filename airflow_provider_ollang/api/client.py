@@ -1,0 +1,334 @@
+"""The client: one method for each endpoint of the Ollang API that this package uses."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import threading
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import TimeoutError as AnyTimeoutError
+
+from airflow_provider_ollang import __version__
+from airflow_provider_ollang.api.answers import error_from_answer, one_line, parse_json
+from airflow_provider_ollang.api.errors import (
+    CertificateError,
+    ConnectionFailedError,
+    InvalidInputError,
+    OllangError,
+    TimedOutError,
+    TransportError,
+    UnexpectedAnswerError,
+)
+from airflow_provider_ollang.api.models import (
+    CancelReceipt,
+    Health,
+    Order,
+    OrderPage,
+    OrderQuery,
+)
+from airflow_provider_ollang.api.pace import Pace
+from airflow_provider_ollang.api.retry import RetryPolicy, Tally, call_with_retries
+from airflow_provider_ollang.api.validation import (
+    check_api_key,
+    check_base_url,
+    check_order_id,
+    check_verify,
+    is_loopback,
+)
+
+log = logging.getLogger(__name__)
+
+DEFAULT_BASE_URL = "https://api-integration.ollang.com"
+DEFAULT_TIMEOUT = 30.0
+CONNECT_TIMEOUT = 10.0
+
+#: The most orders that the API gives on one page.
+PAGE_SIZE = 50
+#: A listing longer than this is taken for one without end. 50 times 20,000 is a million orders.
+MAX_PAGES = 20_000
+#: No answer of this API comes near; more is not read.
+MAX_BODY_BYTES = 16 * 1024 * 1024
+
+#: The connection failed before a request could have gone out.
+_NEVER_SENT = (
+    NewConnectionError,
+    ConnectTimeoutError,
+    ssl.SSLCertVerificationError,
+    requests.exceptions.ProxyError,
+)
+
+
+class OllangClient:
+    """A client of the Ollang integration API. Threads may share it: each gets its own connection.
+
+    Every call has time-outs, follows no redirect, and is repeated by the retry policy. Cancelling
+    is repeated too: doing it twice changes nothing.
+
+    :param api_key: the key, sent as ``X-Api-Key`` and shown nowhere
+    :param base_url: where the API is
+    :param timeout: seconds to wait for an answer; for a connection at most 10
+    :param verify: whether to check the server's certificate, or the path of a CA bundle
+    :param allow_http: whether plain http may go to other machines than this one
+    :param retry_policy: how calls are repeated
+    :param pace: when requests may go out; stop it to end all calls
+    :raises InvalidInputError: the key or the URL is none, or the CA bundle does not exist
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        *,
+        base_url: str = DEFAULT_BASE_URL,
+        timeout: float = DEFAULT_TIMEOUT,
+        verify: bool | str = True,
+        allow_http: bool = False,
+        retry_policy: RetryPolicy | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        self._api_key = check_api_key(api_key)
+        self.base_url = check_base_url(base_url, allow_http=allow_http)
+        check_verify(verify)
+        self.retry_policy = retry_policy or RetryPolicy()
+        self.pace = pace or Pace()
+        self._options: dict[str, Any] = {
+            "timeout": (min(CONNECT_TIMEOUT, timeout), timeout),
+            "verify": verify,
+            "allow_redirects": False,
+            "stream": True,  # so that a body is read only up to a limit
+        }
+        host = urlsplit(self.base_url).hostname or ""
+        if is_loopback(host):  # a proxy would see the key on its way to this very machine
+            self._options["proxies"] = {"http": None, "https": None, "all": None}
+        self._local = threading.local()
+        self._sessions: list[requests.Session] = []
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self.base_url!r})"
+
+    def __enter__(self) -> OllangClient:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        while self._sessions:
+            self._sessions.pop().close()
+
+    def cancel_order(self, order_id: str) -> CancelReceipt:
+        """Cancel an order, for good, and return the confirmation.
+
+        Only a 204 counts as one. Source: https://api-docs.ollang.com, "Cancel order".
+
+        :param order_id: the order
+        :raises InvalidInputError: the id is none; nothing was sent
+        :raises OrderAlreadyCancelledError: it was cancelled before. With ``answer_lost``, this
+            call's own lost request is the likely cause
+        :raises OllangError: any other refusal or trouble, by its class
+        """
+        check_order_id(order_id)
+        _, tally = self._call("POST", f"/integration/orders/cancel/{order_id}", order_id=order_id)
+        return CancelReceipt(order_id, tally.attempts, tally.answer_lost)
+
+    def get_order(self, order_id: str) -> Order:
+        """Return one order as it is now.
+
+        :param order_id: the order
+        :raises InvalidInputError: the id is none; nothing was sent
+        :raises OllangError: any refusal or trouble, by its class
+        """
+        check_order_id(order_id)
+        answer, _ = self._call("GET", f"/integration/orders/{order_id}", order_id=order_id)
+        if not isinstance(answer, dict) or answer.get("id") != order_id:
+            raise UnexpectedAnswerError(
+                f"asked for one order, another answer came: {one_line(answer)}", order_id=order_id
+            )
+        return Order.from_json(answer)
+
+    def list_orders(
+        self, query: OrderQuery | None = None, *, page: int = 1, take: int = PAGE_SIZE
+    ) -> OrderPage:
+        """Return one page of a listing.
+
+        :param query: which orders, and how sorted
+        :param page: the page's number, from 1
+        :param take: orders on a page, 1 to 50
+        :raises UnexpectedAnswerError: the answer is no page, or another page than asked for
+        :raises OllangError: any refusal or trouble, by its class
+        """
+        params = (query or OrderQuery()).params(page, take)
+        answer, _ = self._call("GET", "/integration/orders", params=params)
+        return _page_from_json(answer, page)
+
+    def iter_orders(self, query: OrderQuery | None = None) -> Iterator[Order]:
+        """Yield every order of a listing, page after page, each id once.
+
+        A listing that breaks off raises: it never ends early as if it were whole.
+
+        :param query: which orders, and how sorted
+        :raises UnexpectedAnswerError: a page is none, repeats what came before, or pages never end
+        :raises OllangError: any refusal or trouble, by its class
+        """
+        seen: set[str] = set()
+        for number in range(1, MAX_PAGES + 1):
+            page = self.list_orders(query, page=number)
+            new = [order for order in page.orders if str(order.id) not in seen or not order.id]
+            seen.update(str(order.id) for order in new)
+            yield from new
+            if not page.has_next:
+                return
+            if not new:
+                raise UnexpectedAnswerError(
+                    f"page {number} of the listing brought no new order, yet another is to follow"
+                )
+        raise UnexpectedAnswerError(f"the listing has more than {MAX_PAGES} pages")
+
+    def check_health(self) -> Health:
+        """Return what the API says of its health. It proves nothing about the key.
+
+        :raises OllangError: it does not answer, or answers with an error
+        """
+        answer, _ = self._call("GET", "/health")
+        if not isinstance(answer, dict) or not isinstance(answer.get("status"), str):
+            raise UnexpectedAnswerError(f"expected a health status, came {one_line(answer)}")
+        time = answer.get("time")
+        return Health(answer["status"], time if isinstance(time, (int, float)) else None)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, str] | None = None,
+        order_id: str | None = None,
+    ) -> tuple[Any, Tally]:
+        return call_with_retries(
+            lambda: self._send(method, path, params, order_id), self.retry_policy, self.pace
+        )
+
+    def _send(
+        self, method: str, path: str, params: dict[str, str] | None, order_id: str | None
+    ) -> Any:
+        """Send one request; return the answer's JSON, ``None`` for a confirmed cancel."""
+        try:
+            response = self._session().request(
+                method, self.base_url + path, params=params, **self._options
+            )
+            with response:
+                body = _read(response)
+        except (requests.RequestException, OSError) as error:
+            raise _transport_error(error, order_id, secret=self._api_key) from error
+        log.debug("%s %s: HTTP %d, %d bytes", method, path, response.status_code, len(body))
+        wanted = 204 if method == "POST" else 200
+        answer = None if method == "POST" else parse_json(body)
+        if response.status_code != wanted or (method == "GET" and answer is None):
+            raise error_from_answer(
+                response.status_code,
+                response.headers,
+                body,
+                order_id=order_id,
+                secret=self._api_key,
+            )
+        return answer
+
+    def _session(self) -> requests.Session:
+        """Return this thread's session: sharing one between threads is not safe in requests."""
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = requests.Session()
+            session.headers["User-Agent"] = f"airflow-provider-ollang/{__version__}"
+            session.auth = _ApiKeyAuth(self._api_key)
+            adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1)
+            session.mount("https://", adapter)
+            session.mount("http://", adapter)
+            self._local.session = session
+            self._sessions.append(session)
+        return session
+
+
+class _ApiKeyAuth(requests.auth.AuthBase):
+    """Puts the key into the request. As ``auth`` it also keeps requests from reading .netrc."""
+
+    def __init__(self, api_key: str) -> None:
+        self._api_key = api_key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["X-Api-Key"] = self._api_key
+        return request
+
+
+def _read(response: requests.Response) -> bytes:
+    body = bytearray()
+    for chunk in response.iter_content(65536):
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise UnexpectedAnswerError(
+                f"the answer is longer than {MAX_BODY_BYTES} bytes: no answer of this API is",
+                status=response.status_code,
+            )
+    return bytes(body)
+
+
+def _transport_error(
+    error: requests.RequestException | OSError, order_id: str | None, *, secret: str
+) -> OllangError:
+    """Return our error for one of requests', without the request in it: that holds the key."""
+    if isinstance(error, requests.RequestException):
+        error.request = None
+    causes = _causes(error)
+    text = one_line(causes[-1], secret=secret)
+    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader)):
+        return InvalidInputError(f"the request could not be made: {text}", order_id=order_id)
+    transport_error = _transport_class(causes)(f"no answer: {text}", order_id=order_id)
+    transport_error.answer_lost = not any(isinstance(cause, _NEVER_SENT) for cause in causes)
+    return transport_error
+
+
+def _transport_class(causes: list[BaseException]) -> type[TransportError]:
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        return CertificateError
+    if isinstance(causes[-1], NewConnectionError):  # a time-out's subclass in urllib3 1.26
+        return ConnectionFailedError
+    if any(isinstance(cause, (requests.Timeout, AnyTimeoutError)) for cause in causes):
+        return TimedOutError
+    return ConnectionFailedError
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return the error and what requests and urllib3 have wrapped in it, outermost first."""
+    causes = [error]
+    while True:
+        inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
+        if not isinstance(inner, BaseException):
+            return causes
+        causes.append(inner)
+        error = inner
+
+
+def _page_from_json(answer: Any, number: int) -> OrderPage:
+    """Return the page, if it is what the API documents. Anything else must not pass for a list."""
+    meta = answer.get("meta") if isinstance(answer, dict) else None
+    data = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(data, list) or not isinstance(meta, dict):
+        raise UnexpectedAnswerError(
+            f"expected a page with 'data' and 'meta', came {one_line(answer)}"
+        )
+    has_next, page = meta.get("hasNextPage"), meta.get("page", number)
+    if not isinstance(has_next, bool) or page != number:
+        raise UnexpectedAnswerError(
+            f"asked for page {number}, came 'meta' {one_line(meta)}: it cannot be read on"
+        )
+    count = meta.get("itemCount")
+    return OrderPage(
+        orders=tuple(Order.from_json(item if isinstance(item, dict) else {}) for item in data),
+        page=number,
+        item_count=count if isinstance(count, int) and not isinstance(count, bool) else None,
+        has_next=has_next,
+    )

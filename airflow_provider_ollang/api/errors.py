@@ -1,0 +1,160 @@
+"""Everything that can go wrong in a call of the Ollang API.
+
+::
+
+    OllangError
+    ├── InvalidInputError               refused here, before any request (a ValueError too)
+    ├── StoppedError                    the client was stopped before the request went out
+    ├── TransportError                  no answer
+    │   ├── ConnectionFailedError       refused, reset, no such host, cut off
+    │   ├── TimedOutError               no connection or no answer in time
+    │   └── CertificateError            TLS could not be trusted
+    ├── UnexpectedAnswerError           an answer that the API's documentation does not know
+    └── ApiError                        an error that the API answered
+        ├── BadRequestError             400 without a code
+        ├── UnauthorizedError           UNAUTHORIZED, 401
+        ├── AccessDeniedError           ACCESS_DENIED, 403
+        ├── OrderNotFoundError          ORDER_NOT_FOUND, 404
+        ├── OrderNotCancellableError    ORDER_NOT_CANCELLABLE
+        ├── OrderAlreadyCancelledError  ORDER_ALREADY_CANCELLED, 409
+        ├── RateLimitedError            429
+        └── ServerError                 500 and above
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+
+class OllangError(Exception):
+    """Base of all errors that this package raises about an API call.
+
+    :param message: what happened, as a sentence without the key
+    :param status: the HTTP status, where there was an answer
+    :param code: the ``code`` of the answer's body, where it had one
+    :param order_id: the order that the call was about
+    :param retry_after: seconds that the API asks to wait, where it does
+    """
+
+    #: Requests that were sent in this call, retries included.
+    attempts: int = 1
+    #: Whether a request of this call may have been acted on although its answer never came.
+    answer_lost: bool = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        order_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+        self.order_id = order_id
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        """Say what is known: order, status, code, message, attempts, and the wait asked for."""
+        order = f"order {self.order_id}" if self.order_id else None
+        status = f"HTTP {self.status}" if self.status is not None else None
+        head = ", ".join(part for part in (order, status, self.code) if part)
+        text = f"{head}: {self.message}" if head else self.message
+        if self.retry_after is not None:
+            text += f" (the API asks to wait {self.retry_after:g} s)"
+        if self.attempts > 1:
+            text += f" (after {self.attempts} attempts)"
+        return text
+
+
+class InvalidInputError(OllangError, ValueError):
+    """A value was refused here, before any request."""
+
+
+class StoppedError(OllangError):
+    """The client was stopped before the request went out."""
+
+
+class TransportError(OllangError):
+    """No answer came."""
+
+
+class ConnectionFailedError(TransportError):
+    """The connection was refused, reset or cut off, or the host could not be found."""
+
+
+class TimedOutError(TransportError):
+    """No connection, or no answer, within the time-out."""
+
+
+class CertificateError(TransportError):
+    """The server's certificate could not be trusted. Not tried again: it would not help."""
+
+
+class UnexpectedAnswerError(OllangError):
+    """The answer is none that the API documents: neither a success nor a known refusal."""
+
+
+class ApiError(OllangError):
+    """The API answered with an error."""
+
+
+class BadRequestError(ApiError):
+    """400 without a code: the API did not accept the request's form."""
+
+
+class UnauthorizedError(ApiError):
+    """The API key is missing or invalid."""
+
+
+class AccessDeniedError(ApiError):
+    """The key's account may not touch this order."""
+
+
+class OrderNotFoundError(ApiError):
+    """There is no such order."""
+
+
+class OrderNotCancellableError(ApiError):
+    """The order is already in progress or completed."""
+
+
+class OrderAlreadyCancelledError(ApiError):
+    """The order was cancelled before."""
+
+
+class RateLimitedError(ApiError):
+    """Too many requests."""
+
+
+class ServerError(ApiError):
+    """The API, or something in front of it, is in trouble."""
+
+
+#: The code in an error's body, and what it is raised as.
+#: Source: https://api-docs.ollang.com, "Cancel order".
+ERROR_BY_CODE: Mapping[str, type[ApiError]] = MappingProxyType(
+    {
+        "UNAUTHORIZED": UnauthorizedError,
+        "ACCESS_DENIED": AccessDeniedError,
+        "ORDER_NOT_FOUND": OrderNotFoundError,
+        "ORDER_NOT_CANCELLABLE": OrderNotCancellableError,
+        "ORDER_ALREADY_CANCELLED": OrderAlreadyCancelledError,
+    }
+)
+
+#: What a status means where the body has no code. A 400 alone does not say that the order
+#: cannot be cancelled: the API's framework answers 400 to any malformed request.
+ERROR_BY_STATUS: Mapping[int, type[ApiError]] = MappingProxyType(
+    {
+        400: BadRequestError,
+        401: UnauthorizedError,
+        403: AccessDeniedError,
+        404: OrderNotFoundError,
+        409: OrderAlreadyCancelledError,
+    }
+)

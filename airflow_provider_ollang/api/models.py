@@ -1,0 +1,175 @@
+"""Orders as the API gives them. Unknown fields and unknown statuses are kept, never refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+#: Source of both lists: https://api-docs.ollang.com, "Get order" and "List orders".
+STATUSES = frozenset(
+    {
+        "pending",
+        "ongoing",
+        "completed",
+        "revision",
+        "delayed",
+        "waitingForCC",
+        "waitingForSubtitle",
+        "delivered",
+        "qualityCheck",
+        "readyToSent",
+    }
+)
+ORDER_TYPES = frozenset(
+    {
+        "cc",
+        "subtitle",
+        "document",
+        "aiDubbing",
+        "studioDubbing",
+        "proofreading",
+        "other",
+        "revision",
+    }
+)
+#: How a cancelled order may read: the API documents no word for it.
+CANCELLED_STATUSES = frozenset({"cancelled", "canceled"})
+
+_NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
+_KNOWN_FIELDS = {
+    "id": "id",
+    "name": "name",
+    "type": "type",
+    "status": "status",
+    "createdAt": "created_at",
+    "projectId": "project_id",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order. Every field is as the API sent it, ``None`` where it sent none.
+
+    :param created_at: the ``createdAt`` text, unparsed; see :attr:`created`
+    :param other: all further fields, by the API's names
+    """
+
+    id: Any
+    name: Any = None
+    type: Any = None
+    status: Any = None
+    created_at: Any = None
+    project_id: Any = None
+    other: Mapping[str, Any] = field(default=_NO_FIELDS, repr=False)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Order:
+        """Return the order that a JSON object of the API describes."""
+        known = {attribute: fields.get(name) for name, attribute in _KNOWN_FIELDS.items()}
+        other = {name: value for name, value in fields.items() if name not in _KNOWN_FIELDS}
+        return cls(**known, other=other or _NO_FIELDS)
+
+    @property
+    def created(self) -> datetime | None:
+        """When it was created, in UTC; ``None`` where ``createdAt`` is no time with a zone."""
+        return parse_time(self.created_at)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPage:
+    """One page of a listing.
+
+    :param orders: the page's orders
+    :param page: the page's number, from 1
+    :param item_count: how many orders the whole listing has, where the API says so
+    :param has_next: whether another page follows
+    """
+
+    orders: tuple[Order, ...]
+    page: int
+    item_count: int | None
+    has_next: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OrderQuery:
+    """Which orders a listing asks for, and how they are sorted.
+
+    ``status`` and ``project_id`` are sent as the official SDK sends them, but are not documented:
+    the API may ignore them. Check both again before acting on the answer.
+
+    :param created_to: created at or before this time
+    """
+
+    created_to: datetime | None = None
+    order_type: str | None = None
+    status: str | None = None
+    project_id: str | None = None
+    order_by: str = "createdAt"
+    direction: str = "asc"
+
+    def params(self, page: int, take: int) -> dict[str, str]:
+        """Return the query parameters of one page, without those that are not set."""
+        params = {
+            "pageOptions[page]": str(page),
+            "pageOptions[take]": str(take),
+            "pageOptions[orderBy]": self.order_by,
+            "pageOptions[orderDirection]": self.direction,
+            "filter[createdAtRange][to]": format_time(self.created_to),
+            "filter[type]": self.order_type,
+            "filter[status]": self.status,
+            "filter[projectId]": self.project_id,
+        }
+        return {name: value for name, value in params.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class CancelReceipt:
+    """A cancel that the API has confirmed.
+
+    :param order_id: the order
+    :param attempts: requests sent for it
+    :param answer_lost: whether an earlier attempt's answer never came
+    """
+
+    order_id: str
+    attempts: int
+    answer_lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What the API says of itself. It says nothing about the key.
+
+    :param status: ``OK``, or another word for trouble
+    :param time: the server's time in milliseconds since 1970
+    """
+
+    status: str
+    time: float | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the API is well."""
+        return self.status == "OK"
+
+
+def parse_time(value: Any) -> datetime | None:
+    """Return an ISO 8601 time in UTC, or ``None`` where the value is none or has no zone."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def format_time(moment: datetime | None) -> str | None:
+    """Return the time as the API writes it: UTC, milliseconds, ``Z``."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,145 @@
+"""The one retry policy: what is sent again, when, and how often.
+
+The decisions are pure functions; tenacity runs the loop.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_any,
+    stop_before_delay,
+)
+
+from airflow_provider_ollang.api.errors import (
+    ConnectionFailedError,
+    OllangError,
+    RateLimitedError,
+    ServerError,
+    StoppedError,
+    TimedOutError,
+)
+from airflow_provider_ollang.api.pace import Pace
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+RETRIED_SERVER_ERRORS = frozenset({500, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How a call is repeated: exponential back-off with full jitter, bounded in every direction.
+
+    :param max_attempts: requests in one call, the first included
+    :param max_seconds: no new attempt starts later than this after the first
+    :param first_wait: upper bound of the first wait, in seconds; it doubles with each attempt
+    :param longest_wait: upper bound of every wait of our own, in seconds
+    :param longest_retry_after: a longer ``Retry-After`` ends the call; the error carries the wait
+    """
+
+    max_attempts: int = 4
+    max_seconds: float = 180.0
+    first_wait: float = 0.5
+    longest_wait: float = 20.0
+    longest_retry_after: float = 60.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one call took.
+
+    :param attempts: requests sent
+    :param answer_lost: whether one of them may have been acted on although its answer never came
+    """
+
+    attempts: int = 0
+    answer_lost: bool = False
+    last_error: OllangError | None = None
+
+    def count(self, error: OllangError) -> None:
+        """Add a failed attempt, and tell its error what the call has taken so far."""
+        self.last_error = error
+        # A server in trouble may have acted before it was: its answer proves nothing.
+        self.answer_lost |= error.answer_lost or isinstance(error, ServerError)
+        error.attempts, error.answer_lost = self.attempts, self.answer_lost
+
+
+def is_worth_retrying(error: BaseException, policy: RetryPolicy) -> bool:
+    """Return whether the same request may succeed if it is sent again after a bearable wait."""
+    if isinstance(error, (ConnectionFailedError, TimedOutError)):
+        return True
+    if isinstance(error, RateLimitedError) or (
+        isinstance(error, ServerError) and error.status in RETRIED_SERVER_ERRORS
+    ):
+        return (error.retry_after or 0) <= policy.longest_retry_after
+    return False
+
+
+def seconds_to_wait(error: BaseException | None, attempt: int, policy: RetryPolicy) -> float:
+    """Return how long to wait after the attempt: what the API asks for, else full jitter."""
+    if isinstance(error, OllangError) and error.retry_after is not None:
+        return error.retry_after
+    ceiling = min(policy.longest_wait, policy.first_wait * 2 ** (attempt - 1))
+    return random.uniform(0, ceiling)  # noqa: S311 - spreads load, guards nothing
+
+
+def call_with_retries(
+    send: Callable[[], Result], policy: RetryPolicy, pace: Pace
+) -> tuple[Result, Tally]:
+    """Send until an answer is final, and return it with what it took.
+
+    :param send: one attempt; returns the answer or raises an :class:`OllangError`
+    :param policy: how often and how long
+    :param pace: the client's pace: a 429 holds every thread that shares it
+    :raises OllangError: the last attempt's error, with ``attempts`` and ``answer_lost`` set
+    """
+    tally = Tally()
+
+    def attempt() -> Result:
+        try:
+            pace.wait_turn()
+        except StoppedError:
+            if tally.last_error:  # what the earlier attempts met says more than the stop
+                raise tally.last_error from None
+            raise
+        tally.attempts += 1
+        try:
+            return send()
+        except OllangError as error:
+            tally.count(error)
+            raise
+
+    limits = stop_any(
+        stop_after_attempt(policy.max_attempts), stop_before_delay(policy.max_seconds)
+    )
+    retrying = Retrying(
+        retry=retry_if_exception(lambda error: is_worth_retrying(error, policy)),
+        wait=lambda state: seconds_to_wait(_error_of(state), state.attempt_number, policy),
+        stop=lambda state: pace.stopped or limits(state),
+        sleep=pace.sleep,
+        before_sleep=lambda state: _before_wait(state, pace),
+        reraise=True,
+    )
+    return retrying(attempt), tally
+
+
+def _before_wait(state: RetryCallState, pace: Pace) -> None:
+    error, seconds = _error_of(state), state.upcoming_sleep
+    if isinstance(error, RateLimitedError):
+        pace.hold(seconds)
+    log.warning("%s. Attempt %d follows in %.1f s.", error, state.attempt_number + 1, seconds)
+
+
+def _error_of(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None

@@ -1,0 +1,118 @@
+"""What is refused before any request: order ids, API keys and base URLs that are none."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from airflow_provider_ollang.api.errors import InvalidInputError
+
+_ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+#: What templates and languages write for "nothing". No order has such an id.
+_NOTHING = frozenset({"none", "null", "nil", "undefined", "nan", "true", "false"})
+
+
+def check_order_id(value: Any, *, field: str = "order_id") -> str:
+    """Return the order id as it came, if it is one.
+
+    :param value: an order id: 1 to 128 characters of ``[A-Za-z0-9_-]``
+    :param field: the parameter's name, for the message
+    :raises InvalidInputError: it is none
+    """
+    if not isinstance(value, str):
+        raise InvalidInputError(
+            f"{field}: expected an order id as text, came {type(value).__name__} {value!r:.80}. "
+            "A native template turns digits into a number: quote it, or pass the id as text."
+        )
+    if not _ORDER_ID.fullmatch(value) or value.lower() in _NOTHING:
+        raise InvalidInputError(
+            f"{field}: expected an order id (1 to 128 of A-Z, a-z, 0-9, '_' and '-'), "
+            f"came {value!r:.80}. Was a template rendered to nothing?"
+        )
+    return value
+
+
+def check_api_key(value: Any, *, field: str = "api_key") -> str:
+    """Return the API key as it came, if it can be one. Its value stands in no message.
+
+    :param value: the key: visible ASCII characters, no white space
+    :param field: where the key comes from, for the message
+    :raises InvalidInputError: it is none
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidInputError(f"{field}: the API key is missing. Set it to your Ollang API key.")
+    if value != value.strip():
+        raise InvalidInputError(
+            f"{field}: the API key has white space around it. Enter it again without."
+        )
+    if not all("!" <= char <= "~" for char in value):
+        raise InvalidInputError(
+            f"{field}: the API key has white space, control or non-ASCII characters in it. "
+            "Copy it again from the Ollang dashboard."
+        )
+    return value
+
+
+def check_base_url(value: Any, *, allow_http: bool = False, field: str = "base_url") -> str:
+    """Return the base URL without a trailing slash, if requests with the key may go there.
+
+    :param value: ``https://…``, or ``http://…`` of a loopback address
+    :param allow_http: whether plain http may go to other machines too
+    :param field: where the URL comes from, for the message
+    :raises InvalidInputError: it is no such URL
+    """
+    url = value.rstrip("/") if isinstance(value, str) else ""
+    parts = _split(url)
+    if parts is None:
+        raise InvalidInputError(
+            f"{field}: expected a URL such as https://api-integration.ollang.com, "
+            f"came {_without_userinfo(value)!r:.200}."
+        )
+    if parts.scheme == "http" and not allow_http and not is_loopback(parts.hostname or ""):
+        raise InvalidInputError(
+            f"{field}: {url!r:.200} would send the API key unencrypted. Use https, "
+            "or set allow_http if this is meant."
+        )
+    return url
+
+
+def check_verify(value: bool | str, *, field: str = "verify") -> bool | str:
+    """Return ``verify`` as it came, if it is a truth value or an existing path.
+
+    :raises InvalidInputError: it is neither
+    """
+    if isinstance(value, str) and not Path(value).exists():
+        raise InvalidInputError(
+            f"{field}: expected the path of a CA bundle, or false; {value!r:.200} does not exist "
+            "on this machine."
+        )
+    return value
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether the host name or address is this machine's own."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _split(url: str) -> SplitResult | None:
+    """Return the parts of an http(s) URL with a host, and nothing that does not belong there."""
+    if not re.fullmatch(r"[!-~]+", url) or re.search(r"[?#@\\]", url):
+        return None
+    try:
+        parts = urlsplit(url)
+        port_is_valid = parts.port != 0  # reading it raises where it is no port
+    except ValueError:
+        return None
+    usable = parts.scheme in ("http", "https") and parts.hostname and port_is_valid
+    return parts if usable and re.fullmatch(r"[A-Za-z0-9._:-]+", parts.hostname or "") else None
+
+
+def _without_userinfo(value: Any) -> Any:
+    """Return the value without what stands before an ``@``: it may be a key."""
+    return "…@" + value.rsplit("@", 1)[1] if isinstance(value, str) and "@" in value else value
