@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import ClassVar
 
 
 class OllangError(Exception):
@@ -102,6 +103,14 @@ class UnexpectedAnswerError(OllangError):
 class ApiError(OllangError):
     """The API answered with an error."""
 
+    #: The code that the API documents for this error.
+    documented_code: ClassVar[str | None] = None
+
+    @property
+    def meaning(self) -> str | None:
+        """The code that came; where none came, the one documented for the status."""
+        return self.code or self.documented_code
+
 
 class BadRequestError(ApiError):
     """400 without a code: the API did not accept the request's form."""
@@ -110,21 +119,31 @@ class BadRequestError(ApiError):
 class UnauthorizedError(ApiError):
     """The API key is missing or invalid."""
 
+    documented_code = "UNAUTHORIZED"
+
 
 class AccessDeniedError(ApiError):
     """The key's account may not touch this order."""
+
+    documented_code = "ACCESS_DENIED"
 
 
 class OrderNotFoundError(ApiError):
     """There is no such order."""
 
+    documented_code = "ORDER_NOT_FOUND"
+
 
 class OrderNotCancellableError(ApiError):
     """The order is already in progress or completed."""
 
+    documented_code = "ORDER_NOT_CANCELLABLE"
+
 
 class OrderAlreadyCancelledError(ApiError):
     """The order was cancelled before."""
+
+    documented_code = "ORDER_ALREADY_CANCELLED"
 
 
 class RateLimitedError(ApiError):
@@ -139,11 +158,9 @@ class ServerError(ApiError):
 #: Source: https://api-docs.ollang.com, "Cancel order".
 ERROR_BY_CODE: Mapping[str, type[ApiError]] = MappingProxyType(
     {
-        "UNAUTHORIZED": UnauthorizedError,
-        "ACCESS_DENIED": AccessDeniedError,
-        "ORDER_NOT_FOUND": OrderNotFoundError,
-        "ORDER_NOT_CANCELLABLE": OrderNotCancellableError,
-        "ORDER_ALREADY_CANCELLED": OrderAlreadyCancelledError,
+        kind.documented_code: kind
+        for kind in ApiError.__subclasses__()
+        if kind.documented_code is not None
     }
 )
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from airflow_provider_ollang.api.errors import StoppedError
 
 _waiting = True
+_SLICE_SECONDS = 0.1
 
 
 @contextmanager
@@ -38,16 +39,17 @@ class Pace:
         self._lock = threading.Lock()
         self._next_turn = 0.0
         self._held_until = 0.0
-        self._stopped = threading.Event()
+        # A plain flag: setting an Event in a signal handler can deadlock with a thread's own wait.
+        self._stopped = False
 
     @property
     def stopped(self) -> bool:
         """Whether :meth:`stop` was called."""
-        return self._stopped.is_set()
+        return self._stopped
 
     def stop(self) -> None:
-        """Let no further request out, and wake all that wait. Safe in a signal handler."""
-        self._stopped.set()
+        """Let no further request out, and end all waits. Safe in a signal handler."""
+        self._stopped = True
 
     def wait_turn(self) -> None:
         """Return when a request may go out.
@@ -67,8 +69,9 @@ class Pace:
 
     def sleep(self, seconds: float) -> None:
         """Wait so many seconds, less if the client is stopped."""
-        if seconds > 0 and _waiting:
-            self._stopped.wait(seconds)
+        end = time.monotonic() + seconds
+        while _waiting and not self._stopped and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, _SLICE_SECONDS))
 
     def _take_turn(self) -> float:
         with self._lock:

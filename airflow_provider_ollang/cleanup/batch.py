@@ -1,0 +1,275 @@
+"""Cancel many orders: side by side, at one pace, with a true report however it ends.
+
+Workers take order ids one after the other and put results on a queue. One collector thread writes
+the record and counts, so that an exception which a signal raises in the calling thread never cuts
+a line in half. The calling thread only waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+
+from airflow_provider_ollang.api.client import OllangClient
+from airflow_provider_ollang.api.errors import (
+    OllangError,
+    OrderAlreadyCancelledError,
+    RateLimitedError,
+    UnauthorizedError,
+)
+from airflow_provider_ollang.api.models import CANCELLED_STATUSES
+from airflow_provider_ollang.cleanup.outcome import OrderResult, Outcome, Report
+from airflow_provider_ollang.cleanup.record import Record, RecordError
+
+log = logging.getLogger(__name__)
+
+#: How long a stopped batch waits for answers that are under way. Airflow's supervisor kills a
+#: task 5 seconds after it has told it to end (Task SDK 1.3, ``WatchedSubprocess.kill``).
+STOP_GRACE_SECONDS = 3.0
+PROGRESS_EVERY_SECONDS = 5.0
+_POLL_SECONDS = 0.2
+
+#: What the API usually lets be cancelled. Source: https://api-docs.ollang.com, "Cancel order".
+USUALLY_CANCELLABLE = frozenset({"pending", "ongoing"})
+
+
+class Batch:
+    """One pass over a list of orders.
+
+    :param client: the API; the batch stops its pace to end early
+    :param order_ids: distinct, checked order ids, in the order in which cancels are to start
+    :param max_workers: requests under way at most
+    :param require_status: read each order first, and leave it alone if it has none of these
+    :param preview: send no cancel, say what would happen
+    :param tolerated_codes: refusals that are no failure
+    :param record: gets each result as soon as it is known; closed at the end
+    """
+
+    def __init__(
+        self,
+        client: OllangClient,
+        order_ids: Sequence[str],
+        *,
+        max_workers: int = 8,
+        require_status: Collection[str] | None = None,
+        preview: bool = False,
+        tolerated_codes: Collection[str] = (),
+        record: Record | None = None,
+    ) -> None:
+        self.report = Report(len(order_ids), preview, tolerated_codes)
+        self._client = client
+        self._require_status = require_status
+        self._record = record
+        self._waiting = iter(order_ids)
+        self._under_way: set[str] = set()
+        self._taking = threading.Lock()
+        # None stands for a worker that has ended.
+        self._results: queue.SimpleQueue[OrderResult | None] = queue.SimpleQueue()
+        self._workers = min(max_workers, len(order_ids))
+        self._give_up_at = math.inf
+        self._record_error: Exception | None = None
+
+    def run(self) -> Report:
+        """Try every order and return the report.
+
+        :raises RecordError: the record could not be written
+        :raises BaseException: what a signal raised meanwhile
+
+        The report is complete even then: the orders left are ``not_tried``.
+        """
+        collector = threading.Thread(target=self._collect, name="ollang-collector", daemon=True)
+        collector.start()
+        try:
+            for number in range(self._workers):
+                threading.Thread(target=self._work, name=f"ollang-{number}", daemon=True).start()
+            while collector.is_alive():
+                collector.join(1.0)
+        except BaseException as error:
+            self.stop(f"interrupted by {type(error).__name__}")
+            collector.join()
+            raise
+        if self._record_error:
+            raise RecordError(f"the record could not be written: {self._record_error}") from (
+                self._record_error
+            )
+        return self.report
+
+    def stop(self, reason: str = "stopped from outside") -> None:
+        """Start no further cancel, and wait only briefly for those under way.
+
+        Safe in a signal handler.
+        """
+        self._give_up_at = min(self._give_up_at, time.monotonic() + STOP_GRACE_SECONDS)
+        self._end_early(reason)
+
+    def _end_early(self, reason: str) -> None:
+        self.report.ended_early = self.report.ended_early or reason
+        self._client.pace.stop()
+
+    def _work(self) -> None:
+        while (order_id := self._take()) is not None:
+            self._results.put(self._try(order_id))
+        self._results.put(None)
+
+    def _take(self) -> str | None:
+        with self._taking:
+            if self._client.pace.stopped:
+                return None
+            order_id = next(self._waiting, None)
+            if order_id is not None:
+                self._under_way.add(order_id)
+            return order_id
+
+    def _try(self, order_id: str) -> OrderResult:
+        try:
+            return self._read_first(order_id) or self._cancel(order_id)
+        except Exception as error:  # one order's trouble does not stop the others
+            log.exception("Order %s: an error of this package", order_id)
+            return OrderResult(order_id, Outcome.FAILED, message=f"{type(error).__name__}: {error}")
+
+    def _read_first(self, order_id: str) -> OrderResult | None:
+        """Read the order where that is asked for; return the result if none is to be cancelled."""
+        if self._require_status is None and not self.report.preview:
+            return None
+        try:
+            status = self._client.get_order(order_id).status
+        except OllangError as error:
+            self._heed(error)
+            return OrderResult.from_error(order_id, error, was_read=True)
+        if self.report.preview:
+            return _foreseen(order_id, status, self._require_status)
+        return _moved_on(order_id, status, self._require_status)
+
+    def _cancel(self, order_id: str) -> OrderResult:
+        try:
+            receipt = self._client.cancel_order(order_id)
+        except OllangError as error:
+            self._heed(error)
+            return OrderResult.from_error(order_id, error)
+        return OrderResult(
+            order_id,
+            Outcome.CANCELLED,
+            http_status=204,
+            attempts=receipt.attempts,
+            answer_lost=receipt.answer_lost,
+        )
+
+    def _heed(self, error: OllangError) -> None:
+        """End the batch where an error would meet every other order too."""
+        if isinstance(error, UnauthorizedError):
+            self.report.key_rejected = True
+            self._end_early("the API rejected the key")
+        elif isinstance(error, RateLimitedError):
+            longest = self._client.retry_policy.longest_retry_after
+            if (error.retry_after or 0) > longest:
+                self._end_early(f"the API asks to wait {error.retry_after:g} s")
+
+    def _collect(self) -> None:
+        """Record each result as it comes, then what has none. Runs in a thread of its own."""
+        progress = _Progress(self.report)
+        running = self._workers
+        while running:
+            try:
+                result = self._results.get(timeout=_POLL_SECONDS)
+            except queue.Empty:
+                if time.monotonic() > self._give_up_at:
+                    break
+            else:
+                running -= result is None
+                if result is not None:
+                    self._under_way.discard(result.id)
+                    self._settle(result)
+            self._keep_record(lambda record: record.flush())
+            progress.log_now_and_then()
+        self._settle_the_rest()
+        self._keep_record(lambda record: record.close())
+
+    def _settle_the_rest(self) -> None:
+        with self._taking:
+            for order_id in sorted(self._under_way):
+                self._settle(_unanswered(order_id))
+            for order_id in self._waiting:
+                message = f"not tried: {self.report.ended_early}"
+                self._settle(OrderResult(order_id, Outcome.NOT_TRIED, message=message))
+
+    def _settle(self, result: OrderResult) -> None:
+        self.report.add(result)
+        self._keep_record(lambda record: record.write(result))
+        if result.outcome is not Outcome.CANCELLED or self._record_error:
+            log.info("Order %s: %s. %s", result.id, result.outcome, result.message)
+
+    def _keep_record(self, act: Callable[[Record], None]) -> None:
+        if self._record is None or self._record_error:
+            return
+        try:
+            act(self._record)
+        except Exception as error:  # each file system has its own
+            self._record_error = error
+            log.error("The record cannot be written: %s. This log goes on with it.", error)
+            self._end_early(f"the record cannot be written: {error}")
+
+
+class _Progress:
+    """Tells the log now and then how far a batch is."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._start = self._last = time.monotonic()
+
+    def log_now_and_then(self) -> None:
+        now = time.monotonic()
+        if now - self._last < PROGRESS_EVERY_SECONDS:
+            return
+        self._last = now
+        done, total = self._report.done, self._report.total
+        rate = done / (now - self._start)
+        left = f"about {(total - done) / rate:.0f} s left" if rate else "no answer yet"
+        log.info("%d of %d orders done, %.1f a second, %s", done, total, rate, left)
+
+
+def _moved_on(
+    order_id: str, status: object, require_status: Collection[str] | None
+) -> OrderResult | None:
+    """Return the result for an order that has none of the required statuses, else ``None``."""
+    if status in CANCELLED_STATUSES:
+        return OrderResult(
+            order_id,
+            Outcome.ALREADY_CANCELLED,
+            code=OrderAlreadyCancelledError.documented_code,
+            message=f"no cancel was sent: its status is {status!r}",
+        )
+    if require_status is None or status in require_status:
+        return None
+    expected = " or ".join(sorted(require_status))
+    return OrderResult(
+        order_id,
+        Outcome.STATUS_CHANGED,
+        message=f"no cancel was sent: its status is {status!r:.80}, required is {expected}",
+    )
+
+
+def _foreseen(order_id: str, status: object, require_status: Collection[str] | None) -> OrderResult:
+    """Return what cancelling the order would most likely bring."""
+    if moved_on := _moved_on(order_id, status, require_status):
+        return moved_on
+    if status in USUALLY_CANCELLABLE:
+        return OrderResult(order_id, Outcome.WOULD_CANCEL, message=f"its status is {status!r}")
+    return OrderResult(
+        order_id,
+        Outcome.NOT_CANCELLABLE,
+        message=f"a cancel would be sent; the API usually refuses it for status {status!r:.80}",
+    )
+
+
+def _unanswered(order_id: str) -> OrderResult:
+    return OrderResult(
+        order_id,
+        Outcome.FAILED,
+        attempts=1,
+        answer_lost=True,
+        message="the task ended before the answer came: it may be cancelled or not",
+    )

@@ -1,0 +1,152 @@
+"""The record of a batch: one JSON object a line, out of the process as soon as may be.
+
+A task that is killed leaves what it did. On a file system each line is handed to the operating
+system at once. An object store cannot append, so the record is written there in numbered parts,
+a few seconds apart.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import IO, Any, Protocol
+
+from airflow_provider_ollang.api.errors import OllangError
+from airflow_provider_ollang.cleanup.outcome import OrderResult
+
+PART_EVERY_SECONDS = 3.0
+
+_FILE_PROTOCOLS = frozenset({"", "file", "local"})
+
+
+class RecordError(OllangError):
+    """A record could not be written to its end: it lacks orders that this task's log names."""
+
+
+class RecordPath(Protocol):
+    """The part of Airflow's ``ObjectStoragePath`` that a record needs."""
+
+    @property
+    def protocol(self) -> str:
+        """Return the file system's name, empty or ``file`` for this machine's."""
+
+    @property
+    def stem(self) -> str:
+        """Return the name without its suffix."""
+
+    @property
+    def suffix(self) -> str:
+        """Return the name's ending, dot included."""
+
+    @property
+    def parent(self) -> Any:
+        """Return the folder."""
+
+    def exists(self) -> bool:
+        """Return whether there is such a file."""
+
+    def open(self, mode: str) -> IO[Any]:
+        """Return the open file."""
+
+    def with_name(self, name: str) -> Any:
+        """Return the path beside this one."""
+
+
+class Record(Protocol):
+    """Where a batch writes its results. One thread at a time uses it."""
+
+    def write(self, result: OrderResult) -> None:
+        """Add a result."""
+
+    def flush(self) -> None:
+        """Bring out what is due. Called several times a second."""
+
+    def close(self) -> None:
+        """Bring out the rest."""
+
+
+def open_record(path: RecordPath, *, preview: bool = False) -> Record:
+    """Return a record to write to, having shown that it can be written.
+
+    :param path: the file; on an object store the name of its parts, ``name.part0001.jsonl``
+    :param preview: whether the results are those of a preview; each line says so
+    :raises FileExistsError: there is such a record: none is ever overwritten
+    :raises OSError: it cannot be written; object stores raise errors of their own
+    """
+    if path.protocol in _FILE_PROTOCOLS:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return FileRecord(path.open("xb"), preview=preview)
+    return PartedRecord(path, preview=preview)
+
+
+class FileRecord:
+    """A record in one file.
+
+    :param file: open for writing bytes
+    """
+
+    def __init__(self, file: IO[bytes], *, preview: bool = False) -> None:
+        self._file = file
+        self._preview = preview
+
+    def write(self, result: OrderResult) -> None:
+        """Add a line, and hand it to the operating system at once."""
+        self._file.write(_line(result, self._preview))
+        self._file.flush()
+
+    def flush(self) -> None:
+        """Do nothing: every line is out already."""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class PartedRecord:
+    """A record in numbered objects. Part 0 is empty: it shows beforehand that writing works.
+
+    :param path: the name that the parts' names are made of
+    :raises FileExistsError: there is a part 0
+    """
+
+    def __init__(self, path: RecordPath, *, preview: bool = False) -> None:
+        self._path = path
+        self._preview = preview
+        self._part = 0
+        self._lines: list[bytes] = []
+        self._due = 0.0
+        if self._part_path().exists():
+            raise FileExistsError(f"{self._part_path()} exists")
+        self._write_part()
+
+    def write(self, result: OrderResult) -> None:
+        """Add a line to the part that is written next."""
+        self._lines.append(_line(result, self._preview))
+        self.flush()
+
+    def flush(self) -> None:
+        """Write the next part, if the last one is some seconds old."""
+        if self._lines and time.monotonic() >= self._due:
+            self._write_part()
+
+    def close(self) -> None:
+        """Write the last part."""
+        if self._lines:
+            self._write_part()
+
+    def _write_part(self) -> None:
+        with self._part_path().open("wb") as file:
+            file.write(b"".join(self._lines))
+        self._lines.clear()
+        self._part += 1
+        self._due = time.monotonic() + PART_EVERY_SECONDS
+
+    def _part_path(self) -> RecordPath:
+        path: RecordPath = self._path.with_name(
+            f"{self._path.stem}.part{self._part:04d}{self._path.suffix}"
+        )
+        return path
+
+
+def _line(result: OrderResult, preview: bool) -> bytes:
+    return json.dumps(result.to_json(preview=preview), ensure_ascii=False).encode() + b"\n"

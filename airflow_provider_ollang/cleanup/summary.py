@@ -1,0 +1,59 @@
+"""The finding as a Markdown table, for a person who is to approve it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from airflow_provider_ollang.cleanup.stale import StaleOrder
+
+#: Rows of the table: an approval's body must stay readable.
+SHOWN_ORDERS = 100
+_LONGEST_CELL = 80
+
+_COLUMNS = ("id", "name", "type", "age in days", "status", "project")
+
+
+def summarize(orders: Sequence[StaleOrder], *, left_out: int = 0, doubtful: int = 0) -> str:
+    """Return the orders as a Markdown table of at most 100 rows, with totals.
+
+    Names come from people, so no text in it can break the table, look like a row of its own, or
+    become a link or HTML.
+
+    :param orders: the stale orders, oldest first
+    :param left_out: stale orders that ``limit`` left for the next run
+    :param doubtful: orders that nothing certain could be said of
+    """
+    lines = [_total(len(orders), left_out, doubtful)]
+    if orders:
+        lines += ["", _row(_COLUMNS), _row(["---"] * len(_COLUMNS))]
+        lines += [_row(_cells(order)) for order in orders[:SHOWN_ORDERS]]
+    if len(orders) > SHOWN_ORDERS:
+        lines += ["", f"… and {len(orders) - SHOWN_ORDERS} more."]
+    return "\n".join(lines)
+
+
+def escape(value: object) -> str:
+    """Return text as one Markdown table cell that shows it and means nothing else."""
+    text = "".join(char if char.isprintable() else " " for char in str(value))
+    text = text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 1] + "…"
+    # Entities, not backslashes: no dialect of Markdown takes them for syntax, nor for HTML.
+    return re.sub(r"[^\w \-.,…]|_", lambda match: f"&#{ord(match[0])};", text)
+
+
+def _total(stale: int, left_out: int, doubtful: int) -> str:
+    parts = [f"**{stale} stale orders**"]
+    if left_out:
+        parts.append(f"{left_out} more are left for the next run")
+    if doubtful:
+        parts.append(f"{doubtful} orders in doubt are left alone")
+    return "; ".join(parts) + "."
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(order: StaleOrder) -> list[str]:
+    values = (order.id, order.name, order.type, order.age, order.status, order.projectId)
+    return ["" if value is None else escape(value) for value in values]

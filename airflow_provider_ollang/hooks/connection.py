@@ -1,0 +1,128 @@
+"""What each field of an Ollang connection means: from a connection to a client."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_ollang.api.client import DEFAULT_BASE_URL, DEFAULT_TIMEOUT, OllangClient
+from airflow_provider_ollang.api.errors import InvalidInputError
+from airflow_provider_ollang.api.pace import Pace
+from airflow_provider_ollang.api.retry import RetryPolicy
+from airflow_provider_ollang.api.validation import check_api_key, check_base_url, check_verify
+from airflow_provider_ollang.provider_info import CONNECTION_TYPE
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+#: How a truth value may read in an extra: a URI gives it as text.
+_TRUTH_VALUES = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def client_from_connection(
+    connection: Connection, *, pace: Pace | None = None, max_attempts: int | None = None
+) -> OllangClient:
+    """Return a client with the connection's settings.
+
+    :param connection: an Airflow connection of type ``ollang``
+    :param pace: when requests may go out
+    :param max_attempts: overrules the connection's
+    :raises InvalidInputError: a field cannot be used; the message names it as the form does
+    """
+    where = f"connection {connection.conn_id!r}"
+    if connection.conn_type != CONNECTION_TYPE["connection-type"]:
+        raise InvalidInputError(
+            f"{where} is of type {connection.conn_type!r}, expected is 'ollang': "
+            "choose another connection, or change its type."
+        )
+    extra = _extra(connection, where)
+    attempts = max_attempts or _number(extra, "max_attempts", where, default=4, most=10, whole=True)
+    allow_http = _flag(extra, "allow_http", where, default=False)
+    return OllangClient(
+        check_api_key(connection.password, field=f"{where}, password (API key)"),
+        base_url=_base_url(connection, where, allow_http=allow_http),
+        timeout=_number(extra, "timeout", where, default=DEFAULT_TIMEOUT, most=600),
+        verify=_verify(extra, where),
+        allow_http=allow_http,
+        retry_policy=RetryPolicy(max_attempts=int(attempts)),
+        pace=pace,
+    )
+
+
+def _extra(connection: Connection, where: str) -> dict[str, Any]:
+    extra = connection.extra_dejson
+    if not isinstance(extra, dict):
+        raise InvalidInputError(f"{where}, extra: expected a JSON object, came {extra!r:.80}")
+    return extra
+
+
+def _base_url(connection: Connection, where: str, *, allow_http: bool) -> str:
+    """Return the base URL from host, port and schema, the way a URI or the form fills them."""
+    field = f"{where}, host (base URL)"
+    host = (connection.host or "").strip().rstrip("/")
+    scheme = (connection.schema or "").lower()
+    if scheme not in ("", "http", "https"):
+        raise InvalidInputError(
+            f"{where}, schema: expected http or https, came {connection.schema!r:.80}"
+        )
+    if not host:
+        if scheme or connection.port:
+            raise InvalidInputError(f"{field}: is empty, though port or schema is set")
+        return DEFAULT_BASE_URL
+    if "://" not in host:
+        host = f"{scheme or 'https'}://{_bracketed(host)}"
+    url = check_base_url(host, allow_http=allow_http, field=field)
+    if scheme and not url.startswith(f"{scheme}://"):
+        raise InvalidInputError(f"{field}: {url!r:.200} contradicts the schema {scheme!r}")
+    return _with_port(url, connection.port, field)
+
+
+def _bracketed(host: str) -> str:
+    """Return an IPv6 address in brackets, any other host as it is."""
+    return f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host
+
+
+def _with_port(url: str, port: int | None, field: str) -> str:
+    if not port:  # the form sends a hidden port as 0 or null
+        return url
+    scheme, _, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    has_port = ":" in authority.rpartition("]")[2]
+    if has_port and not authority.endswith(f":{port}"):
+        raise InvalidInputError(f"{field}: {url!r:.200} contradicts the port {port}")
+    return url if has_port else f"{scheme}://{authority}:{port}{slash}{path}"
+
+
+def _number(
+    extra: dict[str, Any], name: str, where: str, *, default: float, most: int, whole: bool = False
+) -> float:
+    """Return a positive number; a URI gives it as text."""
+    value = extra.get(name)
+    if value is None or value == "":
+        return default
+    try:
+        number = float(value) if not isinstance(value, bool) else math.nan
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 < number <= most or (whole and number != int(number)):
+        kind = "a whole number from 1" if whole else "a number above 0 and up"
+        raise InvalidInputError(f"{where}, extra {name}: expected {kind} to {most}, came {value!r}")
+    return number
+
+
+def _flag(extra: dict[str, Any], name: str, where: str, *, default: bool) -> bool:
+    value = extra.get(name)
+    if value is None or value == "":
+        return default
+    flag = _TRUTH_VALUES.get(str(value).strip().lower())
+    if flag is None:
+        raise InvalidInputError(f"{where}, extra {name}: expected true or false, came {value!r}")
+    return flag
+
+
+def _verify(extra: dict[str, Any], where: str) -> bool | str:
+    value = extra.get("verify")
+    if value is None or value == "":
+        return True
+    flag = _TRUTH_VALUES.get(str(value).strip().lower())
+    return check_verify(str(value), field=f"{where}, extra verify") if flag is None else flag

@@ -1,0 +1,94 @@
+"""What the operators share: parameters checked twice, and errors in Airflow's own terms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    BaseOperator,
+)
+
+from airflow_provider_ollang.api.errors import (
+    AccessDeniedError,
+    BadRequestError,
+    InvalidInputError,
+    OllangError,
+    OrderAlreadyCancelledError,
+    OrderNotCancellableError,
+    OrderNotFoundError,
+    UnauthorizedError,
+)
+from airflow_provider_ollang.hooks.ollang import OllangHook
+from airflow_provider_ollang.operators import parameters
+
+if TYPE_CHECKING:
+    from airflow_provider_ollang.api.client import OllangClient
+    from airflow_provider_ollang.api.pace import Pace
+
+#: For each parameter the function that takes its name and value, and returns what it says.
+Parsers: TypeAlias = Mapping[str, Callable[[str, Any], Any]]
+
+#: Trying again cannot help: what was asked for is wrong, or the API has refused it for good.
+FINAL_ERRORS = (
+    InvalidInputError,
+    BadRequestError,
+    UnauthorizedError,
+    AccessDeniedError,
+    OrderNotFoundError,
+    OrderNotCancellableError,
+    OrderAlreadyCancelledError,
+)
+
+
+class OllangBaseOperator(BaseOperator):
+    """What the operators share: the connection, and parameters that are checked twice.
+
+    They are checked when the DAG is parsed, as far as they are known then, and again once
+    templates are rendered. ``None`` leaves an optional one out; one that was given and is then
+    rendered to nothing is an error: a filter or a limit must not get lost on the way.
+    """
+
+    parsers: ClassVar[Parsers]
+    #: Parameters that may be ``None``.
+    optional: ClassVar[frozenset[str]] = frozenset()
+
+    def _check_parameters(self) -> None:
+        """Refuse what can be known to be wrong; called at the end of each constructor."""
+        self._left_out = {name for name in self.optional if getattr(self, name) is None}
+        for name in self.parsers.keys() - self._left_out:
+            value = getattr(self, name)
+            if not parameters.is_rendered_later(value):
+                self.parsers[name](name, value)
+
+    def _value(self, name: str) -> Any:
+        """Return a parameter's value as the task is to use it, ``None`` where it was left out."""
+        value = getattr(self, name)
+        if name in self._left_out:
+            return None
+        if parameters.is_nothing(value):
+            raise InvalidInputError(
+                f"{name}: was given, and rendered to {value!r}. Expected is a value: correct the "
+                "template, or leave the parameter out if it is optional."
+            )
+        return self.parsers[name](name, value)
+
+    def _client(self, pace: Pace | None = None) -> OllangClient:
+        return OllangHook(self._value("ollang_conn_id")).get_conn(pace=pace)
+
+
+@contextmanager
+def as_airflow_exceptions() -> Iterator[None]:
+    """Turn this package's errors into Airflow's: retry where that may help, else fail for good."""
+    try:
+        yield
+    except OllangError as error:
+        raise _airflow_exception(error) from error
+
+
+def _airflow_exception(error: OllangError) -> AirflowException:
+    kind = AirflowFailException if isinstance(error, FINAL_ERRORS) else AirflowException
+    return kind(str(error))

@@ -1,0 +1,205 @@
+"""What the operators' parameters may be: checked when the DAG is parsed, and again once rendered.
+
+A template gives text: ``"False"``, ``"None"``, ``""``, ``"['pending']"``. Each function here takes
+such text for what it says, or refuses it; none believes it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import pendulum
+
+from airflow_provider_ollang.api.errors import InvalidInputError
+from airflow_provider_ollang.api.models import ORDER_TYPES, STATUSES, parse_time
+from airflow_provider_ollang.api.validation import check_order_id
+
+_NOTHING = frozenset({"", "none", "null", "undefined"})
+_FLAGS = {"true": True, "false": False}
+
+
+def refuse(name: str, value: Any, expected: str) -> InvalidInputError:
+    """Return the error that names the parameter, what came, and what is expected."""
+    return InvalidInputError(f"{name}: expected {expected}, came {value!r:.120}")
+
+
+def is_nothing(value: Any) -> bool:
+    """Return whether a value is ``None`` or what a template writes for it."""
+    return value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING)
+
+
+def is_rendered_later(value: Any) -> bool:
+    """Return whether a value is only known when the task runs: a template or another's result."""
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return any(is_rendered_later(item) for item in value)
+    return hasattr(value, "iter_references")  # an XComArg, or what else Airflow resolves
+
+
+def text(name: str, value: Any) -> str:
+    """Return text that is not blank."""
+    if not isinstance(value, str) or is_nothing(value):
+        raise refuse(name, value, "text")
+    return value
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return a truth value; text must be ``true`` or ``false``."""
+    if isinstance(value, str):
+        value = _FLAGS.get(value.strip().lower(), value)
+    if not isinstance(value, bool):
+        raise refuse(name, value, "True or False")
+    return value
+
+
+def whole_number(name: str, value: Any, *, least: int) -> int:
+    """Return a whole number that is not below ``least``; text may hold one."""
+    if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", value, re.ASCII):
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise refuse(name, value, f"a whole number, {least} or more")
+    return value
+
+
+def positive_whole_number(name: str, value: Any) -> int:
+    """Return a whole number from 1."""
+    return whole_number(name, value, least=1)
+
+
+def allowance(name: str, value: Any) -> int:
+    """Return a whole number from 0; 0 allows none."""
+    return whole_number(name, value, least=0)
+
+
+def share(name: str, value: Any) -> float:
+    """Return a number from 0 to 1."""
+    return _number(name, value, "a share from 0 to 1", lambda number: 0 <= number <= 1)
+
+
+def rate(name: str, value: Any) -> float:
+    """Return a number above 0."""
+    return _number(name, value, "a number above 0", lambda number: 0 < number < float("inf"))
+
+
+def duration(name: str, value: Any) -> timedelta:
+    """Return a duration above 0, from a timedelta or ISO 8601 text without months and years."""
+    expected = "a duration above 0 as a timedelta or in ISO 8601, such as P7D or PT12H"
+    if isinstance(value, str):
+        value = _parse_duration(name, value, expected)
+    if not isinstance(value, timedelta) or value <= timedelta(0):
+        raise refuse(name, value, expected)
+    return value
+
+
+def moment(name: str, value: Any) -> datetime:
+    """Return a time with a zone, from a datetime or ISO 8601 text."""
+    parsed = parse_time(value) if isinstance(value, str) else value
+    if not isinstance(parsed, datetime) or parsed.tzinfo is None:
+        raise refuse(name, value, "a time with a zone, such as 2026-01-31T06:00:00Z")
+    return parsed
+
+
+def pattern(name: str, value: Any) -> re.Pattern[str]:
+    """Return a regular expression that is not blank."""
+    try:
+        return re.compile(text(name, value))
+    except re.error as error:
+        raise refuse(name, value, f"a regular expression ({error})") from error
+
+
+def names(name: str, value: Any) -> tuple[str, ...]:
+    """Return one or more texts."""
+    return tuple(text(f"{name}[{index}]", item) for index, item in enumerate(_list(name, value)))
+
+
+def codes(name: str, value: Any) -> tuple[str, ...]:
+    """Return the texts of a list, which may be empty."""
+    items = enumerate(_list(name, value, may_be_empty=True))
+    return tuple(text(f"{name}[{index}]", item) for index, item in items)
+
+
+def statuses(name: str, value: Any) -> tuple[str, ...]:
+    """Return one or more of the documented order statuses."""
+    return _known(name, value, STATUSES)
+
+
+def order_types(name: str, value: Any) -> tuple[str, ...]:
+    """Return one or more of the documented order types."""
+    return _known(name, value, ORDER_TYPES)
+
+
+def order_id(name: str, value: Any) -> str:
+    """Return an order id."""
+    return check_order_id(value, field=name)
+
+
+def order_ids(name: str, value: Any) -> list[str]:
+    """Return order ids in their order, each once. An empty list is one."""
+    items = _list(name, value, may_be_empty=True)
+    if any(isinstance(item, (list, tuple)) for item in items):
+        raise refuse(name, value, "a list of order ids; map chunks with .expand(order_ids=…)")
+    ids = (check_order_id(item, field=f"{name}[{index}]") for index, item in enumerate(items))
+    return list(dict.fromkeys(ids))
+
+
+def report_path(name: str, value: Any) -> str:
+    """Return an absolute path or a URL of a file."""
+    path = text(name, value)
+    is_absolute = path.startswith("/") or re.match(r"[a-z][a-z0-9+]*://", path)
+    if not is_absolute or path.endswith("/"):
+        raise refuse(name, value, "an absolute path or URL of a file, such as s3://bucket/a.jsonl")
+    return path
+
+
+def _known(name: str, value: Any, known: Collection[str]) -> tuple[str, ...]:
+    items = names(name, value)
+    for item in items:
+        if item not in known:
+            raise refuse(name, item, f"some of {', '.join(sorted(known))}")
+    return items
+
+
+def _list(name: str, value: Any, *, may_be_empty: bool = False) -> list[Any]:
+    """Return the items of a list, or of the text of one, as a template writes it."""
+    items = _parse_list(value) if isinstance(value, str) else value
+    is_list = isinstance(items, Iterable) and not isinstance(items, (str, bytes, Mapping))
+    if not is_list:
+        raise refuse(name, value, "a list")
+    found = list(items)
+    if not found and not may_be_empty:
+        raise refuse(name, value, "a list that is not empty")
+    return found
+
+
+def _parse_list(value: str) -> Any:
+    try:
+        return ast.literal_eval(value.strip())
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+
+
+def _number(name: str, value: Any, expected: str, is_allowed: Callable[[float], bool]) -> float:
+    try:
+        number = float(value) if isinstance(value, (int, float, str)) else None
+    except (ValueError, OverflowError):
+        number = None
+    if number is None or isinstance(value, bool) or not is_allowed(number):
+        raise refuse(name, value, expected)
+    return number
+
+
+def _parse_duration(name: str, value: str, expected: str) -> timedelta | None:
+    try:
+        parsed = pendulum.parse(value) if value.startswith("P") else None
+    except Exception:  # pendulum raises more than its ParserError for odd text
+        return None
+    if not isinstance(parsed, pendulum.Duration):
+        return None
+    if parsed.years or parsed.months:
+        raise refuse(name, value, f"{expected}; months and years have no fixed length: give days")
+    return timedelta(seconds=parsed.total_seconds())
