@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any
 
 #: Source of both lists: https://api-docs.ollang.com, "Get order" and "List orders".
@@ -38,7 +37,6 @@ ORDER_TYPES = frozenset(
 #: How a cancelled order may read: the API documents no word for it.
 CANCELLED_STATUSES = frozenset({"cancelled", "canceled"})
 
-_NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
 _KNOWN_FIELDS = {
     "id": "id",
     "name": "name",
@@ -63,14 +61,14 @@ class Order:
     status: Any = None
     created_at: Any = None
     project_id: Any = None
-    other: Mapping[str, Any] = field(default=_NO_FIELDS, repr=False)
+    other: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Order:
         """Return the order that a JSON object of the API describes."""
         known = {attribute: fields.get(name) for name, attribute in _KNOWN_FIELDS.items()}
         other = {name: value for name, value in fields.items() if name not in _KNOWN_FIELDS}
-        return cls(**known, other=other or _NO_FIELDS)
+        return cls(**known, other=other)
 
     @property
     def created(self) -> datetime | None:

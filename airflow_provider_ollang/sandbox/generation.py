@@ -1,0 +1,149 @@
+"""Orders made up from a seed: the same seed gives the same orders, aged from a start."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from airflow_provider_ollang.sandbox import instants
+from airflow_provider_ollang.sandbox.vocabulary import (
+    CANCELLED,
+    CREATABLE_TYPES,
+    ONGOING,
+    ORDER_TYPES,
+    PENDING,
+    STATUSES,
+)
+
+Order = dict[str, Any]
+"""An order as the API writes it in JSON."""
+
+CLIENT_ID = "64f1c0a2b7d94e0012ab34cd"
+OTHER_CLIENT_ID = "64f1c0a2b7d94e0012ab99ff"
+PROJECT_IDS = (
+    "65a1f00d3c5e7a0011223301",
+    "65a1f00d3c5e7a0011223302",
+    "65a1f00d3c5e7a0011223303",
+    "65a1f00d3c5e7a0011223304",
+)
+FOREIGN_ORDERS = 3
+
+DAY = 24 * 60 * 60.0
+YOUNGEST_AGE = 5 * 60.0
+LONGEST_AGE = 120 * DAY
+OLDER_TYPES_FROM = 60 * DAY
+
+# Of every 22 orders ten are pending and two are cancelled; the rest covers every other status.
+_MIX = (PENDING,) * 9 + (CANCELLED, CANCELLED, ONGOING) + STATUSES
+
+_SUBJECTS = (
+    "Annual report",
+    "Customer interview",
+    "Data protection policy",
+    "Earnings call",
+    "Onboarding webinar",
+    "Press release",
+    "Product demo",
+    "Safety training",
+    "Season trailer",
+    "Town hall",
+    "User manual",
+    "Warranty terms",
+)
+_SUFFIXES = ("", "", "", " (draft)", " v2", " [test]", " - keep", " - final cut")
+_SOURCES = ("en", "en", "en", "de", "tr")
+_TARGETS = ("fr", "es", "it", "pt-BR", "ja", "ko", "ar", "nl", "pl")
+_RATES = {0: 0.6, 1: 4.5}
+_EVENTS = ("ai_delivered", "translator_delivered", "lsp_approved", "order_delivered")
+_DONE = frozenset({"completed", "delivered"})
+
+# Like MongoDB's, an id starts with its moment in seconds, so ids sort by age. The moment is
+# counted from a fixed one rather than the clock: the same seed must give the same ids.
+_ID_EPOCH = 0x65A4F000
+
+
+class OrderGenerator:
+    """A source of orders that are wholly decided by its seed."""
+
+    def __init__(self, seed: int, start: float) -> None:
+        self._random = random.Random(seed)  # noqa: S311 - repeatable, not secret
+        self._start = start
+
+    def own(self, count: int) -> Iterator[Order]:
+        """Yield ``count`` orders of the account that the API key belongs to."""
+        statuses = [_MIX[number % len(_MIX)] for number in range(count)]
+        self._random.shuffle(statuses)
+        for status in statuses:
+            yield self._order(status, self._age(status))
+
+    def foreign(self) -> Iterator[Order]:
+        """Yield the few orders that exist, but belong to another account."""
+        for _ in range(FOREIGN_ORDERS):
+            yield self._order(PENDING, self._age(PENDING)) | {"clientId": OTHER_CLIENT_ID}
+
+    def plain(self, age: float, now: float) -> Order:
+        """Return a pending order without particulars, created ``age`` seconds before ``now``."""
+        return {
+            "id": self._order_id(now - self._start - age),
+            "name": "Untitled",
+            "sourceLanguage": "en",
+            "targetLanguage": "fr",
+            "status": PENDING,
+            "type": "document",
+            "createdAt": instants.to_text(now - age),
+            "clientId": CLIENT_ID,
+            "projectId": PROJECT_IDS[0],
+            "rate": _RATES[0],
+            "level": 0,
+            "folderId": None,
+            "vttUrl": None,
+            "orderDocs": [],
+            "finance": {"paymentAmount": 0.0},
+            "latestEvaluation": None,
+            "deliveryEvents": [],
+        }
+
+    def _order_id(self, since_start: float) -> str:
+        moment = int(_ID_EPOCH + since_start) & 0xFFFFFFFF
+        return f"{moment:08x}{self._random.getrandbits(64):016x}"
+
+    def _age(self, status: str) -> float:
+        # The cube puts about two fifths below a week. Work under way is younger: two fifths of
+        # it are below twelve hours, and so can still be cancelled.
+        power = 6 if status == ONGOING else 3
+        return YOUNGEST_AGE + self._random.random() ** power * (LONGEST_AGE - YOUNGEST_AGE)
+
+    def _order(self, status: str, age: float) -> Order:
+        choice = self._random.choice
+        level = choice((0, 1))
+        order = self.plain(age, now=self._start) | {
+            "name": f"{choice(_SUBJECTS)} {self._random.randint(1, 60)}{choice(_SUFFIXES)}",
+            "sourceLanguage": choice(_SOURCES),
+            "targetLanguage": choice(_TARGETS),
+            "status": status,
+            "type": choice(ORDER_TYPES if age > OLDER_TYPES_FROM else CREATABLE_TYPES),
+            "projectId": choice(PROJECT_IDS),
+            "level": level,
+            "rate": _RATES[level],
+            "finance": {"paymentAmount": round(_RATES[level] * self._random.randint(2, 90), 2)},
+        }
+        return order | self._delivery(order, age) if status in _DONE else order
+
+    def _delivery(self, order: Order, age: float) -> Order:
+        events = _EVENTS if order["level"] else (_EVENTS[0], _EVENTS[-1])
+        document = f"https://files.ollang.invalid/{order['id']}"
+        return {
+            "vttUrl": f"{document}.vtt" if order["type"] in ("cc", "subtitle") else None,
+            "orderDocs": [{"name": order["name"], "url": f"{document}.docx"}],
+            "latestEvaluation": {"score": self._random.randint(70, 100)},
+            "deliveryEvents": [
+                {
+                    "type": event,
+                    "occurredAt": instants.to_text(self._start - age * (9 - step) / 10),
+                    "actorType": "system" if event == "ai_delivered" else "user",
+                    "actorId": None if event == "ai_delivered" else CLIENT_ID,
+                }
+                for step, event in enumerate(events)
+            ],
+        }

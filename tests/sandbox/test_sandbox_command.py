@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+import requests
+
+from airflow_provider_ollang.sandbox import Sandbox
+from airflow_provider_ollang.sandbox.__main__ import main
+
+COMMAND = [sys.executable, "-m", "airflow_provider_ollang.sandbox"]
+# uvicorn brings h11 and asyncio; httptools and uvloop may or may not be there.
+PLAIN_UVICORN = """
+import sys
+sys.modules["httptools"] = sys.modules["uvloop"] = None
+from airflow_provider_ollang.sandbox.__main__ import main
+sys.exit(main())
+"""
+WITHOUT_EXTRA = """
+import sys
+sys.modules["starlette"] = sys.modules["uvicorn"] = None
+from airflow_provider_ollang.sandbox.__main__ import main
+sys.exit(main())
+"""
+
+
+@contextmanager
+def running(*options, command=COMMAND):
+    process = subprocess.Popen(
+        [*command, "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process, process.stdout.readline()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def url_in(line):
+    match = re.fullmatch(r"Ollang sandbox on (http://127\.0\.0\.1:\d+)\n", line)
+    assert match, line
+    return match[1]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_it_says_where_it_is_and_ends_quietly(number, code):
+    with running() as (process, line):
+        assert requests.get(f"{url_in(line)}/health", timeout=10).status_code == 200
+
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=30)
+
+        assert (process.returncode, output, errors) == (code, "", "")
+
+
+def test_it_ends_even_while_a_client_hangs():
+    with running("--faults", "timeout=1") as (process, line):
+        with pytest.raises(requests.exceptions.ReadTimeout):
+            requests.get(f"{url_in(line)}/health", timeout=0.1)
+        with requests.Session() as session, pytest.raises(requests.exceptions.ReadTimeout):
+            session.get(f"{url_in(line)}/health", timeout=0.1)
+
+        process.terminate()
+        assert process.communicate(timeout=30) == ("", "")
+        assert process.returncode == 0
+
+
+def test_the_options_reach_the_sandbox():
+    options = ["--orders", "3", "--seed", "5", "--api-key", "mine", "--rate-limit", "0.001"]
+    with running(*options) as (_, line):
+        url = f"{url_in(line)}/integration/orders"
+        first = requests.get(url, headers={"X-Api-Key": "mine"}, timeout=10)
+        second = requests.get(url, headers={"X-Api-Key": "mine"}, timeout=10)
+
+    ids = {order["id"] for order in Sandbox(order_count=3, seed=5).orders}
+    assert {order["id"] for order in first.json()["data"]} == ids
+    assert second.status_code == 429
+
+
+def test_plain_uvicorn_is_enough():
+    command = [sys.executable, "-c", PLAIN_UVICORN]
+    with running("--faults", "reset-after=1", command=command) as (process, line):
+        with pytest.raises(requests.exceptions.ConnectionError):
+            requests.get(f"{url_in(line)}/health", timeout=10)
+
+        process.terminate()
+        assert process.communicate(timeout=30) == ("", "")
+        assert process.returncode == 0
+
+
+def test_a_port_in_use_is_one_sentence(sandbox):
+    port = sandbox.url.rpartition(":")[2]
+
+    result = subprocess.run(
+        [*COMMAND, "--port", port], capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert (result.returncode, result.stdout) == (1, "")
+    start = f"ollang-sandbox: cannot listen on 127.0.0.1:{port}: "
+    assert result.stderr.startswith(start)
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_missing_extra_is_one_sentence():
+    result = subprocess.run(
+        [sys.executable, "-c", WITHOUT_EXTRA],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert result.returncode == 1
+    assert result.stderr == (
+        "ollang-sandbox: the sandbox needs its extra: "
+        "pip install 'airflow-provider-ollang[sandbox]'\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--port", "65536"], "'65536' must be a whole number from 0 to 65535"),
+        (["--port", "http"], "'http' must be a whole number from 0 to 65535"),
+        (["--orders", "-1"], "'-1' must be a whole number, 0 or more"),
+        (["--seed", "x"], "'x' must be a whole number"),
+        (["--latency-ms", "-5"], "'-5' must be a number, 0 or more"),
+        (["--latency-ms", "inf"], "'inf' must be a number, 0 or more"),
+        (["--rate-limit", "0"], "'0' must be a number above 0"),
+        (["--faults", "flood=1"], "unknown kind 'flood'; the kinds are 429, "),
+        (["--api-key", " "], "must be ASCII text, and not blank"),
+    ],
+)
+def test_a_bad_value_is_explained(capsys, arguments, expected):
+    with pytest.raises(SystemExit) as exit_:
+        main([arguments[0] + "=" + arguments[1]])
+
+    assert exit_.value.code == 2
+    assert expected in capsys.readouterr().err

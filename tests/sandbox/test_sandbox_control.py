@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import pytest
+import requests
+
+from airflow_provider_ollang.sandbox import Answer, Sandbox
+
+KEY = "a-key-that-must-not-show"
+
+
+def control(sandbox, path):
+    return requests.get(f"{sandbox.url}/_sandbox/{path}", timeout=10)
+
+
+def test_orders_are_shown_in_full_without_a_key(sandbox):
+    shown = control(sandbox, "orders").json()
+
+    flags = [order.pop("foreign") for order in shown]
+    assert shown == [*sandbox.orders, *sandbox.orders.foreign]
+    assert flags == [False] * 240 + [True] * len(sandbox.orders.foreign)
+    assert any(flags)
+
+
+def test_requests_are_shown_with_what_they_met(sandbox, client):
+    order_id = sandbox.orders.add()["id"]
+    client.cancel(order_id)
+    client.list(take=7)
+
+    cancel, listing = control(sandbox, "requests").json()
+
+    assert cancel.pop("time").endswith("Z")
+    assert cancel.pop("userAgent").startswith("python-requests/")
+    assert cancel == {
+        "method": "POST",
+        "path": f"/integration/orders/cancel/{order_id}",
+        "orderId": order_id,
+        "keyAccepted": True,
+        "status": 204,
+        "fault": None,
+    }
+    assert (listing["method"], listing["orderId"], listing["status"]) == ("GET", None, 200)
+    assert listing["path"] == "/integration/orders?pageOptions%5Btake%5D=7"
+
+
+def test_requests_can_be_looked_at_from_python(sandbox, client):
+    order_id = sandbox.orders.add()["id"]
+    client.cancel(order_id)
+    client.list(take=7)
+    client.post("/integration/orders/create", json={})
+
+    cancel, listing, create = sandbox.requests
+    assert (cancel.is_cancel, cancel.order_id, cancel.status) == (True, order_id, 204)
+    assert (listing.is_cancel, listing.query) == (False, {"pageOptions[take]": "7"})
+    assert (create.is_cancel, create.order_id, create.status) == (False, None, 400)
+
+
+def test_control_requests_are_not_recorded(sandbox):
+    control(sandbox, "orders")
+    control(sandbox, "requests")
+
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("key", [KEY, "another-secret"])
+def test_a_key_never_shows(key):
+    with Sandbox(api_key=KEY) as sandbox:
+        path = f"/integration/orders/{KEY}?apiKey={KEY}"
+        headers = {"X-Api-Key": key, "Authorization": f"Bearer {key}", "User-Agent": KEY}
+        requests.get(sandbox.url + path, headers=headers, timeout=10)
+
+        shown = control(sandbox, "requests").text
+        assert f'"keyAccepted":{str(key == KEY).lower()}' in shown
+        assert key not in shown
+        assert KEY not in shown
+        assert KEY not in repr(sandbox.requests)
+
+
+def test_reset_starts_over(sandbox, client):
+    before = [(order["id"], order["status"]) for order in sandbox.orders]
+    client.cancel(sandbox.orders.where(status="pending")[0]["id"])
+    sandbox.orders.add()
+    sandbox.answer_always(Answer(status=500))
+
+    response = requests.post(f"{sandbox.url}/_sandbox/reset", timeout=10)
+
+    assert response.status_code == 204
+    assert sandbox.requests == []
+    assert [(order["id"], order["status"]) for order in sandbox.orders] == before
+    assert client.get("/health").status_code == 200
+
+
+def test_an_order_can_be_added_over_http(sandbox):
+    url = f"{sandbox.url}/_sandbox/orders"
+
+    response = requests.post(url, json={"name": "Mine", "createdAt": "yesterday"}, timeout=10)
+
+    assert response.status_code == 201
+    assert sandbox.orders.where(name="Mine", createdAt="yesterday") == [response.json()]
+
+
+def test_an_order_can_be_altered_over_http(sandbox):
+    url = f"{sandbox.url}/_sandbox/orders"
+    order = sandbox.orders.add()
+
+    response = requests.post(url, json={"id": order["id"], "status": "delayed"}, timeout=10)
+
+    assert response.json() == order | {"status": "delayed"}
+    assert sandbox.orders.get(order["id"])["status"] == "delayed"
+
+
+def test_another_accounts_order_can_be_added_over_http(sandbox, client):
+    body = {"foreign": True, "age": "no field of an order", "self": 1}
+
+    order = requests.post(f"{sandbox.url}/_sandbox/orders", json=body, timeout=10).json()
+
+    assert order in sandbox.orders.foreign
+    assert order.keys() & body.keys() == {"self"}
+    assert client.cancel(order["id"]).status_code == 403
+
+
+@pytest.mark.parametrize("body", ["[]", "{"])
+def test_an_order_must_be_an_object(sandbox, body):
+    response = requests.post(f"{sandbox.url}/_sandbox/orders", data=body, timeout=10)
+
+    assert (response.status_code, response.json()["error"]) == (400, "Bad Request")
+    assert len(sandbox.orders) == 240
+
+
+def test_control_requests_meet_no_trouble():
+    with Sandbox(faults="500=1", rate_limit=0.001, latency_ms=600_000) as sandbox:
+        sandbox.answer_always(Answer(status=503))
+
+        assert [control(sandbox, "requests").status_code for _ in range(3)] == [200] * 3

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import requests
+
+from .conftest import bracketed
+
+LISTED = {
+    "id",
+    "name",
+    "sourceLanguage",
+    "targetLanguage",
+    "status",
+    "type",
+    "createdAt",
+    "clientId",
+    "projectId",
+}
+
+
+def test_a_page_shows_the_documented_fields(client):
+    assert {frozenset(order) for order in client.list(take=50)["data"]} == {frozenset(LISTED)}
+
+
+def test_the_first_page_has_ten_orders_by_id_downwards(sandbox, client):
+    page = client.list()
+
+    ids = sorted((order["id"] for order in sandbox.orders), reverse=True)
+    assert [order["id"] for order in page["data"]] == ids[:10]
+    assert page["meta"] == {
+        "page": 1,
+        "take": 10,
+        "itemCount": 240,
+        "pageCount": 24,
+        "hasNextPage": True,
+        "hasPreviousPage": False,
+    }
+
+
+@pytest.mark.parametrize("order_by", ["id", "createdAt", "name", "status"])
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+def test_pages_together_show_every_order_once_and_sorted(sandbox, client, order_by, direction):
+    options = {"take": 50, "orderBy": order_by, "orderDirection": direction}
+    pages = [client.list(page=number, **options)["data"] for number in range(1, 6)]
+    orders = [order for page in pages for order in page]
+
+    assert [len(page) for page in pages] == [50, 50, 50, 50, 40]
+    assert {order["id"] for order in orders} == {order["id"] for order in sandbox.orders}
+    values = [order[order_by] for order in orders]
+    assert values == sorted(values, reverse=direction == "desc")
+
+
+@pytest.mark.parametrize(
+    ("page", "has_next", "has_previous"), [(1, True, False), (5, False, True), (9, False, True)]
+)
+def test_meta_tells_where_a_page_stands(client, page, has_next, has_previous):
+    meta = client.list(page=page, take=50)["meta"]
+
+    assert (meta["pageCount"], meta["itemCount"]) == (5, 240)
+    assert (meta["hasNextPage"], meta["hasPreviousPage"]) == (has_next, has_previous)
+
+
+def test_a_page_beyond_the_last_is_empty(client):
+    assert client.list(page=10**14)["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("parameters", "complaint"),
+    [
+        ({"take": 51}, "pageOptions.take must not be greater than 50"),
+        ({"take": 0}, "pageOptions.take must not be less than 1"),
+        ({"take": "ten"}, "pageOptions.take must be an integer number"),
+        ({"page": 0}, "pageOptions.page must not be less than 1"),
+        ({"page": "1_0"}, "pageOptions.page must be an integer number"),
+        (
+            {"orderBy": "rate"},
+            "pageOptions.orderBy must be one of the following values: id, createdAt, name, status",
+        ),
+        (
+            {"orderDirection": "ASC"},
+            "pageOptions.orderDirection must be one of the following values: desc, asc",
+        ),
+        (
+            {"created_to": "yesterday"},
+            "filter.createdAtRange.to must be a valid ISO 8601 date string",
+        ),
+    ],
+)
+def test_a_value_out_of_its_limits_is_a_bad_request(client, parameters, complaint):
+    response = client.get("/integration/orders", params=bracketed(parameters))
+
+    assert response.status_code == 400
+    assert response.json() == {"statusCode": 400, "message": [complaint], "error": "Bad Request"}
+
+
+def test_every_bad_value_is_named(client):
+    parameters = bracketed({"take": 51, "type": "film"})
+
+    message = client.get("/integration/orders", params=parameters).json()["message"]
+
+    assert len(message) == 2
+    assert any(line.startswith("filter.type must be one of") for line in message)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("status", "pending"), ("type", "cc"), ("projectId", "65a1f00d3c5e7a0011223302")],
+)
+def test_a_filter_selects_by_a_field(sandbox, client, name, value):
+    expected = sandbox.orders.where(**{name: value})
+    page = client.list(take=50, **{name: value})
+
+    assert 0 < page["meta"]["itemCount"] == len(expected) < 240
+    assert {order[name] for order in page["data"]} == {value}
+
+
+def test_an_unknown_status_selects_nothing(client):
+    assert client.list(status="review")["meta"]["itemCount"] == 0
+
+
+def test_name_and_search_ignore_case(sandbox, client):
+    sandbox.orders.clear()
+    named = sandbox.orders.add(name="Quarterly Zebra figures")
+    typed = sandbox.orders.add(name="Other", type="aiDubbing")
+
+    assert client.list_ids(name="zebra") == [named["id"]]
+    assert client.list_ids(search="ZEBRA") == [named["id"]]
+    assert client.list_ids(search="aidubb") == [typed["id"]]
+    assert client.list_ids(name="aidubb") == []
+
+
+def test_a_range_of_dates_includes_both_its_ends(sandbox, client):
+    sandbox.orders.clear()
+    dates = ["2024-01-10T00:00:00.000Z", "2024-01-20T00:00:00.000Z", "2024-01-30T00:00:00.000Z"]
+    first, second, third = (sandbox.orders.add(createdAt=date)["id"] for date in dates)
+
+    options = {"orderBy": "createdAt", "orderDirection": "asc"}
+    assert client.list_ids(created_from="2024-01-20", **options) == [second, third]
+    assert client.list_ids(created_to="2024-01-20T00:00:00Z", **options) == [first, second]
+    both = {"created_from": "2024-01-11T00:00:00", "created_to": "2024-01-29T23:00:00+01:00"}
+    assert client.list_ids(**both) == [second]
+
+
+def test_a_broken_order_is_listed_even_where_dates_are_asked_for(sandbox, client):
+    sandbox.orders.clear()
+    sandbox.orders.add(createdAt="yesterday", status="neverHeardOf", without=("id",))
+
+    [order] = client.list(created_to="2024-01-20", orderBy="createdAt")["data"]
+
+    assert (order["createdAt"], order["status"]) == ("yesterday", "neverHeardOf")
+    assert "id" not in order
+
+
+def test_a_listing_follows_every_change(sandbox, client):
+    sandbox.orders.clear()
+    first = sandbox.orders.add(age=timedelta(days=2))["id"]
+    assert client.list_ids(status="pending") == [first]
+
+    second = sandbox.orders.add()["id"]
+    assert client.list_ids(status="pending", orderDirection="asc") == [first, second]
+
+    client.cancel(first)
+    assert client.list_ids(status="pending") == [second]
+
+    sandbox.orders.change(second, status="delayed")
+    assert client.list_ids(status="pending") == []
+
+
+def test_many_different_listings_stay_right(sandbox, client):
+    sandbox.orders.clear()
+    for number in range(20):
+        sandbox.orders.add(name=f"Order <{number}>")
+
+    counts = [client.list(name=f"<{number}>")["meta"]["itemCount"] for number in range(20)]
+
+    assert counts == [1] * 20
+
+
+def test_another_accounts_orders_are_not_listed(sandbox, client):
+    sandbox.orders.clear()
+    sandbox.orders.add(foreign=True)
+
+    assert client.list()["meta"]["itemCount"] == 0
+
+
+def test_without_a_key_nothing_is_listed(sandbox):
+    response = requests.get(f"{sandbox.url}/integration/orders", timeout=10)
+
+    assert response.status_code == 401
+    assert response.json()["code"] == "UNAUTHORIZED"

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+import requests
+
+from airflow_provider_ollang import sandbox as package
+from airflow_provider_ollang.sandbox import Sandbox
+
+from .conftest import Client
+
+
+def test_two_sandboxes_stand_side_by_side():
+    with Sandbox(seed=1) as one, Sandbox(seed=2) as other:
+        assert one.url != other.url
+        assert Client(one).list() != Client(other).list()
+
+
+def test_a_stopped_sandbox_can_be_started_again():
+    sandbox = Sandbox()
+    order_id = sandbox.orders.add()["id"]
+    for status in (204, 409):
+        with sandbox:
+            assert Client(sandbox).cancel(order_id).status_code == status
+
+
+def test_a_sandbox_that_does_not_run_has_no_address():
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = Sandbox().url
+
+
+def test_a_running_sandbox_cannot_be_started(sandbox):
+    with pytest.raises(RuntimeError, match="running already"):
+        sandbox.start()
+
+
+def test_a_port_in_use_is_an_error(sandbox):
+    port = int(sandbox.url.rpartition(":")[2])
+
+    with pytest.raises(OSError, match="in use"):
+        Sandbox(port=port).start()
+
+
+def test_stopping_frees_the_address():
+    with Sandbox() as sandbox:
+        url = sandbox.url
+
+    with pytest.raises(requests.exceptions.ConnectionError):
+        requests.get(f"{url}/health", timeout=10)
+    sandbox.stop()
+
+
+def test_an_order_is_cancelled_by_just_one_of_many_clients(sandbox):
+    order_id = sandbox.orders.add()["id"]
+    answers = []
+
+    def cancel():
+        answers.append(Client(sandbox).cancel(order_id).status_code)
+
+    threads = [threading.Thread(target=cancel) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(answers) == [204] + [409] * 7
+    assert len(sandbox.requests) == 8
+
+
+def test_the_public_names_are_there():
+    assert package.__all__ == ["Answer", "Sandbox"]
+    assert [getattr(package, name).__name__ for name in package.__all__] == package.__all__
+    with pytest.raises(AttributeError, match="Answers"):
+        _ = package.Answers
