@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from airflow_provider_ollang.api.models import (
 )
 from airflow_provider_ollang.api.validation import check_order_id
 
-log = logging.getLogger(__name__)
+SECONDS_A_DAY = 86_400
 
 #: What a status may read without a warning. ``review`` is the official SDK's word.
 EXPECTED_STATUSES = STATUSES | CANCELLED_STATUSES | {"review"}
@@ -199,5 +198,5 @@ def _stale_order(order: Order, reference_time: datetime) -> StaleOrder:
         status=order.status,
         createdAt=order.created_at,
         projectId=_text(order.project_id),
-        age=round((reference_time - order.created) / timedelta(days=1), 1),
+        age=round((reference_time - order.created).total_seconds() / SECONDS_A_DAY, 1),
     )
