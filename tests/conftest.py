@@ -1,0 +1,19 @@
+"""What all tests share: an Airflow home of their own, and a sandbox without waiting."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+
+# Airflow reads these when it is first imported, so they stand before everything else.
+AIRFLOW_HOME = tempfile.mkdtemp(prefix="airflow-provider-ollang-")
+atexit.register(shutil.rmtree, AIRFLOW_HOME, ignore_errors=True)
+os.environ.update(
+    AIRFLOW_HOME=AIRFLOW_HOME,
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__TEST_CONNECTION="Enabled",
+)
+
+pytest_plugins = ["airflow_provider_ollang.sandbox.fixture"]
