@@ -59,17 +59,21 @@ class OllangError(Exception):
         self.order_id = order_id
         self.retry_after = retry_after
 
-    def __str__(self) -> str:
-        """Say what is known: order, status, code, message, attempts, and the wait asked for."""
-        order = f"order {self.order_id}" if self.order_id else None
+    @property
+    def details(self) -> str:
+        """Status, code, message, the wait asked for, and attempts: all but the order."""
         status = f"HTTP {self.status}" if self.status is not None else None
-        head = ", ".join(part for part in (order, status, self.code) if part)
+        head = ", ".join(part for part in (status, self.code) if part)
         text = f"{head}: {self.message}" if head else self.message
         if self.retry_after is not None:
             text += f" (the API asks to wait {self.retry_after:g} s)"
         if self.attempts > 1:
             text += f" (after {self.attempts} attempts)"
         return text
+
+    def __str__(self) -> str:
+        """Say what is known, the order first."""
+        return f"order {self.order_id}: {self.details}" if self.order_id else self.details
 
 
 class InvalidInputError(OllangError, ValueError):

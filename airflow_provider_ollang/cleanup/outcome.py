@@ -86,7 +86,7 @@ class OrderResult:
         :param was_read: the error came from reading the order, so no cancel was sent
         """
         outcome = _OUTCOME_BY_ERROR.get(type(error), Outcome.FAILED)
-        message = str(error)
+        message = error.details
         if was_read and outcome is not Outcome.NOT_TRIED:
             message = f"no cancel was sent, the order could not be read: {message}"
         elif outcome is Outcome.ALREADY_CANCELLED and error.answer_lost:

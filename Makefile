@@ -1,0 +1,56 @@
+# Everything runs in .venv, which the first target that needs it sets up.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+.venv/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 …"; exit 1; }
+	@echo "Setting up .venv, once. This takes a minute or two."
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --group dev --editable '.[sandbox]'
+	@touch $@
+
+.PHONY: setup
+setup: .venv/ready ## Set up the development environment in .venv
+
+.PHONY: demo
+demo: .venv/ready ## Run the nightly clean-up DAG on a real Airflow against the sandbox
+	@$(BIN)/python -m demo.cleanup
+
+.PHONY: demo-ui
+demo-ui: .venv/ready ## The same with Airflow's whole UI, until Ctrl-C
+	@$(BIN)/python -m demo.ui
+
+.PHONY: test
+test: lint types ## Lint, types and all tests
+	@$(BIN)/python -m pytest --cov --cov-report=term
+
+.PHONY: lint
+lint: .venv/ready ## Check style and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+.PHONY: types
+types: .venv/ready ## Check types
+	@$(BIN)/mypy
+
+.PHONY: format
+format: .venv/ready ## Put the code into its format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: constraints
+constraints: .venv/ready ## Pin the development set-up's packages anew
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-annotate \
+	  --no-emit-index-url --no-emit-find-links --extra sandbox --group dev pyproject.toml --output-file constraints.txt
+
+.PHONY: clean
+clean: ## Remove what the targets above have made
+	@rm -rf .venv build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

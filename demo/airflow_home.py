@@ -1,0 +1,45 @@
+"""A throw-away Airflow, set up for the example DAGs and a sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from airflow_provider_ollang.sandbox import Sandbox
+
+EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
+
+
+@contextmanager
+def airflow_home(sandbox: Sandbox) -> Iterator[dict[str, str]]:
+    """Yield the environment of an Airflow with a fresh SQLite database; all goes at the end."""
+    with tempfile.TemporaryDirectory(prefix="ollang-demo-") as home:
+        connection = {"conn_type": "ollang", "host": sandbox.url, "password": sandbox.api_key}
+        environment = {
+            **os.environ,
+            # `airflow standalone` starts its parts as `airflow`, found on the path.
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "AIRFLOW_HOME": home,
+            "AIRFLOW__CORE__DAGS_FOLDER": str(EXAMPLE_DAGS),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+            "AIRFLOW_CONN_OLLANG_DEFAULT": json.dumps(connection),
+        }
+        run_airflow(environment, "db", "migrate")
+        yield environment
+
+
+def run_airflow(environment: Mapping[str, str], *arguments: str) -> None:
+    """Run an ``airflow`` command; show what it said only if it failed."""
+    command = [sys.executable, "-m", "airflow", *arguments]
+    done = subprocess.run(  # noqa: S603 - our own command
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    if done.returncode:
+        raise SystemExit(f"{done.stdout}\n`airflow {' '.join(arguments)}` failed.")

@@ -1,0 +1,138 @@
+"""``make demo``: the nightly clean-up on a real Airflow, against a sandbox of 240 orders."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import requests
+from rich.console import Console
+from rich.table import Table
+
+from airflow_provider_ollang.sandbox import Answer, Sandbox
+from demo.airflow_home import airflow_home
+
+DAG_ID = "example_ollang_nightly_cleanup"
+STALE_AFTER = timedelta(days=7)
+LOST_ANSWERS = 2
+
+console = Console(highlight=False)
+
+
+def main() -> int:
+    """Run the demonstration and return the exit code: 0 if exactly the stale orders went."""
+    with Sandbox(latency_ms=50) as sandbox:
+        console.print(f"[bold]Sandbox[/] with {len(sandbox.orders)} orders on {sandbox.url}")
+        lost = [Answer(fault="reset-after")] * LOST_ANSWERS
+        sandbox.answer_next(*lost, method="POST")
+        before, stale = _status_of_all(sandbox), _stale_ids(sandbox)
+        console.print(f"{len(stale)} of them are pending and older than {STALE_AFTER.days} days.")
+        console.print("[bold]Airflow[/] gets a fresh home and database …")
+        with airflow_home(sandbox) as environment:
+            console.print(f"[bold]DAG[/] {DAG_ID} runs …")
+            xcoms = _run_dag(sandbox, environment)
+        after = _status_of_all(sandbox)
+    _print_outcomes(xcoms)
+    _print_statuses(before, after)
+    return _verdict(stale, before, after, xcoms["cancel_stale_orders.counts"])
+
+
+def _status_of_all(sandbox: Sandbox) -> dict[str, str]:
+    orders = requests.get(f"{sandbox.url}/_sandbox/orders", timeout=10).json()
+    return {order["id"]: order["status"] for order in orders}
+
+
+def _stale_ids(sandbox: Sandbox) -> set[str]:
+    """Return what the clean-up is to cancel, worked out independently of it."""
+    cut_off = datetime.now(UTC) - STALE_AFTER
+    return {
+        order["id"]
+        for order in sandbox.orders.where(status="pending")
+        if datetime.fromisoformat(order["createdAt"]) <= cut_off
+    }
+
+
+def _run_dag(sandbox: Sandbox, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Run the DAG in a process of its own, and show what reaches the sandbox meanwhile."""
+    home = Path(environment["AIRFLOW_HOME"])
+    output, log = home / "xcoms.json", home / "dag.log"
+    command = [sys.executable, "-m", "demo.run_dag", DAG_ID, str(output)]
+    with log.open("wb") as stream:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            command, env=environment, stdout=stream, stderr=subprocess.STDOUT
+        )
+        _show_progress(sandbox, process)
+    if process.returncode:
+        end_of_log = "\n".join(log.read_text().splitlines()[-60:])
+        raise SystemExit(f"{end_of_log}\nThe DAG run failed.")
+    xcoms: dict[str, Any] = json.loads(output.read_text())["xcoms"]
+    return xcoms
+
+
+def _show_progress(sandbox: Sandbox, process: subprocess.Popen[bytes]) -> None:
+    with console.status("Airflow starts") as status:
+        while process.poll() is None:
+            received = Counter(request.method for request in sandbox.requests)
+            if received:
+                reads, cancels = received["GET"], received["POST"]
+                status.update(f"{reads} reads and {cancels} cancels have reached the sandbox")
+            time.sleep(0.1)
+    console.print(f"The DAG run is done: the sandbox received {len(sandbox.requests)} requests.")
+
+
+def _print_outcomes(xcoms: Mapping[str, Any]) -> None:
+    counts = xcoms["cancel_stale_orders.counts"]
+    found = len(xcoms["find_stale_orders.orders"])
+    refused = ("not_cancellable", "not_found", "access_denied")
+    table = Table("what the clean-up says", "orders", title=None)
+    table.columns[1].justify = "right"
+    table.add_row("found", str(found))
+    table.add_row("cancelled", str(counts.get("cancelled", 0)))
+    table.add_row("already cancelled *", str(counts.get("already_cancelled", 0)))
+    table.add_row("refused", str(sum(counts.get(name, 0) for name in refused)))
+    table.add_row("moved on since they were found", str(counts.get("status_changed", 0)))
+    table.add_row("left for the next run", str(found - counts["total"]))
+    console.print(table)
+    console.print(
+        f"* The sandbox dropped its first {LOST_ANSWERS} answers to a cancel on purpose: sent "
+        "again, these cancels met orders that were cancelled already."
+    )
+
+
+def _print_statuses(before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    counts_before, counts_after = Counter(before.values()), Counter(after.values())
+    table = Table("status in the sandbox", "before", "after")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for status in sorted(counts_before | counts_after):
+        changed = counts_before[status] != counts_after[status]
+        row = (status, str(counts_before[status]), str(counts_after[status]))
+        table.add_row(*row, style="bold" if changed else None)
+    console.print(table)
+
+
+def _verdict(
+    stale: set[str], before: Mapping[str, str], after: Mapping[str, str], counts: Mapping[str, int]
+) -> int:
+    changed = {order_id for order_id in before if before[order_id] != after[order_id]}
+    were_cancelled = all(after[order_id] == "cancelled" for order_id in changed)
+    said = counts.get("cancelled", 0) + counts.get("already_cancelled", 0)
+    if changed == stale and were_cancelled and said == len(stale):
+        console.print("[green]Exactly the stale pending orders are cancelled, and no other.[/]")
+        return 0
+    console.print(
+        f"[red]Wrong:[/] {len(stale)} were stale, {len(changed)} changed, {said} were said to be "
+        f"cancelled. Not as they should be: {sorted(changed ^ stale)}"
+    )
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""A context as operators see one, templates rendered by Airflow, and Airflow's own commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_ollang.api.pace import no_waiting
+from airflow_provider_ollang.sandbox import Sandbox
+
+PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+#: Long enough for a slow machine; a command that hangs fails its test instead of the whole run.
+COMMAND_SECONDS = 180
+
+
+@dataclass
+class TaskInstance:
+    """The part of a task instance that operators use: what they push can be looked at."""
+
+    map_index: int = -1
+    try_number: int = 1
+    xcoms: dict[str, Any] = field(default_factory=dict)
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        # As Airflow does: what is no JSON cannot be pushed.
+        self.xcoms[key] = json.loads(json.dumps(value))
+
+
+@dataclass
+class Run:
+    """One run of the DAG that an operator is in.
+
+    :param time: the run's own time
+    :param params: what templates find under ``params``
+    """
+
+    time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    params: dict[str, Any] = field(default_factory=dict)
+    ti: TaskInstance = field(default_factory=TaskInstance)
+
+    @property
+    def context(self) -> dict[str, Any]:
+        return {
+            "dag_run": SimpleNamespace(run_after=self.time),
+            "ti": self.ti,
+            "params": self.params,
+        }
+
+    def execute(self, operator: Any) -> Any:
+        """Render the operator's templates as Airflow does, and execute it."""
+        operator.render_template_fields(self.context)
+        return operator.execute(self.context)
+
+    @property
+    def xcoms(self) -> dict[str, Any]:
+        return self.ti.xcoms
+
+
+@pytest.fixture(autouse=True)
+def _quick() -> Iterator[None]:
+    with no_waiting():
+        yield
+
+
+@pytest.fixture
+def run() -> Run:
+    return Run()
+
+
+@pytest.fixture
+def make_run() -> type[Run]:
+    return Run
+
+
+@pytest.fixture
+def make_ti() -> type[TaskInstance]:
+    return TaskInstance
+
+
+@pytest.fixture
+def sandbox(ollang_sandbox: Sandbox) -> Sandbox:
+    """Return a sandbox without orders, to which ``ollang_default`` leads."""
+    ollang_sandbox.orders.clear()
+    return ollang_sandbox
+
+
+@pytest.fixture
+def add_orders(sandbox: Sandbox) -> Callable[..., list[str]]:
+    """Return a function that adds orders of so many days each, and returns their ids."""
+
+    def add(*days: float, **fields: Any) -> list[str]:
+        return [sandbox.orders.add(age=timedelta(days=age), **fields)["id"] for age in days]
+
+    return add
+
+
+@pytest.fixture(scope="session")
+def command() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a function that runs Python with these arguments, in the tests' Airflow home."""
+
+    def run_python(
+        *arguments: str, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            env={**os.environ, **(env or {})},
+            cwd=os.environ["AIRFLOW_HOME"],
+            check=False,
+        )
+
+    return run_python
+
+
+@pytest.fixture(scope="session")
+def airflow(
+    command: Callable[..., subprocess.CompletedProcess[str]],
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a function that runs the ``airflow`` command, once its database is there."""
+    migrated = command("-m", "airflow", "db", "migrate")
+    assert migrated.returncode == 0, migrated.stdout + migrated.stderr
+
+    def run_airflow(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        return command("-m", "airflow", *arguments, **options)
+
+    return run_airflow
+
+
+@pytest.fixture(scope="session")
+def example_dags() -> str:
+    """Return the folder of the example DAGs."""
+    return os.path.join(PROJECT, "example_dags")

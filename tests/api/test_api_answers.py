@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from airflow_provider_ollang.api import errors
+from airflow_provider_ollang.api.answers import (
+    error_from_answer,
+    one_line,
+    parse_json,
+    parse_retry_after,
+)
+
+NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+SECRET = "k3y-that-nobody-may-see"
+
+anything_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(SECRET),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["code", "message", "error", "statusCode"]) | st.text(), inner
+        )
+    ),
+    max_leaves=12,
+)
+any_body = (
+    st.binary()
+    | anything_json.map(lambda value: json.dumps(value).encode())
+    | st.builds(lambda a, b: a + SECRET.encode() + b, st.binary(), st.binary())
+)
+any_headers = st.dictionaries(
+    st.sampled_from(["Retry-After", "Location", "Content-Type"]),
+    st.text() | st.just(f"https://elsewhere.invalid/{SECRET}"),
+)
+
+
+def error_from_json(status: int, value: Any, **options: Any) -> errors.OllangError:
+    return error_from_answer(status, {}, json.dumps(value).encode(), **options)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("0", 0),
+        ("7", 7),
+        (" 7 ", 7),
+        ("1.5", 1.5),
+        ("3600", 3600),
+        ("Thu, 01 Jan 2026 12:00:30 GMT", 30),
+        ("Thu, 01 Jan 2026 12:00:30 -0000", 30),
+        ("Thu, 01 Jan 2026 13:00:30 +0100", 30),
+        ("Thu, 01 Jan 2026 11:59:00 GMT", 0),
+        ("soon", None),
+        ("-5", None),
+        ("+5", None),
+        ("1e9", None),
+        ("nan", None),
+        ("inf", None),
+        ("0x10", None),
+        ("٣", None),
+        ("5, 7", None),
+        ("5s", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date_or_nothing(
+    value: str | None, seconds: float | None
+) -> None:
+    assert parse_retry_after(value, now=NOW) == seconds
+
+
+def test_a_retry_after_date_counts_from_the_present_by_default() -> None:
+    in_an_hour = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+
+    seconds = parse_retry_after(in_an_hour)
+
+    assert seconds is not None
+    assert 3500 < seconds <= 3600
+
+
+@given(
+    st.text()
+    | st.text(alphabet="0123456789.-+: ,GMTUTCJanThu", max_size=40)
+    | st.datetimes().map(lambda moment: format_datetime(moment))
+)
+def test_a_retry_after_of_any_text_is_none_or_a_bearable_number(value: str) -> None:
+    seconds = parse_retry_after(value)
+
+    assert seconds is None or 0 <= seconds < 1e12
+
+
+@given(st.integers(0, 10**9))
+def test_a_retry_after_in_seconds_is_that_many(seconds: int) -> None:
+    assert parse_retry_after(str(seconds)) == seconds
+
+
+@given(st.binary())
+@example(b"[" * 100_000)
+@example(b"1" * 10_000)
+@example(b"\xff\xfe{")
+def test_any_bytes_are_json_or_none(body: bytes) -> None:
+    parse_json(body)
+
+
+@given(st.dictionaries(st.text(), st.integers() | st.text()))
+def test_json_is_read_as_it_was_written(value: dict[str, Any]) -> None:
+    assert parse_json(json.dumps(value).encode()) == value
+
+
+@given(st.text(), st.text())
+def test_one_line_is_short_and_printable_and_without_the_secret(before: str, after: str) -> None:
+    line = one_line(before + SECRET + after, secret=SECRET)
+
+    assert SECRET not in line
+    assert line.isprintable()
+    assert len(line) <= 300
+
+
+@given(st.integers(100, 599), any_headers, any_body)
+def test_any_answer_is_an_error_that_keeps_the_secret(
+    status: int, headers: dict[str, str], body: bytes
+) -> None:
+    error = error_from_answer(status, headers, body, order_id="o-1", secret=SECRET)
+
+    assert isinstance(error, errors.UnexpectedAnswerError | errors.ApiError)
+    assert (error.status, error.order_id) == (status, "o-1")
+    for text in (str(error), repr(error), error.message, str(error.code)):
+        assert SECRET not in text
+        assert text.isprintable()
+
+
+@given(st.integers(100, 399), any_headers, any_body)
+def test_no_answer_below_400_is_a_refusal(
+    status: int, headers: dict[str, str], body: bytes
+) -> None:
+    assert type(error_from_answer(status, headers, body)) is errors.UnexpectedAnswerError
+
+
+@given(st.sampled_from([400, 403, 404, 409, 418]), st.binary())
+def test_no_client_error_without_a_json_object_is_a_known_refusal(
+    status: int, body: bytes
+) -> None:
+    error = error_from_answer(status, {}, b"<html>" + body)
+
+    assert type(error) is errors.UnexpectedAnswerError
+
+
+@given(
+    st.sampled_from([400, 403, 404, 409, 422]),
+    st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZ_", min_size=1).filter(
+        lambda code: code not in errors.ERROR_BY_CODE
+    ),
+)
+def test_an_unknown_code_is_never_a_known_refusal(status: int, code: str) -> None:
+    error = error_from_json(status, {"code": code})
+
+    assert type(error) is errors.ApiError
+    assert error.code == code
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 418, 500, 503])
+@pytest.mark.parametrize(("code", "kind"), list(errors.ERROR_BY_CODE.items()))
+def test_a_known_code_decides_over_the_status(
+    status: int, code: str, kind: type[errors.ApiError]
+) -> None:
+    error = error_from_json(status, {"error": "x", "message": "y", "code": code})
+
+    assert type(error) is kind
+    assert (error.status, error.code, error.message) == (status, code, "y")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "meaning"),
+    [
+        (400, errors.BadRequestError, None),
+        (401, errors.UnauthorizedError, "UNAUTHORIZED"),
+        (403, errors.AccessDeniedError, "ACCESS_DENIED"),
+        (404, errors.OrderNotFoundError, "ORDER_NOT_FOUND"),
+        (409, errors.OrderAlreadyCancelledError, "ORDER_ALREADY_CANCELLED"),
+        (418, errors.ApiError, None),
+        (422, errors.ApiError, None),
+        (429, errors.RateLimitedError, None),
+        (500, errors.ServerError, None),
+        (501, errors.ServerError, None),
+        (503, errors.ServerError, None),
+        (599, errors.ServerError, None),
+    ],
+)
+def test_without_a_code_the_status_decides(
+    status: int, kind: type[errors.ApiError], meaning: str | None
+) -> None:
+    error = error_from_json(status, {"statusCode": status, "message": "m", "error": "e"})
+
+    assert type(error) is kind
+    assert isinstance(error, errors.ApiError)
+    assert (error.code, error.meaning) == (None, meaning)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, errors.UnexpectedAnswerError),
+        (401, errors.UnauthorizedError),
+        (403, errors.UnexpectedAnswerError),
+        (404, errors.UnexpectedAnswerError),
+        (409, errors.UnexpectedAnswerError),
+        (429, errors.RateLimitedError),
+        (502, errors.ServerError),
+    ],
+)
+@pytest.mark.parametrize("body", [b"<html>no</html>", b"", b"[]", b'"text"', b"null", b"\xff"])
+def test_a_body_that_is_no_json_object_is_documented_for_no_refusal(
+    status: int, kind: type[errors.OllangError], body: bytes
+) -> None:
+    error = error_from_answer(status, {"Content-Type": "text/html"}, body)
+
+    assert type(error) is kind
+    assert "text/html" in str(error)
+
+
+@pytest.mark.parametrize("code", [0, False, True, 409, ["ORDER_ALREADY_CANCELLED"], {"a": 1}])
+def test_a_code_that_is_no_text_is_no_known_one(code: Any) -> None:
+    assert type(error_from_json(409, {"code": code})) is errors.ApiError
+
+
+@pytest.mark.parametrize("code", [None, ""])
+def test_an_empty_code_is_none(code: str | None) -> None:
+    error = error_from_json(409, {"code": code})
+
+    assert type(error) is errors.OrderAlreadyCancelledError
+    assert error.code is None
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"message": "one"}, "one"),
+        ({"message": ["one", "two"]}, "one; two"),
+        ({"message": "one\n\x1b[31mtwo"}, "one [31mtwo"),
+        ({"error": "Not Found"}, "Not Found"),
+        ({}, "no message"),
+        ({"message": [], "error": "e"}, "e"),
+        ({"message": {"deep": 1}}, "{'deep': 1}"),
+    ],
+)
+def test_the_message_is_the_bodys(body: dict[str, Any], message: str) -> None:
+    assert error_from_json(404, body).message == message
+
+
+@pytest.mark.parametrize("depth", [*range(100, 1000, 100), *range(930, 1000), 5000])
+def test_a_deeply_nested_answer_is_an_error_like_any_other(depth: int) -> None:
+    body = b'{"message": [' + b"[" * depth + b"]" * depth + b"]}"
+
+    assert isinstance(error_from_answer(400, {}, body), errors.OllangError)
+
+
+def test_an_error_says_what_is_known_of_it() -> None:
+    error = error_from_answer(
+        429, {"Retry-After": "90"}, b'{"message": "slow down", "code": "SLOW"}', order_id="o-1"
+    )
+    error.attempts = 3
+
+    assert str(error) == (
+        "order o-1, HTTP 429, SLOW: slow down (the API asks to wait 90 s) (after 3 attempts)"
+    )
+    assert error.retry_after == 90
+
+
+def test_a_redirect_says_where_to() -> None:
+    error = error_from_answer(302, {"Location": "https://elsewhere.invalid/"}, b"")
+
+    assert "https://elsewhere.invalid/" in str(error)
+
+
+def test_the_error_tree_is_as_documented() -> None:
+    assert issubclass(errors.InvalidInputError, ValueError)
+    assert dict(errors.ERROR_BY_CODE) == {
+        "UNAUTHORIZED": errors.UnauthorizedError,
+        "ACCESS_DENIED": errors.AccessDeniedError,
+        "ORDER_NOT_FOUND": errors.OrderNotFoundError,
+        "ORDER_NOT_CANCELLABLE": errors.OrderNotCancellableError,
+        "ORDER_ALREADY_CANCELLED": errors.OrderAlreadyCancelledError,
+    }

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_ollang.api.errors import InvalidInputError
+from airflow_provider_ollang.api.validation import (
+    check_api_key,
+    check_base_url,
+    check_order_id,
+    check_verify,
+    is_loopback,
+)
+
+
+@pytest.mark.parametrize("order_id", ["65a4f0000123456789abcdef", "a", "A_b-9", "x" * 128, "0"])
+def test_an_order_id_comes_back_as_it_is(order_id: str) -> None:
+    assert check_order_id(order_id) == order_id
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", " ", "a b", " a", "a\n", "\ta", "a/b", "../x", ".", "..", "...", "a.b", "a?b", "a#b"),
+        *("a%2fb", "ä", "٣", "x" * 129, "None", "none", "null", "NaN", "undefined", "{{ x }}"),
+        *(None, 5, 5.0, True, b"abc", ["abc"], {"id": "abc"}),
+    ],
+)
+def test_what_is_no_order_id_is_refused(value: Any) -> None:
+    with pytest.raises(InvalidInputError, match="^order_ids: "):
+        check_order_id(value, field="order_ids")
+
+
+@given(st.text() | st.text(alphabet="aZ9_-./ \n%", max_size=6) | st.binary() | st.integers())
+def test_an_accepted_order_id_is_safe_in_a_path(value: Any) -> None:
+    try:
+        accepted = check_order_id(value)
+    except InvalidInputError:
+        return
+    assert re.fullmatch("[A-Za-z0-9_-]{1,128}", accepted)
+    assert accepted == value
+
+
+@pytest.mark.parametrize("key", ["k", "sandbox-key", "ab~!c", "x" * 500])
+def test_an_api_key_comes_back_as_it_is(key: str) -> None:
+    assert check_api_key(key) == key
+
+
+@pytest.mark.parametrize("value", [None, "", "  ", 5, b"key"])
+def test_a_missing_api_key_is_called_missing(value: Any) -> None:
+    with pytest.raises(InvalidInputError, match="password: the API key is missing"):
+        check_api_key(value, field="password")
+
+
+@pytest.mark.parametrize("value", [" my-key", "my-key\n", "my-key\u00a0"])
+def test_white_space_around_an_api_key_is_named(value: str) -> None:
+    with pytest.raises(InvalidInputError, match="white space around it"):
+        check_api_key(value)
+
+
+@given(st.text(min_size=5))
+def test_a_refused_api_key_stands_in_no_message_and_an_accepted_one_fits_a_header(
+    value: str,
+) -> None:
+    try:
+        accepted = check_api_key(value)
+    except InvalidInputError as error:
+        assert value not in str(error) + repr(error) or not value.strip()
+    else:
+        assert accepted == value
+        assert re.fullmatch("[!-~]+", value)
+
+
+@pytest.mark.parametrize(
+    ("url", "accepted"),
+    [
+        ("https://api-integration.ollang.com", "https://api-integration.ollang.com"),
+        ("https://api.example.com/", "https://api.example.com"),
+        ("https://api.example.com:8443/v1//", "https://api.example.com:8443/v1"),
+        ("http://127.0.0.1:8484", "http://127.0.0.1:8484"),
+        ("http://localhost:8484", "http://localhost:8484"),
+        ("http://[::1]:8484", "http://[::1]:8484"),
+    ],
+)
+def test_a_base_url_comes_back_without_a_trailing_slash(url: str, accepted: str) -> None:
+    assert check_base_url(url) == accepted
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", "api.example.com", "ftp://example.com", "https://", "https:///path", "https://:443"),
+        *("https://a b.com", "https://example.com?x=1", "https://example.com#x", "https://a\\b"),
+        *("https://example.com:0", "https://example.com:99999", "https://example.com:x"),
+        *("https://ex\nample.com", "https://[::1", "https://münchen.example", None, 5, b"https://a"),
+    ],
+)
+def test_what_is_no_base_url_is_refused(value: Any) -> None:
+    with pytest.raises(InvalidInputError, match="^host: "):
+        check_base_url(value, field="host")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.com",
+        "HTTP://example.com",
+        "http://127.0.0.1.example.com",
+        "http://localhost.example.com",
+        "http://10.0.0.1",
+        "http://0.0.0.0",
+    ],
+)
+def test_plain_http_to_another_machine_needs_consent(url: str) -> None:
+    with pytest.raises(InvalidInputError, match="unencrypted"):
+        check_base_url(url)
+    assert check_base_url(url, allow_http=True) == url
+
+
+def test_what_stands_before_an_at_sign_is_not_shown() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        check_base_url("https://user:the-secret@example.com")
+    assert "the-secret" not in str(caught.value)
+
+
+@given(
+    st.text()
+    | st.builds(
+        lambda scheme, rest: f"{scheme}://{rest}",
+        st.sampled_from(["http", "https", "HTTPS", "file"]),
+        st.text(alphabet="abz019.:/@?#[]\\% \n", max_size=20),
+    )
+)
+def test_an_accepted_base_url_is_https_or_goes_to_this_machine(value: str) -> None:
+    try:
+        parts = urlsplit(check_base_url(value))
+    except InvalidInputError:
+        return
+    assert parts.hostname
+    assert parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
+    assert (parts.username, parts.password, parts.query, parts.fragment) == (None, None, "", "")
+
+
+@pytest.mark.parametrize(
+    ("host", "is_own"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.10", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("LOCALHOST", True),
+        ("128.0.0.1", False),
+        ("example.com", False),
+        ("localhost.example.com", False),
+        ("", False),
+    ],
+)
+def test_loopback_is_this_machine_alone(host: str, is_own: bool) -> None:
+    assert is_loopback(host) is is_own
+
+
+def test_verify_is_a_truth_value_or_a_path_that_exists(tmp_path: Path) -> None:
+    bundle = tmp_path / "ca.pem"
+    with pytest.raises(InvalidInputError, match="does not exist"):
+        check_verify(str(bundle))
+    bundle.touch()
+    assert [check_verify(value) for value in (True, False, str(bundle))] == [
+        True,
+        False,
+        str(bundle),
+    ]
