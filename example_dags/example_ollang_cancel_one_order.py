@@ -6,7 +6,7 @@ moved on from `pending`. **A cancelled order cannot be brought back.**
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from airflow.providers.common.compat.sdk import DAG, Param
 
@@ -16,7 +16,7 @@ with DAG(
     dag_id="example_ollang_cancel_one_order",
     doc_md=__doc__,
     schedule=None,
-    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     params={
         "order_id": Param(

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import accumulate
 
 from airflow_provider_ollang.cleanup.stale import StaleOrder
 
 #: Rows of the table: an approval's body must stay readable.
 SHOWN_ORDERS = 100
+#: Airflow keeps an approval's body in a TEXT column; MySQL's holds 65,535 bytes.
+MAX_BYTES = 60_000
 _LONGEST_CELL = 80
+
+#: Where GitHub's Markdown makes a link of bare text, even of entities: a gap undoes it.
+_AUTOLINK = re.compile(r"(?<=www)(?=\.)|(?=:/)|(?=@)", re.IGNORECASE)
+_ZERO_WIDTH_SPACE = "\u200b"
 
 _COLUMNS = ("id", "name", "type", "age in days", "status", "project")
 
 
 def summarize(orders: Sequence[StaleOrder], *, left_out: int = 0, doubtful: int = 0) -> str:
-    """Return the orders as a Markdown table of at most 100 rows, with totals.
+    """Return the orders as a Markdown table of at most 100 rows and 60,000 bytes, with totals.
 
     Names come from people, so no text in it can break the table, look like a row of its own, or
     become a link or HTML.
@@ -25,11 +32,11 @@ def summarize(orders: Sequence[StaleOrder], *, left_out: int = 0, doubtful: int 
     :param doubtful: orders that nothing certain could be said of
     """
     lines = [_total(len(orders), left_out, doubtful)]
-    if orders:
-        lines += ["", _row(_COLUMNS), _row(["---"] * len(_COLUMNS))]
-        lines += [_row(_cells(order)) for order in orders[:SHOWN_ORDERS]]
-    if len(orders) > SHOWN_ORDERS:
-        lines += ["", f"… and {len(orders) - SHOWN_ORDERS} more."]
+    rows = _rows_that_fit(orders)
+    if rows:
+        lines += ["", _row(_COLUMNS), _row(["---"] * len(_COLUMNS)), *rows]
+    if len(orders) > len(rows):
+        lines += ["", f"… and {len(orders) - len(rows)} more."]
     return "\n".join(lines)
 
 
@@ -37,8 +44,15 @@ def escape(value: object) -> str:
     """Return text as one Markdown table cell that shows it and means nothing else."""
     text = "".join(char if char.isprintable() else " " for char in str(value))
     text = text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 1] + "…"
+    text = _AUTOLINK.sub(_ZERO_WIDTH_SPACE, text)
     # Entities, not backslashes: no dialect of Markdown takes them for syntax, nor for HTML.
     return re.sub(r"[^\w \-.,…]|_", lambda match: f"&#{ord(match[0])};", text)
+
+
+def _rows_that_fit(orders: Sequence[StaleOrder]) -> list[str]:
+    rows = [_row(_cells(order)) for order in orders[:SHOWN_ORDERS]]
+    sizes = accumulate(len(row.encode()) + 1 for row in rows)
+    return [row for row, size in zip(rows, sizes, strict=True) if size <= MAX_BYTES]
 
 
 def _total(stale: int, left_out: int, doubtful: int) -> str:
