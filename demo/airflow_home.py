@@ -17,7 +17,9 @@ EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
 
 
 @contextmanager
-def airflow_home(sandbox: Sandbox) -> Iterator[dict[str, str]]:
+def airflow_home(
+    sandbox: Sandbox, dags_folder: Path = EXAMPLE_DAGS
+) -> Iterator[dict[str, str]]:
     """Yield the environment of an Airflow with a fresh SQLite database; all goes at the end."""
     with tempfile.TemporaryDirectory(prefix="ollang-demo-") as home:
         connection = {"conn_type": "ollang", "host": sandbox.url, "password": sandbox.api_key}
@@ -26,7 +28,7 @@ def airflow_home(sandbox: Sandbox) -> Iterator[dict[str, str]]:
             # `airflow standalone` starts its parts as `airflow`, found on the path.
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "AIRFLOW_HOME": home,
-            "AIRFLOW__CORE__DAGS_FOLDER": str(EXAMPLE_DAGS),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
             "AIRFLOW_CONN_OLLANG_DEFAULT": json.dumps(connection),

@@ -54,8 +54,9 @@ def parse_json(body: bytes) -> Any:
 def one_line(value: object, *, secret: str = "") -> str:
     """Return text from outside as one short printable line, without the secret in it."""
     text = str(value)
-    if secret:
-        text = text.replace(secret, "***")
+    # A list or object shows the text in it escaped.
+    for shown in (secret, repr(secret)[1:-1], json.dumps(secret)[1:-1]) if secret else ():
+        text = text.replace(shown, "***")
     text = "".join(char if char.isprintable() else " " for char in text)
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"
@@ -99,7 +100,9 @@ def error_from_answer(
 
 def _code(fields: dict[str, Any] | None, secret: str) -> str | None:
     code = (fields or {}).get("code")
-    return None if code is None or code == "" else one_line(code, secret=secret)
+    if code is None or code == "":
+        return None
+    return one_line(code, secret=secret) or repr(code)  # white space is a code, if none we know
 
 
 def _error_class(status: int, code: str | None, *, is_json_object: bool) -> type[OllangError]:

@@ -148,7 +148,8 @@ class OllangClient:
         answer, _ = self._call("GET", f"/integration/orders/{order_id}", order_id=order_id)
         if not isinstance(answer, dict) or answer.get("id") != order_id:
             raise UnexpectedAnswerError(
-                f"asked for one order, another answer came: {one_line(answer)}", order_id=order_id
+                f"asked for one order, another answer came: {self._shown(answer)}",
+                order_id=order_id,
             )
         return Order.from_json(answer)
 
@@ -165,7 +166,7 @@ class OllangClient:
         """
         params = (query or OrderQuery()).params(page, take)
         answer, _ = self._call("GET", "/integration/orders", params=params)
-        return _page_from_json(answer, page)
+        return self._page(answer, page)
 
     def iter_orders(self, query: OrderQuery | None = None) -> Iterator[Order]:
         """Yield every order of a listing, page after page, each id once.
@@ -179,12 +180,15 @@ class OllangClient:
         seen: set[str] = set()
         for number in range(1, MAX_PAGES + 1):
             page = self.list_orders(query, page=number)
-            new = [order for order in page.orders if str(order.id) not in seen or not order.id]
-            seen.update(str(order.id) for order in new)
-            yield from new
+            seen_before = len(seen)
+            for order in page.orders:
+                if str(order.id) not in seen or not order.id:
+                    yield order
+                if order.id:
+                    seen.add(str(order.id))
             if not page.has_next:
                 return
-            if not new:
+            if len(seen) == seen_before:
                 raise UnexpectedAnswerError(
                     f"page {number} of the listing brought no new order, yet another is to follow"
                 )
@@ -197,9 +201,33 @@ class OllangClient:
         """
         answer, _ = self._call("GET", "/health")
         if not isinstance(answer, dict) or not isinstance(answer.get("status"), str):
-            raise UnexpectedAnswerError(f"expected a health status, came {one_line(answer)}")
+            raise UnexpectedAnswerError(f"expected a health status, came {self._shown(answer)}")
         time = answer.get("time")
         return Health(answer["status"], time if isinstance(time, (int, float)) else None)
+
+    def _page(self, answer: Any, number: int) -> OrderPage:
+        """Return the page, if it is what the API documents. Nothing else may pass for a list."""
+        meta = answer.get("meta") if isinstance(answer, dict) else None
+        data = answer.get("data") if isinstance(answer, dict) else None
+        if not isinstance(data, list) or not isinstance(meta, dict):
+            raise UnexpectedAnswerError(
+                f"expected a page with 'data' and 'meta', came {self._shown(answer)}"
+            )
+        has_next, page = meta.get("hasNextPage"), meta.get("page", number)
+        if not isinstance(has_next, bool) or page != number:
+            raise UnexpectedAnswerError(
+                f"asked for page {number}, came 'meta' {self._shown(meta)}: it cannot be read on"
+            )
+        count = meta.get("itemCount")
+        return OrderPage(
+            orders=tuple(Order.from_json(item if isinstance(item, dict) else {}) for item in data),
+            page=number,
+            item_count=count if isinstance(count, int) and not isinstance(count, bool) else None,
+            has_next=has_next,
+        )
+
+    def _shown(self, answer: Any) -> str:
+        return one_line(answer, secret=self._api_key)
 
     def _call(
         self,
@@ -222,7 +250,7 @@ class OllangClient:
                 method, self.base_url + path, params=params, **self._options
             )
             with response:
-                body = _read(response)
+                body = _read(response, order_id)
         except (requests.RequestException, OSError) as error:
             raise _transport_error(error, order_id, secret=self._api_key) from error
         log.debug("%s %s: HTTP %d, %d bytes", method, path, response.status_code, len(body))
@@ -242,7 +270,7 @@ class OllangClient:
         """Return this thread's session: sharing one between threads is not safe in requests."""
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = requests.Session()
+            session = _Session()
             session.headers["User-Agent"] = f"airflow-provider-ollang/{__version__}"
             session.auth = _ApiKeyAuth(self._api_key)
             adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1)
@@ -251,6 +279,13 @@ class OllangClient:
             self._local.session = session
             self._sessions.append(session)
         return session
+
+
+class _Session(requests.Session):
+    """A session that knows no redirects: requests looks into one even if it is not to follow."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
 
 
 class _ApiKeyAuth(requests.auth.AuthBase):
@@ -264,7 +299,7 @@ class _ApiKeyAuth(requests.auth.AuthBase):
         return request
 
 
-def _read(response: requests.Response) -> bytes:
+def _read(response: requests.Response, order_id: str | None) -> bytes:
     body = bytearray()
     for chunk in response.iter_content(65536):
         body += chunk
@@ -272,6 +307,7 @@ def _read(response: requests.Response) -> bytes:
             raise UnexpectedAnswerError(
                 f"the answer is longer than {MAX_BODY_BYTES} bytes: no answer of this API is",
                 status=response.status_code,
+                order_id=order_id,
             )
     return bytes(body)
 
@@ -310,25 +346,3 @@ def _causes(error: BaseException) -> list[BaseException]:
             return causes
         causes.append(inner)
         error = inner
-
-
-def _page_from_json(answer: Any, number: int) -> OrderPage:
-    """Return the page, if it is what the API documents. Anything else must not pass for a list."""
-    meta = answer.get("meta") if isinstance(answer, dict) else None
-    data = answer.get("data") if isinstance(answer, dict) else None
-    if not isinstance(data, list) or not isinstance(meta, dict):
-        raise UnexpectedAnswerError(
-            f"expected a page with 'data' and 'meta', came {one_line(answer)}"
-        )
-    has_next, page = meta.get("hasNextPage"), meta.get("page", number)
-    if not isinstance(has_next, bool) or page != number:
-        raise UnexpectedAnswerError(
-            f"asked for page {number}, came 'meta' {one_line(meta)}: it cannot be read on"
-        )
-    count = meta.get("itemCount")
-    return OrderPage(
-        orders=tuple(Order.from_json(item if isinstance(item, dict) else {}) for item in data),
-        page=number,
-        item_count=count if isinstance(count, int) and not isinstance(count, bool) else None,
-        has_next=has_next,
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -153,6 +153,11 @@ class Health:
     def ok(self) -> bool:
         """Whether the API is well."""
         return self.status == "OK"
+
+
+def is_one_of(value: Any, words: Collection[str]) -> bool:
+    """Return whether a field's value, which may be anything, is one of the words."""
+    return isinstance(value, str) and value in words
 
 
 def parse_time(value: Any) -> datetime | None:

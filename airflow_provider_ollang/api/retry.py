@@ -118,6 +118,8 @@ def call_with_retries(
             return send()
         except OllangError as error:
             tally.count(error)
+            if isinstance(error, RateLimitedError) and is_worth_retrying(error, policy):
+                pace.hold(seconds_to_wait(error, tally.attempts, policy))
             raise
 
     limits = stop_any(
@@ -128,16 +130,14 @@ def call_with_retries(
         wait=lambda state: seconds_to_wait(_error_of(state), state.attempt_number, policy),
         stop=lambda state: pace.stopped or limits(state),
         sleep=pace.sleep,
-        before_sleep=lambda state: _before_wait(state, pace),
+        before_sleep=_log_wait,
         reraise=True,
     )
     return retrying(attempt), tally
 
 
-def _before_wait(state: RetryCallState, pace: Pace) -> None:
+def _log_wait(state: RetryCallState) -> None:
     error, seconds = _error_of(state), state.upcoming_sleep
-    if isinstance(error, RateLimitedError):
-        pace.hold(seconds)
     log.warning("%s. Attempt %d follows in %.1f s.", error, state.attempt_number + 1, seconds)
 
 

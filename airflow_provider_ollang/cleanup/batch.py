@@ -13,6 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.errors import (
@@ -21,7 +22,7 @@ from airflow_provider_ollang.api.errors import (
     RateLimitedError,
     UnauthorizedError,
 )
-from airflow_provider_ollang.api.models import CANCELLED_STATUSES
+from airflow_provider_ollang.api.models import CANCELLED_STATUSES, is_one_of
 from airflow_provider_ollang.cleanup.outcome import OrderResult, Outcome, Report
 from airflow_provider_ollang.cleanup.record import Record, RecordError
 
@@ -65,12 +66,14 @@ class Batch:
         self._require_status = require_status
         self._record = record
         self._waiting = iter(order_ids)
-        self._under_way: set[str] = set()
+        # Orders without a result yet: whether a cancel may have gone out for them.
+        self._under_way: dict[str, bool] = {}
         self._taking = threading.Lock()
         # None stands for a worker that has ended.
         self._results: queue.SimpleQueue[OrderResult | None] = queue.SimpleQueue()
         self._workers = min(max_workers, len(order_ids))
         self._give_up_at = math.inf
+        self._settled = threading.Event()
         self._record_error: Exception | None = None
 
     def run(self) -> Report:
@@ -86,11 +89,10 @@ class Batch:
         try:
             for number in range(self._workers):
                 threading.Thread(target=self._work, name=f"ollang-{number}", daemon=True).start()
-            while collector.is_alive():
-                collector.join(1.0)
+            self._settled.wait()
         except BaseException as error:
             self.stop(f"interrupted by {type(error).__name__}")
-            collector.join()
+            self._wait_undeterred()
             raise
         if self._record_error:
             raise RecordError(f"the record could not be written: {self._record_error}") from (
@@ -110,6 +112,12 @@ class Batch:
         self.report.ended_early = self.report.ended_early or reason
         self._client.pace.stop()
 
+    def _wait_undeterred(self) -> None:
+        """Wait for the report to be complete, whatever a further signal raises meanwhile."""
+        while not self._settled.is_set():
+            with suppress(BaseException):
+                self._settled.wait()
+
     def _work(self) -> None:
         while (order_id := self._take()) is not None:
             self._results.put(self._try(order_id))
@@ -121,7 +129,7 @@ class Batch:
                 return None
             order_id = next(self._waiting, None)
             if order_id is not None:
-                self._under_way.add(order_id)
+                self._under_way[order_id] = False
             return order_id
 
     def _try(self, order_id: str) -> OrderResult:
@@ -145,6 +153,7 @@ class Batch:
         return _moved_on(order_id, status, self._require_status)
 
     def _cancel(self, order_id: str) -> OrderResult:
+        self._under_way[order_id] = True
         try:
             receipt = self._client.cancel_order(order_id)
         except OllangError as error:
@@ -181,26 +190,30 @@ class Batch:
             else:
                 running -= result is None
                 if result is not None:
-                    self._under_way.discard(result.id)
+                    self._under_way.pop(result.id)
                     self._settle(result)
             self._keep_record(lambda record: record.flush())
             progress.log_now_and_then()
         self._settle_the_rest()
-        self._keep_record(lambda record: record.close())
+        self._close_record()
+        self._settled.set()
 
     def _settle_the_rest(self) -> None:
         with self._taking:
-            for order_id in sorted(self._under_way):
-                self._settle(_unanswered(order_id))
+            for order_id, may_be_sent in self._under_way.items():
+                self._settle(_unanswered(order_id) if may_be_sent else self._not_tried(order_id))
             for order_id in self._waiting:
-                message = f"not tried: {self.report.ended_early}"
-                self._settle(OrderResult(order_id, Outcome.NOT_TRIED, message=message))
+                self._settle(self._not_tried(order_id))
+
+    def _not_tried(self, order_id: str) -> OrderResult:
+        reason = self.report.ended_early or "the client was stopped"
+        return OrderResult(order_id, Outcome.NOT_TRIED, message=f"no cancel was sent: {reason}")
 
     def _settle(self, result: OrderResult) -> None:
         self.report.add(result)
-        self._keep_record(lambda record: record.write(result))
         if result.outcome is not Outcome.CANCELLED or self._record_error:
-            log.info("Order %s: %s. %s", result.id, result.outcome, result.message)
+            _log_result(result)
+        self._keep_record(lambda record: record.write(result))
 
     def _keep_record(self, act: Callable[[Record], None]) -> None:
         if self._record is None or self._record_error:
@@ -208,9 +221,27 @@ class Batch:
         try:
             act(self._record)
         except Exception as error:  # each file system has its own
-            self._record_error = error
-            log.error("The record cannot be written: %s. This log goes on with it.", error)
-            self._end_early(f"the record cannot be written: {error}")
+            self._give_up_record(self._record, error)
+
+    def _close_record(self) -> None:
+        try:
+            if self._record:
+                self._record.close()
+        except Exception as error:
+            if self._record and not self._record_error:
+                self._give_up_record(self._record, error)
+
+    def _give_up_record(self, record: Record, error: Exception) -> None:
+        """Let the log go on where the record breaks off, and start no further cancel."""
+        self._record_error = error
+        log.error("The record cannot be written: %s. This log goes on with it.", error)
+        for result in record.pending:
+            _log_result(result)
+        self._end_early(f"the record cannot be written: {error}")
+
+
+def _log_result(result: OrderResult) -> None:
+    log.info("Order %s: %s. %s", result.id, result.outcome, result.message)
 
 
 class _Progress:
@@ -235,14 +266,14 @@ def _moved_on(
     order_id: str, status: object, require_status: Collection[str] | None
 ) -> OrderResult | None:
     """Return the result for an order that has none of the required statuses, else ``None``."""
-    if status in CANCELLED_STATUSES:
+    if is_one_of(status, CANCELLED_STATUSES):
         return OrderResult(
             order_id,
             Outcome.ALREADY_CANCELLED,
             code=OrderAlreadyCancelledError.documented_code,
             message=f"no cancel was sent: its status is {status!r}",
         )
-    if require_status is None or status in require_status:
+    if require_status is None or is_one_of(status, require_status):
         return None
     expected = " or ".join(sorted(require_status))
     return OrderResult(
@@ -256,7 +287,7 @@ def _foreseen(order_id: str, status: object, require_status: Collection[str] | N
     """Return what cancelling the order would most likely bring."""
     if moved_on := _moved_on(order_id, status, require_status):
         return moved_on
-    if status in USUALLY_CANCELLABLE:
+    if is_one_of(status, USUALLY_CANCELLABLE):
         return OrderResult(order_id, Outcome.WOULD_CANCEL, message=f"its status is {status!r}")
     return OrderResult(
         order_id,

@@ -55,6 +55,9 @@ class RecordPath(Protocol):
 class Record(Protocol):
     """Where a batch writes its results. One thread at a time uses it."""
 
+    #: Results that were given to it and are not written out.
+    pending: list[OrderResult]
+
     def write(self, result: OrderResult) -> None:
         """Add a result."""
 
@@ -86,13 +89,16 @@ class FileRecord:
     """
 
     def __init__(self, file: IO[bytes], *, preview: bool = False) -> None:
+        self.pending: list[OrderResult] = []
         self._file = file
         self._preview = preview
 
     def write(self, result: OrderResult) -> None:
         """Add a line, and hand it to the operating system at once."""
+        self.pending.append(result)
         self._file.write(_line(result, self._preview))
         self._file.flush()
+        self.pending.clear()
 
     def flush(self) -> None:
         """Do nothing: every line is out already."""
@@ -106,38 +112,39 @@ class PartedRecord:
     """A record in numbered objects. Part 0 is empty: it shows beforehand that writing works.
 
     :param path: the name that the parts' names are made of
-    :raises FileExistsError: there is a part 0
+    :raises FileExistsError: there is such a part
     """
 
     def __init__(self, path: RecordPath, *, preview: bool = False) -> None:
+        self.pending: list[OrderResult] = []
         self._path = path
         self._preview = preview
         self._part = 0
-        self._lines: list[bytes] = []
         self._due = 0.0
-        if self._part_path().exists():
-            raise FileExistsError(f"{self._part_path()} exists")
         self._write_part()
 
     def write(self, result: OrderResult) -> None:
         """Add a line to the part that is written next."""
-        self._lines.append(_line(result, self._preview))
+        self.pending.append(result)
         self.flush()
 
     def flush(self) -> None:
         """Write the next part, if the last one is some seconds old."""
-        if self._lines and time.monotonic() >= self._due:
+        if self.pending and time.monotonic() >= self._due:
             self._write_part()
 
     def close(self) -> None:
         """Write the last part."""
-        if self._lines:
+        if self.pending:
             self._write_part()
 
     def _write_part(self) -> None:
-        with self._part_path().open("wb") as file:
-            file.write(b"".join(self._lines))
-        self._lines.clear()
+        path = self._part_path()
+        if path.exists():
+            raise FileExistsError(f"{path} exists, and a record is never overwritten")
+        with path.open("wb") as file:
+            file.write(b"".join(_line(result, self._preview) for result in self.pending))
+        self.pending.clear()
         self._part += 1
         self._due = time.monotonic() + PART_EVERY_SECONDS
 

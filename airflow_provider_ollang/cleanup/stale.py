@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from airflow_provider_ollang.api.models import (
     STATUSES,
     Order,
     OrderQuery,
+    is_one_of,
     parse_time,
 )
 from airflow_provider_ollang.api.validation import check_order_id
@@ -72,9 +74,9 @@ class StaleRule:
         return (
             created is not None
             and created <= self.cut_off
-            and order.status in self.statuses
-            and (self.order_types is None or order.type in self.order_types)
-            and (self.project_ids is None or order.project_id in self.project_ids)
+            and is_one_of(order.status, self.statuses)
+            and (self.order_types is None or is_one_of(order.type, self.order_types))
+            and (self.project_ids is None or is_one_of(order.project_id, self.project_ids))
             and (self.name_matches is None or _found(self.name_matches, order.name))
             and not _found(self.exclude_name_matches, order.name)
             and order.id not in self.exclude_order_ids
@@ -88,7 +90,7 @@ class StaleRule:
             return f"its id is {order.id!r:.80}"
         if order.created is None:
             return f"its createdAt is {order.created_at!r:.80}"
-        if not isinstance(order.status, str) or order.status not in EXPECTED_STATUSES:
+        if not is_one_of(order.status, EXPECTED_STATUSES):
             return f"its status is {order.status!r:.80}"
         if self.exclude_name_matches and not isinstance(order.name, str):
             return f"its name is {order.name!r:.80}, and exclude_name_matches is set"
@@ -169,7 +171,7 @@ def tripped_wire(
     """
     if max_orders is not None and stale > max_orders:
         return f"{stale} orders are stale, max_orders allows {max_orders}"
-    share = stale / total if total else float(stale > 0)
+    share = stale / total if total else math.inf if stale else 0.0
     if max_share is not None and share > max_share:
         return (
             f"{stale} of {total} orders are stale ({share:.2%}), max_share allows {max_share:.2%}"

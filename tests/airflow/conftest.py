@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -101,6 +102,18 @@ def add_orders(sandbox: Sandbox) -> Callable[..., list[str]]:
         return [sandbox.orders.add(age=timedelta(days=age), **fields)["id"] for age in days]
 
     return add
+
+
+@pytest.fixture
+def logged(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Callable[[], str]]:
+    """Return a function that returns what was logged so far.
+
+    Airflow 2 hands an operator's messages to ``logging``; Airflow 3 prints them, outside a task.
+    """
+    with caplog.at_level(logging.INFO):
+        yield lambda: caplog.text + "".join(capfd.readouterr())
 
 
 @pytest.fixture(scope="session")

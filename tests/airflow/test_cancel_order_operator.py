@@ -215,7 +215,7 @@ def test_a_skip_after_a_lost_answer_names_the_lost_request(
     assert sandbox.orders.get(order)["status"] == "cancelled"
 
 
-def test_a_request_that_never_arrived_is_not_blamed(sandbox: Sandbox, run: Any) -> None:
+def test_a_request_that_was_refused_as_too_many_is_not_blamed(sandbox: Sandbox, run: Any) -> None:
     sandbox.answer_next(Answer(fault="429"))
     sandbox.answer_next(refusal(409, "ORDER_ALREADY_CANCELLED"))
     with pytest.raises(AirflowSkipException) as caught:

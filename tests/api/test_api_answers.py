@@ -145,9 +145,7 @@ def test_no_answer_below_400_is_a_refusal(
 
 
 @given(st.sampled_from([400, 403, 404, 409, 418]), st.binary())
-def test_no_client_error_without_a_json_object_is_a_known_refusal(
-    status: int, body: bytes
-) -> None:
+def test_no_client_error_without_a_json_object_is_a_known_refusal(status: int, body: bytes) -> None:
     error = error_from_answer(status, {}, b"<html>" + body)
 
     assert type(error) is errors.UnexpectedAnswerError
@@ -268,9 +266,8 @@ def test_an_error_says_what_is_known_of_it() -> None:
     )
     error.attempts = 3
 
-    assert str(error) == (
-        "order o-1, HTTP 429, SLOW: slow down (the API asks to wait 90 s) (after 3 attempts)"
-    )
+    for part in ("order o-1", "HTTP 429", "SLOW", "slow down", "90 s", "3 attempts"):
+        assert part in str(error)
     assert error.retry_after == 90
 
 

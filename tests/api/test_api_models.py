@@ -61,7 +61,7 @@ def test_any_text_is_a_time_in_utc_or_none(text: str) -> None:
     assert moment is None or moment.utcoffset() == timedelta(0)
 
 
-@given(st.datetimes(min_value=datetime(1, 1, 2)))  # noqa: DTZ001 - the zone is added below
+@given(st.datetimes(min_value=datetime(1, 1, 2)))
 def test_a_written_time_is_read_back_to_the_millisecond(moment: datetime) -> None:
     moment = moment.replace(tzinfo=UTC)
 

@@ -33,7 +33,7 @@ def test_an_order_id_comes_back_as_it_is(order_id: str) -> None:
     ],
 )
 def test_what_is_no_order_id_is_refused(value: Any) -> None:
-    with pytest.raises(InvalidInputError, match="^order_ids: "):
+    with pytest.raises(InvalidInputError, match=r"^order_ids: "):
         check_order_id(value, field="order_ids")
 
 
@@ -69,12 +69,13 @@ def test_a_refused_api_key_stands_in_no_message_and_an_accepted_one_fits_a_heade
     value: str,
 ) -> None:
     try:
-        accepted = check_api_key(value)
+        check_api_key(value)
     except InvalidInputError as error:
-        assert value not in str(error) + repr(error) or not value.strip()
+        shown = str(error) + repr(error)
     else:
-        assert accepted == value
+        shown = ""
         assert re.fullmatch("[!-~]+", value)
+    assert value not in shown or not value.strip()
 
 
 @pytest.mark.parametrize(
@@ -98,11 +99,18 @@ def test_a_base_url_comes_back_without_a_trailing_slash(url: str, accepted: str)
         *("", "api.example.com", "ftp://example.com", "https://", "https:///path", "https://:443"),
         *("https://a b.com", "https://example.com?x=1", "https://example.com#x", "https://a\\b"),
         *("https://example.com:0", "https://example.com:99999", "https://example.com:x"),
-        *("https://ex\nample.com", "https://[::1", "https://münchen.example", None, 5, b"https://a"),
+        *(
+            "https://ex\nample.com",
+            "https://[::1",
+            "https://münchen.example",
+            None,
+            5,
+            b"https://a",
+        ),
     ],
 )
 def test_what_is_no_base_url_is_refused(value: Any) -> None:
-    with pytest.raises(InvalidInputError, match="^host: "):
+    with pytest.raises(InvalidInputError, match=r"^host: "):
         check_base_url(value, field="host")
 
 

@@ -1,0 +1,98 @@
+"""A whole Airflow (scheduler, API server, triggerer, DAG processor) on a free port."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeAlias
+
+import psutil
+import requests
+
+START_SECONDS = 180
+END_SECONDS = 20
+
+Airflow: TypeAlias = "subprocess.Popen[bytes]"
+
+
+def settings(port: int) -> dict[str, str]:
+    """Return the environment that lets Airflow serve on a port, without a login."""
+    url = f"http://127.0.0.1:{port}"
+    return {
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": url,
+        # Without it the tasks look for the API server at its default port.
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+    }
+
+
+@contextmanager
+def standalone(environment: Mapping[str, str]) -> Iterator[tuple[str, Airflow]]:
+    """Run Airflow in a prepared home; yield its URL and process, end all of it at the end."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    environment = {**environment, **settings(port)}
+    log = Path(environment["AIRFLOW_HOME"]) / "standalone.log"
+    airflow = _start(environment, log)
+    try:
+        _wait_until_served(airflow, environment["AIRFLOW__API__BASE_URL"], log)
+        yield environment["AIRFLOW__API__BASE_URL"], airflow
+    finally:
+        _end(airflow)
+
+
+def _start(environment: Mapping[str, str], log: Path) -> Airflow:
+    """Start Airflow in a session of its own, so that its children can be ended with it."""
+    command = [sys.executable, "-m", "airflow", "standalone"]
+    with log.open("wb") as stream:
+        return subprocess.Popen(  # noqa: S603 - our own command
+            command,
+            env=environment,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _wait_until_served(airflow: Airflow, url: str, log: Path) -> None:
+    give_up_at = time.monotonic() + START_SECONDS
+    while time.monotonic() < give_up_at and airflow.poll() is None:
+        with suppress(requests.RequestException):
+            health = requests.get(f"{url}/api/v2/monitor/health", timeout=5).json()
+            if health["scheduler"]["status"] == health["dag_processor"]["status"] == "healthy":
+                return
+        time.sleep(0.5)
+    raise SystemExit(f"{log.read_text()[-4000:]}\nAirflow did not start.")
+
+
+def _end(airflow: Airflow) -> None:
+    """End every process of Airflow's session: its children outlive it otherwise."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        for process in _session(airflow.pid):
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(sign)
+        give_up_at = time.monotonic() + END_SECONDS
+        while _session(airflow.pid) and time.monotonic() < give_up_at:
+            airflow.poll()
+            time.sleep(0.2)
+
+
+def _session(session_id: int) -> list[psutil.Process]:
+    """Return the living processes of a session."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            is_alive = process.status() != psutil.STATUS_ZOMBIE
+            if is_alive and os.getsid(process.pid) == session_id:
+                found.append(process)
+    return found

@@ -1,0 +1,363 @@
+"""What a batch of cancels means for its task, and the record that it leaves."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+)
+
+from airflow_provider_ollang.operators.ollang import BatchCancelOrdersOperator
+from airflow_provider_ollang.sandbox import Answer, Sandbox
+
+AddOrders = Callable[..., list[str]]
+CANCEL = "/integration/orders/cancel/"
+
+
+def batch(order_ids: Any, **parameters: Any) -> BatchCancelOrdersOperator:
+    return BatchCancelOrdersOperator(task_id="batch", order_ids=order_ids, **parameters)
+
+
+def cancelled(sandbox: Sandbox) -> set[str]:
+    return {order["id"] for order in sandbox.orders.where(status="cancelled")}
+
+
+def sent(sandbox: Sandbox) -> Counter[str | None]:
+    return Counter(request.order_id for request in sandbox.requests if request.is_cancel)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def outcomes(path: Path) -> dict[str, str]:
+    return {line["id"]: line["outcome"] for line in lines(path)}
+
+
+def test_cancels_exactly_the_list(sandbox: Sandbox, add_orders: AddOrders, run: Any) -> None:
+    ids, others = add_orders(*range(1, 13)), add_orders(30, 40)
+    assert run.execute(batch(ids)) == {"total": 12, "cancelled": 12}
+    assert cancelled(sandbox) == set(ids)
+    assert sent(sandbox) == Counter(ids)
+    assert all(sandbox.orders.get(other)["status"] == "pending" for other in others)
+
+
+def test_pushes_the_counts(add_orders: AddOrders, run: Any) -> None:
+    run.execute(batch(add_orders(1, 2)))
+    assert run.xcoms == {"counts": {"total": 2, "cancelled": 2}, "not_cancelled": []}
+
+
+def test_a_double_is_cancelled_once(
+    sandbox: Sandbox, add_orders: AddOrders, run: Any
+) -> None:
+    one, two = add_orders(1, 2)
+    assert run.execute(batch([one, two, one, one])) == {"total": 2, "cancelled": 2}
+    assert sent(sandbox) == Counter([one, two])
+
+
+@pytest.mark.parametrize("order_ids", [[], (), "[]", "()"])
+def test_an_empty_list_skips_without_a_request(
+    sandbox: Sandbox, run: Any, order_ids: Any
+) -> None:
+    with pytest.raises(AirflowSkipException):
+        run.execute(batch(order_ids))
+    assert sandbox.requests == []
+
+
+def test_a_list_that_was_cancelled_before_skips(add_orders: AddOrders, run: Any) -> None:
+    ids = add_orders(1, 2, status="cancelled")
+    with pytest.raises(AirflowSkipException, match="cancelled before"):
+        run.execute(batch(ids))
+    assert run.xcoms["counts"] == {"total": 2, "already_cancelled": 2}
+
+
+def test_a_list_of_which_part_was_cancelled_before_succeeds(
+    add_orders: AddOrders, run: Any
+) -> None:
+    ids = add_orders(1) + add_orders(2, status="cancelled")
+    assert run.execute(batch(ids)) == {"total": 2, "cancelled": 1, "already_cancelled": 1}
+
+
+@pytest.mark.parametrize("max_orders", [0, 2, "2"])
+def test_a_list_above_max_orders_fails_before_the_first_request(
+    sandbox: Sandbox, add_orders: AddOrders, run: Any, tmp_path: Path, max_orders: Any
+) -> None:
+    operator = batch(
+        add_orders(1, 2, 3), max_orders=max_orders, report_path=f"{tmp_path}/r.jsonl"
+    )
+    with pytest.raises(AirflowFailException, match=r"3 orders.*max_orders"):
+        run.execute(operator)
+    assert sandbox.requests == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_max_orders_counts_each_order_once(add_orders: AddOrders, run: Any) -> None:
+    [order] = add_orders(1)
+    assert run.execute(batch([order, order], max_orders=1)) == {"total": 1, "cancelled": 1}
+
+
+def test_max_orders_is_1000_unless_told_otherwise(sandbox: Sandbox, run: Any) -> None:
+    with pytest.raises(AirflowFailException, match="1000"):
+        run.execute(batch([f"order-{number}" for number in range(1001)]))
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("preview", [True, "True", "true"])
+def test_a_preview_only_reads_and_is_not_blocked_by_max_orders(
+    sandbox: Sandbox, add_orders: AddOrders, run: Any, preview: Any
+) -> None:
+    ids = add_orders(1, 2, 3)
+    counts = run.execute(batch(ids, preview=preview, max_orders=1))
+    assert counts == {"total": 3, "would_cancel": 3}
+    assert Counter(request.method for request in sandbox.requests) == Counter(GET=3)
+    assert cancelled(sandbox) == set()
+
+
+@pytest.mark.parametrize("preview", [False, "False", "false"])
+def test_what_is_no_preview_cancels(
+    sandbox: Sandbox, add_orders: AddOrders, run: Any, preview: Any
+) -> None:
+    ids = add_orders(1, 2)
+    run.execute(batch(ids, preview=preview))
+    assert cancelled(sandbox) == set(ids)
+
+
+def test_a_preview_says_for_each_order_what_it_would_do(
+    sandbox: Sandbox, add_orders: AddOrders, run: Any, tmp_path: Path
+) -> None:
+    statuses = ("pending", "cancelled", "completed", "ongoing", "brandNew")
+    ids = [add_orders(1, status=status)[0] for status in statuses]
+    foreign = sandbox.orders.add(foreign=True)["id"]
+    path = tmp_path / "preview.jsonl"
+    run.execute(batch([*ids, foreign, "nowhere"], preview=True, report_path=str(path)))
+    expected = ("would_cancel", "already_cancelled", "not_cancellable", "would_cancel")
+    assert [outcomes(path)[order_id] for order_id in ids[:4]] == list(expected)
+    assert outcomes(path)[ids[4]] != "would_cancel", "an unknown status is never cancellable"
+    assert outcomes(path)[foreign] == "access_denied"
+    assert outcomes(path)["nowhere"] == "not_found"
+    assert all(line["preview"] is True and line["attempts"] == 0 for line in lines(path))
+
+
+def test_a_preview_that_could_not_see_an_order_fails(
+    sandbox: Sandbox, add_orders: AddOrders, run: Any
+) -> None:
+    one, two = add_orders(1, 2)
+    sandbox.answer_always(Answer(fault="503"), path=f"*/{two}")
+    with pytest.raises(AirflowException):
+        run.execute(batch([one, two], preview=True))
+    assert run.xcoms["counts"] == {"total": 2, "would_cancel": 1, "failed": 1}
+
+
+def test_an_order_that_moved_on_is_left_alone(
+    sandbox: Sandbox, add_orders: AddOrders, run: Any
+) -> None:
+    [one], [two] = add_orders(1), add_orders(2, status="ongoing")
+    counts = run.execute(batch([one, two], require_status=["pending"]))
+    assert counts == {"total": 2, "cancelled": 1, "status_changed": 1}
+    assert sent(sandbox) == Counter([one])
+
+
+def test_where_no_status_can_be_read_no_cancel_is_sent(
+    sandbox: Sandbox, add_orders: AddOrders, run: Any
+) -> None:
+    ids = add_orders(1, 2)
+    sandbox.answer_always(Answer(fault="503"), method="GET")
+    with pytest.raises(AirflowException) as caught:
+        run.execute(batch(ids, require_status="['pending']"))
+    assert type(caught.value) is AirflowException
+    assert sent(sandbox) == Counter()
+
+
+UNTOLERATED = [
+    pytest.param(Answer.json(404, {"code": "ORDER_NOT_FOUND"}), AirflowFailException, id="404"),
+    pytest.param(Answer.json(403, {"code": "ACCESS_DENIED"}), AirflowFailException, id="403"),
+    pytest.param(Answer(fault="503"), AirflowException, id="503"),
+    pytest.param(Answer(fault="429"), AirflowException, id="429"),
+    pytest.param(Answer(200), AirflowException, id="another 2xx"),
+    pytest.param(Answer(302, {"location": "/"}), AirflowException, id="redirect"),
+    pytest.param(Answer.json(409, {"code": "LOCKED"}), AirflowException, id="another 409"),
+    pytest.param(Answer(404, body=b"<html>"), AirflowException, id="no JSON"),
+]
+
+
+@pytest.mark.parametrize(("answer", "kind"), UNTOLERATED)
+def test_one_orders_trouble_fails_the_task_after_all_were_tried_and_recorded(
+    sandbox: Sandbox,
+    add_orders: AddOrders,
+    run: Any,
+    tmp_path: Path,
+    answer: Answer,
+    kind: type,
+) -> None:
+    ids = add_orders(*range(1, 10))
+    sandbox.answer_always(answer, path=CANCEL + ids[0])
+    path = tmp_path / "r.jsonl"
+    with pytest.raises(AirflowException, match=ids[0]) as caught:
+        run.execute(batch(ids, max_workers=2, report_path=str(path)))
+    assert type(caught.value) is kind
+    assert cancelled(sandbox) == set(ids[1:])
+    assert Counter(outcomes(path).values())["cancelled"] == 8
+    assert len(lines(path)) == 9
+    assert run.xcoms["counts"]["total"] == 9
+    assert run.xcoms["counts"]["cancelled"] == 8
+    assert [row["id"] for row in run.xcoms["not_cancelled"]] == [ids[0]]
+
+
+def test_orders_that_moved_on_do_not_fail_the_task(add_orders: AddOrders, run: Any) -> None:
+    ids = add_orders(1) + add_orders(2, status="completed") + add_orders(3, status="cancelled")
+    counts = run.execute(batch(ids))
+    assert counts == {
+        "total": 3,
+        "cancelled": 1,
+        "already_cancelled": 1,
+        "not_cancellable": 1,
+    }
+
+
+def test_tolerated_codes_are_the_ones_that_were_given(
+    add_orders: AddOrders, run: Any
+) -> None:
+    ids = [*add_orders(1), "nowhere"]
+    counts = run.execute(batch(ids, tolerated_codes=["ORDER_NOT_FOUND"]))
+    assert counts == {"total": 2, "cancelled": 1, "not_found": 1}
+
+
+@pytest.mark.parametrize("codes", [[], "[]", ["ORDER_NOT_FOUND"]])
+@pytest.mark.parametrize("status", ["completed", "cancelled"])
+def test_a_code_that_is_not_tolerated_fails(
+    add_orders: AddOrders, run: Any, codes: Any, status: str
+) -> None:
+    with pytest.raises(AirflowFailException):
+        run.execute(batch(add_orders(1) + add_orders(2, status=status), tolerated_codes=codes))
+
+
+def test_a_rejected_key_stops_the_batch_at_once(
+    sandbox: Sandbox, add_orders: AddOrders, run: Any, tmp_path: Path
+) -> None:
+    ids = add_orders(*range(1, 31))
+    sandbox.answer_next(*[Answer()] * 3)
+    sandbox.answer_always(Answer.json(401, {"code": "UNAUTHORIZED", "message": "bad key"}))
+    path = tmp_path / "r.jsonl"
+    with pytest.raises(AirflowFailException, match="HTTP 401"):
+        run.execute(batch(ids, max_workers=1, report_path=str(path)))
+    assert sum(sent(sandbox).values()) == 4
+    assert cancelled(sandbox) == set(ids[:3])
+    assert Counter(outcomes(path).values()) == Counter(cancelled=3, failed=1, not_tried=26)
+    assert run.xcoms["counts"] == {"total": 30, "cancelled": 3, "failed": 1, "not_tried": 26}
+
+
+def test_a_lost_answer_is_told_in_the_record(
+    sandbox: Sandbox, add_orders: AddOrders, run: Any, tmp_path: Path
+) -> None:
+    one, two = add_orders(1, 2)
+    sandbox.answer_next(Answer(fault="reset-after"), path=CANCEL + two)
+    path = tmp_path / "r.jsonl"
+    counts = run.execute(batch([one, two], report_path=str(path)))
+    assert counts == {"total": 2, "cancelled": 1, "already_cancelled": 1}
+    [line] = [line for line in lines(path) if line["id"] == two]
+    assert line["answer_lost"] is True
+    assert line["attempts"] == 2
+    assert "likely cause" in line["message"]
+
+
+def test_the_record_has_one_line_for_each_order(
+    sandbox: Sandbox, add_orders: AddOrders, run: Any, tmp_path: Path
+) -> None:
+    ids = add_orders(*range(1, 8))
+    path = tmp_path / "new" / "folder" / "r.jsonl"
+    run.execute(batch([*ids, *ids], report_path=str(path)))
+    assert sorted(line["id"] for line in lines(path)) == sorted(ids)
+    for line in lines(path):
+        assert line["outcome"] == "cancelled"
+        assert line["http_status"] == 204
+        assert line["attempts"] == 1
+        assert "preview" not in line
+
+
+def test_the_record_may_be_a_url(add_orders: AddOrders, run: Any, tmp_path: Path) -> None:
+    run.execute(batch(add_orders(1), report_path=f"file://{tmp_path}/r.jsonl"))
+    assert len(lines(tmp_path / "r.jsonl")) == 1
+
+
+def test_the_records_name_takes_a_template(
+    add_orders: AddOrders, make_run: Any, tmp_path: Path
+) -> None:
+    run = make_run(params={"folder": str(tmp_path)})
+    run.execute(batch(add_orders(1), report_path="{{ params.folder }}/r.jsonl"))
+    assert len(lines(tmp_path / "r.jsonl")) == 1
+
+
+@pytest.mark.parametrize(
+    ("map_index", "try_number", "name"),
+    [
+        (-1, 1, "r.jsonl"),
+        (-1, 2, "r.try2.jsonl"),
+        (0, 1, "r.map0.jsonl"),
+        (3, 1, "r.map3.jsonl"),
+        (3, 2, "r.map3.try2.jsonl"),
+        (None, 1, "r.jsonl"),
+    ],
+)
+def test_mapped_tasks_and_retries_have_records_of_their_own(
+    add_orders: AddOrders,
+    make_run: Any,
+    make_ti: Any,
+    tmp_path: Path,
+    map_index: Any,
+    try_number: int,
+    name: str,
+) -> None:
+    run = make_run(ti=make_ti(map_index, try_number))
+    run.execute(batch(add_orders(1), report_path=f"{tmp_path}/r.jsonl"))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_record_that_is_there_is_never_overwritten(
+    sandbox: Sandbox, add_orders: AddOrders, run: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text("precious")
+    with pytest.raises(AirflowFailException, match=r"report_path.*r\.jsonl.*nothing was cancelled"):
+        run.execute(batch(add_orders(1), report_path=str(path)))
+    assert path.read_text() == "precious"
+    assert sandbox.requests == []
+
+
+UNWRITABLE = [
+    pytest.param("{tmp_path}/file/r.jsonl", id="below a file"),
+    pytest.param("/dev/null/r.jsonl", id="below a device"),
+    pytest.param("nosuchprotocol://bucket/r.jsonl", id="an unknown protocol"),
+    pytest.param("{tmp_path}/" + "r" * 300, id="too long a name"),
+]
+
+
+@pytest.mark.parametrize("path", UNWRITABLE)
+def test_a_record_that_cannot_be_written_fails_before_the_first_request(
+    sandbox: Sandbox, add_orders: AddOrders, run: Any, tmp_path: Path, path: str
+) -> None:
+    (tmp_path / "file").touch()
+    path = path.format(tmp_path=tmp_path)
+    with pytest.raises(AirflowFailException, match="report_path.*nothing was cancelled"):
+        run.execute(batch(add_orders(1), report_path=path))
+    assert sandbox.requests == []
+
+
+def test_a_batch_at_a_pace_cancels_all(add_orders: AddOrders, run: Any) -> None:
+    operator = batch(add_orders(1, 2, 3), requests_per_second="1000", max_workers="2")
+    assert run.execute(operator) == {"total": 3, "cancelled": 3}
+
+
+def test_orders_are_cancelled_in_the_lists_order(
+    sandbox: Sandbox, add_orders: AddOrders, run: Any
+) -> None:
+    ids = add_orders(1, 9, 4)
+    run.execute(batch(ids, max_workers=1))
+    assert [request.order_id for request in sandbox.requests] == ids

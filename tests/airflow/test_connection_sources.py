@@ -1,0 +1,170 @@
+"""A connection from each place that Airflow reads them from, and the hook that uses it."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from airflow_provider_ollang.api.errors import InvalidInputError
+from airflow_provider_ollang.hooks.ollang import OllangHook
+from airflow_provider_ollang.sandbox import Answer, Sandbox
+
+VARIABLE = "AIRFLOW_CONN_OLLANG_DEFAULT"
+
+
+def address(sandbox: Sandbox) -> tuple[str, int]:
+    host, _, port = sandbox.url.removeprefix("http://").partition(":")
+    return host, int(port)
+
+
+def uri_of_parts(sandbox: Sandbox) -> str:
+    host, port = address(sandbox)
+    return f"ollang://:{sandbox.api_key}@{host}:{port}/http"
+
+
+def uri_of_whole_url(sandbox: Sandbox) -> str:
+    return f"ollang://:{sandbox.api_key}@{quote(sandbox.url, safe='')}"
+
+
+def uri_with_extras(sandbox: Sandbox) -> str:
+    extras = urlencode({"timeout": "5", "max_attempts": "2", "verify": "false"})
+    return f"{uri_of_whole_url(sandbox)}/?{extras}"
+
+
+def uri_in_capitals(sandbox: Sandbox) -> str:
+    return uri_of_whole_url(sandbox).replace("ollang:", "OLLANG:")
+
+
+def json_of_parts(sandbox: Sandbox) -> str:
+    host, port = address(sandbox)
+    fields = {"conn_type": "ollang", "host": host, "port": port, "schema": "http"}
+    return json.dumps({**fields, "password": sandbox.api_key})
+
+
+def json_with_extras(sandbox: Sandbox) -> str:
+    fields = {"conn_type": "ollang", "host": sandbox.url, "password": sandbox.api_key}
+    return json.dumps({**fields, "extra": {"timeout": 5, "max_attempts": 2, "verify": False}})
+
+
+def json_as_the_form_sends_it(sandbox: Sandbox) -> str:
+    fields = {"conn_type": "ollang", "host": sandbox.url, "password": sandbox.api_key}
+    extra = json.dumps({"timeout": None, "max_attempts": None, "verify": None})
+    return json.dumps({**fields, "port": 0, "schema": "", "login": "", "extra": extra})
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        uri_of_parts,
+        uri_of_whole_url,
+        uri_with_extras,
+        uri_in_capitals,
+        json_of_parts,
+        json_with_extras,
+        json_as_the_form_sends_it,
+    ],
+)
+def test_a_connection_in_the_environment_works(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, written: Callable[[Sandbox], str]
+) -> None:
+    monkeypatch.setenv(VARIABLE, written(sandbox))
+    with OllangHook().get_conn() as client:
+        assert client.list_orders().orders == ()
+        assert client.base_url == sandbox.url
+    assert [request.key_accepted for request in sandbox.requests] == [True]
+
+
+def test_a_uri_without_a_host_means_the_public_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "ollang://:some-key@")
+    assert OllangHook().get_conn().base_url == "https://api-integration.ollang.com"
+
+
+def test_a_connection_of_another_id_is_used_where_it_is_named(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "ollang://:wrong@ollang.example")
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", uri_of_whole_url(sandbox))
+    assert OllangHook("other").get_conn().base_url == sandbox.url
+
+
+def test_a_connection_added_by_the_command_works(
+    sandbox: Sandbox, airflow: Callable[..., Any]
+) -> None:
+    host, port = address(sandbox)
+    added = airflow(
+        *("connections", "add", "added", "--conn-type", "ollang", "--conn-host", host),
+        *("--conn-port", str(port), "--conn-schema", "http"),
+        *("--conn-password", sandbox.api_key, "--conn-extra", '{"timeout": "5"}'),
+    )
+    assert added.returncode == 0, added.stderr
+    tested = airflow("connections", "test", "added")
+    assert "Connection success" in tested.stdout, tested.stdout + tested.stderr
+    assert [request.method for request in sandbox.requests] == ["GET"]
+    assert sandbox.api_key not in tested.stdout + tested.stderr
+
+
+def test_a_good_key_passes_the_test_with_one_read(ollang_sandbox: Sandbox) -> None:
+    worked, message = OllangHook().test_connection()
+    assert worked is True
+    assert "240" in message
+    [request] = ollang_sandbox.requests
+    assert request.method == "GET"
+    assert request.query["pageOptions[take]"] == "1"
+    assert ollang_sandbox.api_key not in message
+
+
+def test_a_bad_key_fails_the_test_with_one_read(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = uri_of_whole_url(sandbox).replace(sandbox.api_key, "another-key")
+    monkeypatch.setenv(VARIABLE, uri)
+    worked, message = OllangHook().test_connection()
+    assert worked is False
+    assert "401" in message
+    assert "another-key" not in message
+    assert [request.method for request in sandbox.requests] == ["GET"]
+
+
+@pytest.mark.parametrize("fault", ["429", "503", "reset-before"])
+def test_an_api_in_trouble_fails_the_test_with_one_read(sandbox: Sandbox, fault: str) -> None:
+    sandbox.answer_always(Answer(fault=fault))
+    worked, message = OllangHook().test_connection()
+    assert worked is False
+    assert message
+    assert [request.method for request in sandbox.requests] == ["GET"]
+
+
+def test_a_page_that_is_not_the_apis_fails_the_test(sandbox: Sandbox) -> None:
+    sandbox.answer_always(Answer(200, {"content-type": "text/html"}, b"<h1>Welcome</h1>"))
+    worked, message = OllangHook().test_connection()
+    assert worked is False
+    assert "Welcome" in message
+
+
+def test_a_host_that_cannot_be_reached_fails_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    monkeypatch.setenv(VARIABLE, f"ollang://:some-key@127.0.0.1:{port}/http")
+    worked, message = OllangHook().test_connection()
+    assert worked is False
+    assert "some-key" not in message
+
+
+def test_a_connection_that_cannot_be_used_fails_the_test_and_is_no_crash(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(VARIABLE, "ollang://ollang.example")
+    worked, message = OllangHook().test_connection()
+    assert worked is False
+    assert "API key is missing" in message
+
+
+def test_a_connection_of_another_type_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "http://:some-key@ollang.example")
+    with pytest.raises(InvalidInputError, match="'ollang_default'.*type"):
+        OllangHook().get_conn()

@@ -1,0 +1,179 @@
+"""The example DAGs: parsed without a connection, and run to their ends by Airflow itself."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import airflow as airflow_package
+import pytest
+
+from airflow_provider_ollang.sandbox import Sandbox
+
+EXAMPLES = {
+    "example_ollang_cancel_listed_orders",
+    "example_ollang_cancel_one_order",
+    "example_ollang_cleanup_in_chunks",
+    "example_ollang_nightly_cleanup",
+}
+#: Waits for a person, so the tests under a scheduler run it. Airflow 3.1 brought approvals.
+WITH_APPROVAL = "example_ollang_cleanup_with_approval"
+HAS_APPROVALS = tuple(int(part) for part in airflow_package.__version__.split(".")[:2]) >= (3, 1)
+RUNNER = os.path.join(os.path.dirname(__file__), "dag_runner.py")
+
+
+@dataclass
+class Ended:
+    """A run that came to its end."""
+
+    state: str
+    tasks: list[tuple[str, int, str]]
+    cut_off_base: datetime
+
+    def states(self, task_id: str) -> Counter[str]:
+        return Counter(state for name, _, state in self.tasks if name == task_id)
+
+
+@pytest.fixture
+def run_example(
+    airflow: Callable[..., Any], command: Callable[..., Any], example_dags: str
+) -> Callable[..., Ended]:
+    """Return a function that runs an example DAG and returns how it ended."""
+
+    def run(name: str, *, time: datetime | None = None, **conf: Any) -> Ended:
+        time = time or datetime.now(UTC) - timedelta(seconds=1)
+        order = json.dumps({"conf": conf, "time": time.isoformat()})
+        ended = command(
+            RUNNER,
+            os.path.join(example_dags, f"{name}.py"),
+            order,
+            env={"AIRFLOW__CORE__DAGS_FOLDER": example_dags},
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        found = json.loads(ended.stdout.splitlines()[-1])
+        found["cut_off_base"] = datetime.fromisoformat(found["cut_off_base"])
+        return Ended(**found)
+
+    return run
+
+
+def ids(orders: Any) -> set[str]:
+    return {order["id"] for order in orders}
+
+
+def sent(sandbox: Sandbox) -> Counter[str | None]:
+    return Counter(request.order_id for request in sandbox.requests if request.is_cancel)
+
+
+def cancelled_since(sandbox: Sandbox, before: list[dict[str, Any]]) -> set[str]:
+    """Return the orders that were cancelled, having checked that no other order has changed."""
+    statuses = {order["id"]: order["status"] for order in before}
+    changed = {order["id"] for order in sandbox.orders if order["status"] != statuses[order["id"]]}
+    assert changed <= ids(sandbox.orders.where(status="cancelled"))
+    return changed
+
+
+def test_every_example_is_known_here(example_dags: str) -> None:
+    files = {name for name in os.listdir(example_dags) if name.endswith(".py")}
+    assert files == {f"{name}.py" for name in EXAMPLES | {WITH_APPROVAL}}
+
+
+def test_the_examples_parse_without_a_connection(
+    command: Callable[..., Any], example_dags: str, airflow: Callable[..., Any]
+) -> None:
+    expected = EXAMPLES | {WITH_APPROVAL} if HAS_APPROVALS else EXAMPLES
+    code = f"""
+import sys
+sys.path.insert(0, {os.path.dirname(RUNNER)!r})
+from dag_runner import DagBag
+bag = DagBag(dag_folder={example_dags!r})
+assert bag.import_errors == {{}}, bag.import_errors
+assert set(bag.dags) == {expected}, sorted(bag.dags)
+assert all(dag.doc_md for dag in bag.dags.values())
+"""
+    ended = command("-c", code)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_nightly_cancels_exactly_the_pending_orders_older_than_a_week_at_the_runs_time(
+    ollang_sandbox: Sandbox, run_example: Callable[..., Ended]
+) -> None:
+    before = list(ollang_sandbox.orders)
+    ended = run_example(
+        "example_ollang_nightly_cleanup", time=datetime.now(UTC) - timedelta(days=3)
+    )
+    assert ended.state == "success"
+    cut_off = ended.cut_off_base - timedelta(days=7)
+    assert datetime.now(UTC) - cut_off > timedelta(days=9, hours=23)
+    expected = {
+        order["id"]
+        for order in before
+        if order["status"] == "pending" and datetime.fromisoformat(order["createdAt"]) <= cut_off
+    }
+    assert len(expected) > 20
+    assert cancelled_since(ollang_sandbox, before) == expected
+    assert sent(ollang_sandbox) == Counter(expected)
+
+
+def test_a_nightly_preview_cancels_none(
+    ollang_sandbox: Sandbox, run_example: Callable[..., Ended]
+) -> None:
+    before = list(ollang_sandbox.orders)
+    ended = run_example("example_ollang_nightly_cleanup", preview=True, older_than="P30D")
+    assert ended.state == "success"
+    assert cancelled_since(ollang_sandbox, before) == set()
+    assert {request.method for request in ollang_sandbox.requests} == {"GET"}
+    assert len(ollang_sandbox.requests) > 20, "it has looked at each of them"
+
+
+def test_nightly_cancels_none_where_more_are_stale_than_it_may(
+    ollang_sandbox: Sandbox, run_example: Callable[..., Ended]
+) -> None:
+    before = list(ollang_sandbox.orders)
+    ended = run_example("example_ollang_nightly_cleanup", max_orders=3)
+    assert ended.state == "failed"
+    assert ended.states("find_stale_orders") == Counter(failed=1)
+    assert ended.states("cancel_stale_orders") == Counter(upstream_failed=1)
+    assert cancelled_since(ollang_sandbox, before) == set()
+    assert {request.method for request in ollang_sandbox.requests} == {"GET"}
+
+
+def test_of_two_listed_orders_one_is_cancelled_and_one_skipped(
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], run_example: Callable[..., Ended]
+) -> None:
+    [one], [other] = add_orders(3), add_orders(4, status="cancelled")
+    [untouched] = add_orders(5)
+    before = list(sandbox.orders)
+    ended = run_example("example_ollang_cancel_listed_orders", order_ids=[one, other])
+    assert ended.state == "success"
+    assert ended.states("cancel_order") == Counter(success=1, skipped=1)
+    assert cancelled_since(sandbox, before) == {one}
+    assert untouched not in sent(sandbox)
+
+
+def test_one_order_is_cancelled(
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], run_example: Callable[..., Ended]
+) -> None:
+    wanted, _other = add_orders(3, 4)
+    before = list(sandbox.orders)
+    ended = run_example("example_ollang_cancel_one_order", order_id=wanted)
+    assert ended.states("cancel_order") == Counter(success=1)
+    assert cancelled_since(sandbox, before) == {wanted}
+
+
+def test_a_clean_up_in_chunks_cancels_all_in_tasks_of_500(
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], run_example: Callable[..., Ended]
+) -> None:
+    stale = add_orders(*[40 + number / 1000 for number in range(501)])
+    add_orders(*[1] * 501)
+    before = list(sandbox.orders)
+    ended = run_example("example_ollang_cleanup_in_chunks")
+    assert ended.state == "success"
+    assert ended.states("cancel_stale_orders") == Counter(success=2)
+    assert cancelled_since(sandbox, before) == set(stale)
+    assert sent(sandbox) == Counter(stale)

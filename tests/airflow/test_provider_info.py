@@ -1,0 +1,201 @@
+"""What Airflow learns of the provider: its description, and the form of its connection."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from importlib.metadata import distribution
+from importlib.resources import files
+from typing import Any
+
+import airflow
+import jsonschema
+import pytest
+from airflow.providers_manager import ProvidersManager
+
+from airflow_provider_ollang import __version__, get_provider_info
+from airflow_provider_ollang.hooks.ollang import OllangHook
+
+AIRFLOW_VERSION = tuple(int(part) for part in airflow.__version__.split(".")[:2])
+READS_FORM_FROM_INFO = AIRFLOW_VERSION >= (3, 2)
+
+LABELS = {"timeout": "Time-out (seconds)", "max_attempts": "Attempts", "verify": "CA bundle"}
+
+
+def schema(name: str) -> dict[str, Any]:
+    return json.loads((files("airflow") / name).read_text())
+
+
+def connection_type() -> dict[str, Any]:
+    [only] = get_provider_info()["connection-types"]
+    return only
+
+
+def conn_fields() -> dict[str, Any]:
+    return connection_type()["conn-fields"]
+
+
+@pytest.fixture(scope="module")
+def manager() -> ProvidersManager:
+    return ProvidersManager()
+
+
+def test_the_description_is_valid() -> None:
+    jsonschema.validate(get_provider_info(), schema("provider_info.schema.json"))
+
+
+def test_every_part_is_valid_as_an_official_provider_would_write_it() -> None:
+    parts = schema("provider.yaml.schema.json")["properties"]
+    info = get_provider_info()
+    # Airflow's discovery adds the address of the documentation to what it is given.
+    info = {name: part for name, part in info.items() if name != "documentation-url"}
+    assert set(info) <= set(parts)
+    for name in info:
+        jsonschema.validate(info[name], parts[name])
+
+
+def test_the_description_is_json() -> None:
+    assert json.loads(json.dumps(get_provider_info())) == get_provider_info()
+
+
+def test_the_package_name_is_the_distributions() -> None:
+    found = distribution("airflow-provider-ollang")
+    assert get_provider_info()["package-name"] == found.metadata["Name"]
+    assert found.version == __version__
+
+
+def test_the_entry_point_leads_to_the_description() -> None:
+    [entry_point] = distribution("airflow-provider-ollang").entry_points.select(
+        group="apache_airflow_provider"
+    )
+    assert entry_point.load()() == get_provider_info()
+
+
+def test_every_module_that_is_named_is_there() -> None:
+    info = get_provider_info()
+    named = [part for key in ("hooks", "operators") for part in info[key]]
+    for part in named:
+        for module in part["python-modules"]:
+            importlib.import_module(module)
+    assert {part["integration-name"] for part in named} == {
+        integration["integration-name"] for integration in info["integrations"]
+    }
+
+
+def test_the_hook_is_the_connection_types() -> None:
+    module, _, name = connection_type()["hook-class-name"].rpartition(".")
+    assert getattr(importlib.import_module(module), name) is OllangHook
+    assert OllangHook.conn_type == connection_type()["connection-type"] == "ollang"
+    assert OllangHook.hook_name == connection_type()["hook-name"] == "Ollang"
+    assert OllangHook.default_conn_name == "ollang_default"
+    assert OllangHook.conn_name_attr == "ollang_conn_id"
+
+
+def test_discovery_finds_the_provider(manager: ProvidersManager) -> None:
+    provider = manager.providers["airflow-provider-ollang"]
+    assert provider.version == __version__
+    assert provider.data["name"] == "Ollang"
+
+
+@pytest.mark.filterwarnings("ignore:.*ProvidersManager.hooks is deprecated")
+def test_discovery_finds_the_hook(manager: ProvidersManager) -> None:
+    hook = manager.hooks["ollang"]
+    assert hook is not None
+    assert hook.hook_class_name == "airflow_provider_ollang.hooks.ollang.OllangHook"
+    assert hook.hook_name == "Ollang"
+    assert hook.connection_id_attribute_name == "ollang_conn_id"
+    assert hook.connection_testable is True
+
+
+def test_the_form_shows_the_standard_fields_as_they_are_meant(manager: ProvidersManager) -> None:
+    behaviour = manager.field_behaviours["ollang"]
+    assert set(behaviour["hidden_fields"]) == {"login", "port", "schema"}
+    assert behaviour["relabeling"] == {"host": "Base URL", "password": "API key"}
+    assert "https://api-integration.ollang.com" in behaviour["placeholders"]["host"]
+    assert "dashboard" in behaviour["placeholders"]["password"]
+
+
+def test_the_form_has_a_field_for_each_extra(manager: ProvidersManager) -> None:
+    widgets = manager.connection_form_widgets
+    ours = {name for name in widgets if name.startswith("extra__ollang__")}
+    assert ours == {f"extra__ollang__{name}" for name in ("timeout", "max_attempts", "verify")}
+    for name in LABELS:
+        widget = widgets[f"extra__ollang__{name}"]
+        assert widget.field_name == name
+        assert widget.is_sensitive is False
+        assert widget.package_name == "airflow-provider-ollang"
+
+
+def test_each_field_of_the_form_has_its_label_and_says_what_it_does(
+    manager: ProvidersManager,
+) -> None:
+    for name, label in LABELS.items():
+        field = manager.connection_form_widgets[f"extra__ollang__{name}"].field
+        if READS_FORM_FROM_INFO:
+            shown, description = field["schema"]["title"], field["description"]
+        else:  # a field of WTForms that is bound to no form yet
+            shown, description = field.args[0], field.kwargs["description"]
+        assert shown == label
+        assert description == conn_fields()[name]["description"]
+
+
+def test_every_field_of_the_form_may_stay_empty() -> None:
+    for field in conn_fields().values():
+        jsonschema.Draft7Validator.check_schema(field["schema"])
+        jsonschema.validate(None, field["schema"])
+        assert "default" not in field["schema"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_valid"),
+    [
+        ("timeout", 5, True),
+        ("timeout", 0.5, False),
+        ("timeout", 601, False),
+        ("timeout", "5", False),
+        ("max_attempts", 1, True),
+        ("max_attempts", 0, False),
+        ("max_attempts", 11, False),
+        ("verify", "false", True),
+        ("verify", "/etc/ca.pem", True),
+    ],
+)
+def test_the_form_takes_what_the_hook_takes(name: str, value: Any, is_valid: bool) -> None:
+    checker = jsonschema.Draft7Validator(conn_fields()[name]["schema"])
+    assert checker.is_valid(value) is is_valid
+
+
+def test_the_hooks_behaviour_agrees_with_the_description() -> None:
+    described = connection_type()["ui-field-behaviour"]
+    assert OllangHook.get_ui_field_behaviour() == {
+        "hidden_fields": described["hidden-fields"],
+        "relabeling": described["relabeling"],
+        "placeholders": described["placeholders"],
+    }
+    jsonschema.validate(
+        OllangHook.get_ui_field_behaviour(),
+        schema("customized_form_field_behaviours.schema.json"),
+    )
+
+
+def test_the_hooks_widgets_agree_with_the_description() -> None:
+    pytest.importorskip("wtforms", reason="Airflow 3.2 and newer build the form without WTForms")
+    widgets = OllangHook.get_connection_form_widgets()
+    assert list(widgets) == list(conn_fields())
+    for name, widget in widgets.items():
+        assert widget.args[0] == conn_fields()[name]["label"]
+        assert widget.kwargs["description"] == conn_fields()[name]["description"]
+    kinds = {name: widget.field_class.__name__ for name, widget in widgets.items()}
+    assert kinds == {
+        "timeout": "StringField",
+        "max_attempts": "IntegerField",
+        "verify": "StringField",
+    }
+
+
+def test_the_providers_command_shows_it(airflow: Callable[..., Any]) -> None:
+    shown = airflow("providers", "get", "airflow-provider-ollang", "--full", "-o", "json")
+    assert shown.returncode == 0, shown.stderr
+    assert "airflow-provider-ollang" in shown.stdout
+    assert "OllangHook" in shown.stdout

@@ -1,0 +1,206 @@
+"""What each answer to a cancel is raised as, through real HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_ollang.api import errors
+from airflow_provider_ollang.api.client import MAX_BODY_BYTES, OllangClient
+from airflow_provider_ollang.api.models import CancelReceipt
+from airflow_provider_ollang.sandbox import Answer, Sandbox
+
+from .conftest import CANCEL, SOME_ID, RawServer, client_of, error_of_cancel
+
+HTML = {"Content-Type": "text/html"}
+ALREADY_CANCELLED = {"error": "e", "message": "m", "code": "ORDER_ALREADY_CANCELLED"}
+
+
+def test_a_204_is_a_confirmed_cancel(sandbox: Sandbox, client: OllangClient) -> None:
+    order_id = sandbox.orders.add()["id"]
+
+    assert client.cancel_order(order_id) == CancelReceipt(order_id, attempts=1, answer_lost=False)
+    assert [order["id"] for order in sandbox.orders.where(status="cancelled")] == [order_id]
+    assert len(sandbox.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "status", "code"),
+    [
+        ({"status": "completed"}, errors.OrderNotCancellableError, 400, "ORDER_NOT_CANCELLABLE"),
+        ({"foreign": True}, errors.AccessDeniedError, 403, "ACCESS_DENIED"),
+        ({"id": "another"}, errors.OrderNotFoundError, 404, "ORDER_NOT_FOUND"),
+        (
+            {"status": "cancelled"},
+            errors.OrderAlreadyCancelledError,
+            409,
+            "ORDER_ALREADY_CANCELLED",
+        ),
+    ],
+)
+def test_a_documented_refusal_is_an_error_of_its_own(
+    sandbox: Sandbox,
+    client: OllangClient,
+    fields: dict[str, Any],
+    kind: type[errors.ApiError],
+    status: int,
+    code: str,
+) -> None:
+    sandbox.orders.add(**{"id": SOME_ID, **fields})
+
+    error = error_of_cancel(client)
+
+    assert type(error) is kind
+    assert (error.status, error.code, error.order_id) == (status, code, SOME_ID)
+    assert (error.retry_after, error.attempts, error.answer_lost) == (None, 1, False)
+    assert SOME_ID in str(error)
+    assert len(sandbox.requests) == 1
+
+
+def test_a_rejected_key_is_unauthorized(sandbox: Sandbox) -> None:
+    with OllangClient("wrong-key", base_url=sandbox.url) as client:
+        error = error_of_cancel(client)
+
+    assert type(error) is errors.UnauthorizedError
+    assert (error.status, error.code) == (401, "UNAUTHORIZED")
+    assert len(sandbox.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (Answer.json(200, {}), errors.UnexpectedAnswerError),
+        (Answer.json(200, {"status": "cancelled"}), errors.UnexpectedAnswerError),
+        (Answer.json(200, ALREADY_CANCELLED), errors.UnexpectedAnswerError),
+        (Answer(200, HTML, b"<html>Welcome</html>"), errors.UnexpectedAnswerError),
+        (Answer(200), errors.UnexpectedAnswerError),
+        (Answer(201), errors.UnexpectedAnswerError),
+        (Answer(202), errors.UnexpectedAnswerError),
+        (Answer(205), errors.UnexpectedAnswerError),
+        (Answer.json(206, {}), errors.UnexpectedAnswerError),
+        (Answer.json(302, ALREADY_CANCELLED), errors.UnexpectedAnswerError),
+        (Answer(403, HTML, b"<html>Blocked</html>"), errors.UnexpectedAnswerError),
+        (Answer(404, HTML, b"<html>Not Found</html>"), errors.UnexpectedAnswerError),
+        (Answer(409, HTML, b"<html>Conflict</html>"), errors.UnexpectedAnswerError),
+        (Answer(409), errors.UnexpectedAnswerError),
+        (Answer.json(409, ["ORDER_ALREADY_CANCELLED"]), errors.UnexpectedAnswerError),
+        (Answer(401, HTML, b"<html>Log in</html>"), errors.UnauthorizedError),
+        (Answer.json(409, {"code": "ORDER_LOCKED"}), errors.ApiError),
+        (Answer.json(409, {"message": "Conflict"}), errors.OrderAlreadyCancelledError),
+        (Answer.json(400, {"statusCode": 400, "message": ["a", "b"]}), errors.BadRequestError),
+        (Answer.json(404, {"statusCode": 404, "message": "x"}), errors.OrderNotFoundError),
+        (Answer.json(403, {"statusCode": 403, "message": "x"}), errors.AccessDeniedError),
+        (Answer.json(400, ALREADY_CANCELLED), errors.OrderAlreadyCancelledError),
+        (Answer.json(418, {}), errors.ApiError),
+    ],
+)
+def test_an_answer_is_a_success_or_a_refusal_only_where_it_is_documented(
+    sandbox: Sandbox, client: OllangClient, answer: Answer, kind: type[errors.OllangError]
+) -> None:
+    sandbox.answer_next(answer, path=CANCEL)
+
+    error = error_of_cancel(client)
+
+    assert type(error) is kind
+    assert (error.status, error.order_id) == (answer.status, SOME_ID)
+    assert len(sandbox.requests) == 1
+
+
+def test_a_409_without_a_code_means_already_cancelled(
+    sandbox: Sandbox, client: OllangClient
+) -> None:
+    sandbox.answer_next(Answer.json(409, {"statusCode": 409, "message": "Conflict"}))
+
+    error = error_of_cancel(client)
+
+    assert isinstance(error, errors.OrderAlreadyCancelledError)
+    assert (error.code, error.meaning) == (None, "ORDER_ALREADY_CANCELLED")
+
+
+def test_the_message_of_a_refusal_is_shown(sandbox: Sandbox, client: OllangClient) -> None:
+    sandbox.answer_next(Answer.json(400, {"message": ["id must be", "a mongodb id"]}))
+
+    assert "id must be; a mongodb id" in str(error_of_cancel(client))
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("target", ["/integration/orders/cancel/other", "/health"])
+def test_no_redirect_is_followed(
+    sandbox: Sandbox, client: OllangClient, status: int, target: str
+) -> None:
+    with Sandbox(order_count=0) as elsewhere:
+        sandbox.answer_next(Answer(status, {"Location": elsewhere.url + target}))
+
+        error = error_of_cancel(client)
+
+        assert elsewhere.requests == []
+    assert type(error) is errors.UnexpectedAnswerError
+    assert error.status == status
+    assert len(sandbox.requests) == 1
+
+
+def test_a_redirected_listing_is_not_followed_either(
+    sandbox: Sandbox, client: OllangClient
+) -> None:
+    with Sandbox() as elsewhere:
+        sandbox.answer_next(Answer(307, {"Location": elsewhere.url + "/integration/orders"}))
+
+        with pytest.raises(errors.UnexpectedAnswerError):
+            list(client.iter_orders())
+
+        assert elsewhere.requests == []
+
+
+@pytest.mark.parametrize("location", [b"http://[", b"http://[::1", b"\xff\xfe", b"http://a:b", b""])
+def test_a_redirect_to_nonsense_is_an_unexpected_answer(location: bytes) -> None:
+    answer = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + location + b"\r\n\r\n"
+    with (
+        RawServer(answer) as server,
+        OllangClient("a-key", base_url=f"http://127.0.0.1:{server.port}") as client,
+    ):
+        error = error_of_cancel(client)
+
+    assert type(error) is errors.UnexpectedAnswerError
+    assert error.order_id == SOME_ID
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 409])
+def test_an_answer_without_end_is_not_read_to_its_end(
+    sandbox: Sandbox, client: OllangClient, status: int
+) -> None:
+    headers = {"Location": sandbox.url} if status == 302 else {}
+    sandbox.answer_next(Answer(status, headers, body=b" " * (MAX_BODY_BYTES + 1)))
+
+    error = error_of_cancel(client)
+
+    assert type(error) is errors.UnexpectedAnswerError
+    assert (error.status, error.order_id) == (status, SOME_ID)
+    assert len(sandbox.requests) == 1
+
+
+@pytest.mark.parametrize("order_id", ["", None, 5, "a/b", "..", "None", "a b", "ä"])
+def test_what_is_no_order_id_never_leaves(
+    sandbox: Sandbox, client: OllangClient, order_id: Any
+) -> None:
+    with pytest.raises(errors.InvalidInputError):
+        client.cancel_order(order_id)
+    with pytest.raises(errors.InvalidInputError):
+        client.get_order(order_id)
+    assert sandbox.requests == []
+
+
+def test_a_raised_error_has_no_order_where_the_call_was_about_none(
+    sandbox: Sandbox, client: OllangClient
+) -> None:
+    sandbox.answer_next(Answer(403))
+    with pytest.raises(errors.UnexpectedAnswerError) as caught:
+        client.list_orders()
+    assert caught.value.order_id is None
+
+
+def test_several_clients_do_not_disturb_each_other(sandbox: Sandbox) -> None:
+    with client_of(sandbox) as first, client_of(sandbox) as second:
+        first.close()
+        assert second.check_health().ok
+        assert first.check_health().ok  # a closed client opens a connection anew

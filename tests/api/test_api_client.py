@@ -1,0 +1,379 @@
+"""What a client puts on the wire, keeps to itself, and makes of a connection."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from airflow_provider_ollang import __version__
+from airflow_provider_ollang.api import errors
+from airflow_provider_ollang.api.client import OllangClient
+from airflow_provider_ollang.api.pace import no_waiting
+from airflow_provider_ollang.api.retry import RetryPolicy
+from airflow_provider_ollang.sandbox import Answer, Sandbox
+
+from .conftest import SOME_ID, RawServer, client_of, error_of_cancel
+
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
+KEY = r"k3y-'with\"all~of-it"
+
+
+def test_a_cancel_is_a_post_without_a_body_that_names_key_and_sender() -> None:
+    with (
+        RawServer(NO_CONTENT) as server,
+        OllangClient(KEY, base_url=f"http://127.0.0.1:{server.port}") as client,
+    ):
+        client.cancel_order(SOME_ID)
+
+    lines = server.requests[0].decode().split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    assert lines[0] == f"POST /integration/orders/cancel/{SOME_ID} HTTP/1.1"
+    assert headers["x-api-key"] == KEY
+    assert headers["user-agent"] == f"airflow-provider-ollang/{__version__}"
+    assert headers.get("content-length", "0") == "0"
+    assert "authorization" not in headers
+
+
+def test_a_path_in_the_base_url_is_kept() -> None:
+    with (
+        RawServer(NO_CONTENT) as server,
+        OllangClient(KEY, base_url=f"http://127.0.0.1:{server.port}/ollang/") as client,
+    ):
+        client.cancel_order("o-1")
+
+    assert server.requests[0].startswith(b"POST /ollang/integration/orders/cancel/o-1 HTTP")
+
+
+@pytest.mark.parametrize(
+    ("key", "base_url"),
+    [
+        ("", "{url}"),
+        (" key", "{url}"),
+        ("a key", "{url}"),
+        ("a\r\nkey", "{url}"),
+        ("key", "{url}?x"),
+        ("key", "nowhere"),
+        ("key", "http://example.com"),
+    ],
+)
+def test_a_client_is_refused_before_any_request(sandbox: Sandbox, key: str, base_url: str) -> None:
+    with pytest.raises(errors.InvalidInputError):
+        OllangClient(key, base_url=base_url.format(url=sandbox.url))
+    assert sandbox.requests == []
+
+
+def test_a_ca_bundle_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(errors.InvalidInputError, match="does not exist"):
+        OllangClient("key", verify=str(tmp_path / "no.pem"))
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
+def test_a_request_to_this_machine_takes_no_proxy(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    with Sandbox(order_count=0) as proxy:
+        monkeypatch.setenv(variable, proxy.url)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+
+        with client_of(sandbox) as client:
+            assert client.check_health().ok
+
+        assert proxy.requests == []
+    assert len(sandbox.requests) == 1
+
+
+def test_a_proxy_that_refuses_means_that_nothing_was_sent(
+    monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{closed_port}")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    with OllangClient(KEY, base_url="https://ollang.invalid", retry_policy=ONCE) as client:
+        error = error_of_cancel(client)
+
+    assert isinstance(error, errors.TransportError)
+    assert not error.answer_lost
+
+
+def test_netrc_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login someone password something\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+
+    with (
+        RawServer(NO_CONTENT) as server,
+        OllangClient(KEY, base_url=f"http://127.0.0.1:{server.port}") as client,
+    ):
+        client.cancel_order(SOME_ID)
+
+    assert b"authorization" not in server.requests[0].lower()
+    assert f"X-Api-Key: {KEY}".encode() in server.requests[0]
+
+
+# The key is kept secret.
+
+ONCE = RetryPolicy(max_attempts=1)
+ECHO = {"Content-Type": f"text/{KEY}"}
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and whatever hangs on it, exceptions in its arguments included."""
+    todo: list[Any] = [error]
+    seen: set[int] = set()
+    while todo:
+        current = todo.pop()
+        if not isinstance(current, BaseException) or id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        todo += [current.__cause__, current.__context__, getattr(current, "reason", None)]
+        todo += current.args
+
+
+def shows_the_key(text: str) -> bool:
+    return KEY in text or repr(KEY)[1:-1] in text  # as it is, or as a dictionary shows it
+
+
+def assert_keeps_the_key(error: BaseException) -> None:
+    for link in chain(error):
+        assert not shows_the_key(str(link) + repr(link) + repr(vars(link)))
+        for held in (getattr(link, "request", None), getattr(link, "response", None)):
+            assert held is None or not shows_the_key(repr(vars(held)))
+
+
+def test_the_key_is_not_in_a_clients_repr() -> None:
+    assert KEY not in repr(OllangClient(KEY)) + str(OllangClient(KEY))
+    assert "api-integration.ollang.com" in repr(OllangClient(KEY))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(404, ECHO, KEY.encode()),
+        Answer(200, ECHO, f"You sent {KEY}".encode()),
+        Answer.json(401, {"message": f"{KEY} is no key", "code": "UNAUTHORIZED"}),
+        Answer.json(400, {"message": [KEY, {"key": KEY}], "code": KEY}),
+        Answer.json(409, {"error": KEY}),
+        Answer(302, {"Location": f"https://elsewhere.invalid/?key={KEY}"}),
+        Answer.json(500, {"message": KEY}),
+        Answer(503, ECHO, KEY.encode()),
+    ],
+)
+def test_a_key_that_a_cancels_answer_echoes_is_not_shown(answer: Answer) -> None:
+    with (
+        Sandbox(order_count=0, api_key=KEY) as sandbox,
+        client_of(sandbox, retry_policy=ONCE) as client,
+    ):
+        sandbox.answer_always(answer)
+        assert_keeps_the_key(error_of_cancel(client))
+
+
+READS = {
+    "get_order": lambda client: client.get_order(SOME_ID),
+    "list_orders": lambda client: client.list_orders(),
+    "check_health": lambda client: client.check_health(),
+}
+
+
+@pytest.mark.parametrize("key", ["plain-sandbox-key", KEY])
+@pytest.mark.parametrize("call", list(READS))
+@pytest.mark.parametrize("shape", [lambda key: key, lambda key: {"meta": {key: [key]}}])
+def test_a_key_that_a_reads_answer_echoes_is_not_shown(call: str, key: str, shape: Any) -> None:
+    with (
+        Sandbox(order_count=0, api_key=key) as sandbox,
+        client_of(sandbox, retry_policy=ONCE) as client,
+    ):
+        sandbox.answer_always(Answer.json(200, shape(key)))
+        with pytest.raises(errors.UnexpectedAnswerError) as caught:
+            READS[call](client)
+
+    for shown in (str(caught.value), repr(caught.value)):
+        assert key not in shown
+        assert repr(key)[1:-1] not in shown  # as it reads within a list or a dictionary
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(fault="reset-before"),
+        Answer(fault="timeout"),
+        Answer(200, {"Content-Length": "99"}, KEY.encode()),
+    ],
+)
+def test_the_key_does_not_hang_on_a_transport_error(answer: Answer) -> None:
+    with (
+        Sandbox(order_count=0, api_key=KEY) as sandbox,
+        client_of(sandbox, retry_policy=ONCE, timeout=0.3) as client,
+    ):
+        sandbox.answer_always(answer)
+        error = error_of_cancel(client)
+
+    assert isinstance(error, errors.TransportError)
+    assert error.__cause__ is not None
+    assert_keeps_the_key(error)
+
+
+def test_the_key_is_not_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    with (
+        Sandbox(order_count=0, api_key=KEY) as sandbox,
+        no_waiting(),
+        client_of(sandbox) as client,
+    ):
+        sandbox.answer_always(Answer.json(503, {"message": KEY}))
+        error_of_cancel(client)
+
+    assert "follows in" in caplog.text  # the retries are there
+    assert KEY not in caplog.text
+
+
+# No connection, and no trust.
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """Give a port that is taken, so that nobody else gets it, and that nobody listens on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+def test_a_refused_connection_is_retried_and_loses_no_answer(closed_port: int) -> None:
+    with (
+        no_waiting(),
+        OllangClient(KEY, base_url=f"http://127.0.0.1:{closed_port}") as client,
+    ):
+        error = error_of_cancel(client)
+
+    assert type(error) is errors.ConnectionFailedError
+    assert (error.attempts, error.answer_lost) == (RetryPolicy().max_attempts, False)
+    assert error.status is None
+    assert error.order_id == SOME_ID
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a self-signed certificate of 127.0.0.1 and its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sandbox")])
+    now = datetime.now(UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    path.write_bytes(
+        certificate.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return path
+
+
+@pytest.fixture
+def tls_server(certificate: Path) -> Iterator[RawServer]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with RawServer(NO_CONTENT, tls=context) as server:
+        yield server
+
+
+def test_an_untrusted_certificate_is_not_tried_again(tls_server: RawServer) -> None:
+    with OllangClient(KEY, base_url=f"https://127.0.0.1:{tls_server.port}") as client:
+        error = error_of_cancel(client)
+
+    assert type(error) is errors.CertificateError
+    assert (error.attempts, error.answer_lost) == (1, False)
+    assert (tls_server.connections, tls_server.requests) == (1, [])
+    assert_keeps_the_key(error)
+
+
+@pytest.mark.parametrize("verify", ["bundle", False])
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_a_certificate_is_trusted_by_a_bundle_or_unseen(
+    tls_server: RawServer, certificate: Path, verify: str | bool
+) -> None:
+    options: dict[str, Any] = {"verify": str(certificate) if verify else False}
+    with OllangClient(KEY, base_url=f"https://127.0.0.1:{tls_server.port}", **options) as client:
+        assert client.cancel_order(SOME_ID).attempts == 1
+
+
+# Connections.
+
+
+def test_each_thread_keeps_one_connection() -> None:
+    with (
+        RawServer(NO_CONTENT) as server,
+        OllangClient(KEY, base_url=f"http://127.0.0.1:{server.port}") as client,
+    ):
+        all_have_cancelled = threading.Barrier(3)
+
+        def cancel_several() -> None:
+            for number in range(5):
+                client.cancel_order(f"o-{number}")
+            all_have_cancelled.wait(timeout=10)
+
+        threads = [threading.Thread(target=cancel_several) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert len(server.requests) == 15
+    assert server.connections == 3
+
+
+# Health.
+
+
+@pytest.mark.parametrize(
+    ("body", "ok", "time"),
+    [
+        ({"status": "OK", "time": 1700000000000}, True, 1700000000000),
+        ({"status": "NOK", "time": "now"}, False, None),
+        ({"status": "ok"}, False, None),
+    ],
+)
+def test_health_is_what_the_api_says(
+    sandbox: Sandbox, client: OllangClient, body: Any, ok: bool, time: float | None
+) -> None:
+    sandbox.answer_next(Answer.json(200, body))
+
+    health = client.check_health()
+
+    assert (health.ok, health.time) == (ok, time)
+    assert sandbox.requests[0].path == "/health"
+
+
+@pytest.mark.parametrize("body", [b"", b"OK", b"[]", b"{}", b'{"status": null}', b'{"status": 1}'])
+def test_a_health_without_a_status_is_unexpected(
+    sandbox: Sandbox, client: OllangClient, body: bytes
+) -> None:
+    sandbox.answer_next(Answer(200, body=body))
+    with pytest.raises(errors.UnexpectedAnswerError):
+        client.check_health()

@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_ollang.api import errors
+from airflow_provider_ollang.api.client import OllangClient
+from airflow_provider_ollang.api.models import OrderQuery
+from airflow_provider_ollang.sandbox import Answer, Sandbox
+
+from .conftest import SOME_ID
+
+LISTING = "/integration/orders"
+
+
+def page(ids: list[Any], number: int = 1, has_next: bool = False, **meta: Any) -> Answer:
+    fields = {"page": number, "hasNextPage": has_next, "itemCount": 9, **meta}
+    return Answer.json(200, {"data": [{"id": one} for one in ids], "meta": fields})
+
+
+def test_a_listing_asks_in_bracketed_names(sandbox: Sandbox, client: OllangClient) -> None:
+    query = OrderQuery(
+        created_to=datetime(2024, 1, 15, 10, 30, 0, 123456, tzinfo=UTC),
+        order_type="cc",
+        status="pending",
+        project_id="p-1",
+    )
+
+    client.list_orders(query, page=3, take=7)
+
+    received = sandbox.requests[0]
+    assert (received.method, received.path.split("?")[0]) == ("GET", LISTING)
+    assert received.query == {
+        "pageOptions[page]": "3",
+        "pageOptions[take]": "7",
+        "pageOptions[orderBy]": "createdAt",
+        "pageOptions[orderDirection]": "asc",
+        "filter[createdAtRange][to]": "2024-01-15T10:30:00.123Z",
+        "filter[type]": "cc",
+        "filter[status]": "pending",
+        "filter[projectId]": "p-1",
+    }
+
+
+def test_a_page_says_what_it_is(sandbox: Sandbox, client: OllangClient) -> None:
+    sandbox.orders.add(name="a")
+    sandbox.orders.add(name="b", status="onTheMoon")
+    sandbox.orders.add(name="c")
+
+    first = client.list_orders(take=2)
+    second = client.list_orders(page=2, take=2)
+
+    assert (first.page, first.item_count, first.has_next) == (1, 3, True)
+    assert (second.page, second.item_count, second.has_next) == (2, 3, False)
+    assert {order.name for order in first.orders + second.orders} == {"a", "b", "c"}
+    assert "onTheMoon" in {order.status for order in first.orders + second.orders}
+    assert "targetLanguage" in first.orders[0].other
+
+
+def test_all_pages_are_read_oldest_first_and_each_order_once(
+    sandbox: Sandbox, client: OllangClient
+) -> None:
+    added = [sandbox.orders.add(age=timedelta(hours=hours))["id"] for hours in range(120)]
+
+    ids = [order.id for order in client.iter_orders()]
+
+    assert ids == added[::-1]
+    pages = [received.query["pageOptions[page]"] for received in sandbox.requests]
+    assert pages == ["1", "2", "3"]
+
+
+def test_an_empty_listing_is_no_order(client: OllangClient) -> None:
+    assert list(client.iter_orders()) == []
+
+
+def test_an_order_that_shifted_to_the_next_page_comes_once(
+    sandbox: Sandbox, client: OllangClient
+) -> None:
+    sandbox.answer_next(page(["a", "b"], has_next=True), page(["b", "c"], 2))
+
+    assert [order.id for order in client.iter_orders()] == ["a", "b", "c"]
+
+
+def test_an_order_that_stands_twice_on_one_page_comes_once(
+    sandbox: Sandbox, client: OllangClient
+) -> None:
+    sandbox.answer_next(page(["a", "b", "a"]))
+
+    assert [order.id for order in client.iter_orders()] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        None,
+        "orders",
+        {},
+        {"data": []},
+        {"meta": {"page": 1, "hasNextPage": False}},
+        {"data": None, "meta": {"page": 1, "hasNextPage": False}},
+        {"data": {"id": "a"}, "meta": {"page": 1, "hasNextPage": False}},
+        {"data": [], "meta": []},
+        {"data": [], "meta": {}},
+        {"data": [], "meta": {"page": 1}},
+        {"data": [], "meta": {"page": 1, "hasNextPage": None}},
+        {"data": [], "meta": {"page": 1, "hasNextPage": "false"}},
+        {"data": [], "meta": {"page": 1, "hasNextPage": 0}},
+        {"data": [], "meta": {"page": 2, "hasNextPage": False}},
+        {"data": [], "meta": {"page": 0, "hasNextPage": False}},
+        {"data": [], "meta": {"page": "1", "hasNextPage": False}},
+        {"data": [], "meta": {"page": None, "hasNextPage": False}},
+    ],
+)
+def test_what_is_no_page_is_no_empty_list(
+    sandbox: Sandbox, client: OllangClient, body: Any
+) -> None:
+    sandbox.answer_next(Answer.json(200, body))
+
+    with pytest.raises(errors.UnexpectedAnswerError):
+        list(client.iter_orders())
+
+
+@pytest.mark.parametrize("body", [b"", b"<html></html>", b"\xff", b'{"data": [', b"null"])
+def test_a_listing_that_is_no_json_is_no_empty_list(
+    sandbox: Sandbox, client: OllangClient, body: bytes
+) -> None:
+    sandbox.answer_next(Answer(200, body=body))
+
+    with pytest.raises(errors.UnexpectedAnswerError):
+        list(client.iter_orders())
+
+
+@pytest.mark.parametrize("status", [204, 201, 302])
+def test_a_listing_counts_only_with_a_200(
+    sandbox: Sandbox, client: OllangClient, status: int
+) -> None:
+    sandbox.answer_next(Answer(status))
+
+    with pytest.raises(errors.UnexpectedAnswerError):
+        list(client.iter_orders())
+
+
+def test_items_that_are_no_objects_are_not_dropped(sandbox: Sandbox, client: OllangClient) -> None:
+    meta = {"page": 1, "hasNextPage": False}
+    sandbox.answer_next(Answer.json(200, {"data": [None, 5, ["x"], {"id": "a"}], "meta": meta}))
+
+    assert [order.id for order in client.iter_orders()] == [None, None, None, "a"]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind"),
+    [
+        (Answer.json(400, {"message": "no"}), errors.BadRequestError),
+        (Answer(200, body=b"<html>"), errors.UnexpectedAnswerError),
+        (page(["z"], 1), errors.UnexpectedAnswerError),
+        (Answer.json(401, {"code": "UNAUTHORIZED"}), errors.UnauthorizedError),
+    ],
+)
+def test_a_listing_that_breaks_off_is_an_error(
+    sandbox: Sandbox, client: OllangClient, trouble: Answer, kind: type[errors.OllangError]
+) -> None:
+    sandbox.answer_next(page(["a"], has_next=True), trouble)
+
+    with pytest.raises(kind):
+        list(client.iter_orders())
+    assert len(sandbox.requests) == 2
+
+
+def test_a_listing_whose_second_page_stays_away_is_an_error(
+    sandbox: Sandbox, client: OllangClient
+) -> None:
+    sandbox.answer_next(page(["a"], has_next=True))
+    sandbox.answer_always(Answer(503))
+
+    with pytest.raises(errors.ServerError) as caught:
+        list(client.iter_orders())
+    assert caught.value.attempts == client.retry_policy.max_attempts
+
+
+def test_trouble_on_a_page_that_passes_changes_nothing(
+    sandbox: Sandbox, client: OllangClient
+) -> None:
+    for _ in range(60):
+        sandbox.orders.add()
+    sandbox.answer_next(
+        *(Answer(fault="reset-after"), Answer(), Answer(fault="502"), Answer(fault="429"))
+    )
+
+    assert len(list(client.iter_orders())) == 60
+
+
+@pytest.mark.parametrize("ids", [["a", "b"], []])
+def test_a_listing_that_repeats_itself_is_an_error(
+    sandbox: Sandbox, client: OllangClient, ids: list[str]
+) -> None:
+    sandbox.answer_next(*(page(ids, number, has_next=True) for number in range(1, 20)))
+
+    with pytest.raises(errors.UnexpectedAnswerError):
+        list(client.iter_orders())
+    assert len(sandbox.requests) <= 3
+
+
+@pytest.mark.parametrize(
+    ("count", "item_count"), [(0, 0), (7, 7), (None, None), ("7", None), (True, None), (1.5, None)]
+)
+def test_an_item_count_is_a_whole_number_or_unknown(
+    sandbox: Sandbox, client: OllangClient, count: Any, item_count: int | None
+) -> None:
+    sandbox.answer_next(page([], itemCount=count))
+
+    assert client.list_orders().item_count == item_count
+
+
+# One order.
+
+
+def test_an_order_is_read_with_all_its_fields(sandbox: Sandbox, client: OllangClient) -> None:
+    added = sandbox.orders.add(name="n", status="onTheMoon")
+
+    order = client.get_order(added["id"])
+
+    assert (order.id, order.name, order.status) == (added["id"], "n", "onTheMoon")
+    assert order.created_at == added["createdAt"]
+    assert order.other["rate"] == added["rate"]
+    assert sandbox.requests[0].path == f"/integration/orders/{added['id']}"
+
+
+@pytest.mark.parametrize(
+    "body", [{"id": "other", "status": "pending"}, {"status": "pending"}, [], None, "pending", 5]
+)
+def test_an_answer_about_another_order_is_unexpected(
+    sandbox: Sandbox, client: OllangClient, body: Any
+) -> None:
+    sandbox.answer_next(Answer.json(200, body))
+
+    with pytest.raises(errors.UnexpectedAnswerError) as caught:
+        client.get_order(SOME_ID)
+    assert caught.value.order_id == SOME_ID
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({"id": "another"}, errors.OrderNotFoundError),
+        ({"foreign": True}, errors.AccessDeniedError),
+    ],
+)
+def test_an_order_that_may_not_be_read_is_an_error(
+    sandbox: Sandbox, client: OllangClient, fields: Any, kind: type[errors.OllangError]
+) -> None:
+    sandbox.orders.add(**{"id": SOME_ID, **fields})
+
+    with pytest.raises(kind):
+        client.get_order(SOME_ID)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from airflow_provider_ollang.api.errors import StoppedError
+from airflow_provider_ollang.api.pace import Pace, no_waiting
+
+
+def test_turns_are_spaced_by_the_rate() -> None:
+    pace = Pace(20)
+    begin = time.monotonic()
+    for _ in range(6):
+        pace.wait_turn()
+    assert time.monotonic() - begin >= 0.25
+
+
+def test_threads_share_one_rate() -> None:
+    pace = Pace(20)
+    begin = time.monotonic()
+    threads = [threading.Thread(target=pace.wait_turn) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert time.monotonic() - begin >= 0.25
+
+
+def test_a_hold_delays_the_next_turn() -> None:
+    pace = Pace()
+    begin = time.monotonic()
+    pace.hold(0.3)
+    pace.wait_turn()
+    assert time.monotonic() - begin >= 0.3
+
+
+def test_a_shorter_hold_does_not_end_a_longer_one() -> None:
+    pace = Pace()
+    begin = time.monotonic()
+    pace.hold(0.3)
+    pace.hold(0.01)
+    pace.wait_turn()
+    assert time.monotonic() - begin >= 0.3
+
+
+@pytest.mark.parametrize("kind", ["held", "slow", "asleep"])
+def test_a_stop_ends_every_wait(kind: str) -> None:
+    pace = Pace(0.01 if kind == "slow" else None)
+    if kind == "slow":
+        pace.wait_turn()
+    if kind == "held":
+        pace.hold(60)
+    threading.Timer(0.1, pace.stop).start()
+    begin = time.monotonic()
+    if kind == "asleep":
+        pace.sleep(60)
+    else:
+        with pytest.raises(StoppedError):
+            pace.wait_turn()
+    assert time.monotonic() - begin < 30
+    assert pace.stopped
+
+
+def test_a_stop_is_for_good() -> None:
+    pace = Pace()
+    assert not pace.stopped
+    pace.stop()
+    pace.stop()
+    for _ in range(2):
+        with pytest.raises(StoppedError):
+            pace.wait_turn()
+
+
+def test_without_waiting_no_pause_costs_time_and_a_stop_still_counts() -> None:
+    pace = Pace(0.001)
+    begin = time.monotonic()
+    with no_waiting():
+        pace.hold(1000)
+        pace.sleep(1000)
+        for _ in range(5):
+            pace.wait_turn()
+        pace.stop()
+        with pytest.raises(StoppedError):
+            pace.wait_turn()
+    assert time.monotonic() - begin < 30
+
+
+def test_waiting_is_back_afterwards_even_if_nested() -> None:
+    with no_waiting():
+        with no_waiting():
+            pass
+        Pace().sleep(1000)
+    begin = time.monotonic()
+    Pace().sleep(0.2)
+    assert time.monotonic() - begin >= 0.2

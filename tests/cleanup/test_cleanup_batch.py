@@ -1,0 +1,605 @@
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import threading
+from collections import Counter
+from collections.abc import Collection, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_ollang.api.client import OllangClient
+from airflow_provider_ollang.api.pace import Pace, no_waiting
+from airflow_provider_ollang.cleanup.batch import Batch
+from airflow_provider_ollang.cleanup.outcome import OrderResult, Outcome, Report
+from airflow_provider_ollang.cleanup.record import FileRecord, PartedRecord, RecordError
+from airflow_provider_ollang.sandbox import Answer, Sandbox
+
+from .conftest import (
+    CANCEL,
+    ListedRecord,
+    MemoryPath,
+    add_orders,
+    client_of,
+    wait_until,
+)
+
+ANY_ORDER = "/integration/orders/*"
+
+
+def run(client: OllangClient, order_ids: list[str], **options: Any) -> Report:
+    return Batch(client, order_ids, **options).run()
+
+
+def run_one(client: OllangClient, order_id: str, **options: Any) -> OrderResult:
+    record = ListedRecord()
+    run(client, [order_id], record=record, **options)
+    (result,) = record.results
+    return result
+
+
+def cancels(sandbox: Sandbox) -> list[str | None]:
+    return [received.order_id for received in sandbox.requests if received.is_cancel]
+
+
+# Every outcome.
+
+
+@pytest.mark.parametrize(
+    ("fields", "outcome", "status"),
+    [
+        ({}, Outcome.CANCELLED, 204),
+        ({"status": "ongoing", "age": timedelta(hours=1)}, Outcome.CANCELLED, 204),
+        ({"status": "completed"}, Outcome.NOT_CANCELLABLE, 400),
+        ({"foreign": True}, Outcome.ACCESS_DENIED, 403),
+        ({"id": "another"}, Outcome.NOT_FOUND, 404),
+        ({"status": "cancelled"}, Outcome.ALREADY_CANCELLED, 409),
+    ],
+)
+def test_an_outcome_is_what_the_api_answers(
+    sandbox: Sandbox, client: OllangClient, fields: dict[str, Any], outcome: Outcome, status: int
+) -> None:
+    sandbox.orders.add(**{"id": "o-1", **fields})
+
+    result = run_one(client, "o-1")
+
+    assert (result.id, result.outcome, result.http_status) == ("o-1", outcome, status)
+    assert (result.attempts, result.answer_lost) == (1, False)
+    assert cancels(sandbox) == ["o-1"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer.json(200, {"code": "ORDER_ALREADY_CANCELLED"}),
+        Answer(202),
+        Answer(302, {"Location": "/health"}),
+        Answer(404, {}, b"<html>"),
+        Answer.json(409, {"code": "LOCKED"}),
+        Answer.json(400, {"message": "no"}),
+    ],
+)
+def test_an_answer_that_is_not_documented_is_a_failure(
+    sandbox: Sandbox, client: OllangClient, answer: Answer
+) -> None:
+    sandbox.answer_always(answer)
+
+    result = run_one(client, "o-1")
+
+    assert (result.outcome, result.http_status) == (Outcome.FAILED, answer.status)
+
+
+@pytest.mark.parametrize("fault", ["429", "500", "reset-before"])
+def test_trouble_that_stays_is_a_failure_after_all_attempts(
+    sandbox: Sandbox, client: OllangClient, fault: str
+) -> None:
+    sandbox.answer_always(Answer(fault=fault))
+
+    result = run_one(client, "o-1")
+
+    assert (result.outcome, result.attempts) == (Outcome.FAILED, len(sandbox.requests))
+    assert result.answer_lost is (fault != "429")
+
+
+def test_a_lost_answer_is_told_in_the_record(sandbox: Sandbox, client: OllangClient) -> None:
+    (order_id,) = add_orders(sandbox, 1)
+    sandbox.answer_next(Answer(fault="reset-after"))
+
+    result = run_one(client, order_id)
+
+    assert (result.outcome, result.attempts) == (Outcome.ALREADY_CANCELLED, 2)
+    assert result.answer_lost
+    assert "likely cause" in result.message
+
+
+def test_one_orders_trouble_does_not_stop_the_others(
+    sandbox: Sandbox, client: OllangClient
+) -> None:
+    pending = add_orders(sandbox, 20)
+    done = add_orders(sandbox, 3, status="completed")
+    foreign = add_orders(sandbox, 2, foreign=True)
+    order_ids = [*done, *pending[:10], "missing", *foreign, *pending[10:]]
+    sandbox.answer_always(Answer(500), path=f"{CANCEL[:-1]}{pending[4]}")
+
+    report = run(client, order_ids, tolerated_codes=("ORDER_NOT_CANCELLABLE",))
+
+    assert report.to_json() == {
+        "total": 26,
+        "cancelled": 19,
+        "not_cancellable": 3,
+        "not_found": 1,
+        "access_denied": 2,
+        "failed": 1,
+    }
+    assert (report.done, report.failures, report.ended_early) == (26, 4, None)
+    assert Counter(cancels(sandbox)) == {
+        order_id: (client.retry_policy.max_attempts if order_id == pending[4] else 1)
+        for order_id in order_ids
+    }
+
+
+def test_cancels_start_in_the_lists_order(sandbox: Sandbox, client: OllangClient) -> None:
+    order_ids = add_orders(sandbox, 20)[::-1]
+
+    report = run(client, order_ids, max_workers=1)
+
+    assert cancels(sandbox) == order_ids
+    assert report.counts == {Outcome.CANCELLED: 20}
+
+
+def test_no_more_requests_are_under_way_than_workers(sandbox: Sandbox) -> None:
+    sandbox.answer_always(Answer(fault="timeout"), path=CANCEL)
+    with client_of(sandbox) as client:
+        batch = Batch(client, [f"o-{number}" for number in range(9)], max_workers=3)
+        runner = threading.Thread(target=batch.run)
+        runner.start()
+        wait_until(lambda: len(sandbox.requests) == 3)
+        batch.stop()
+        runner.join()
+
+    assert len(sandbox.requests) == 3
+
+
+def test_an_empty_list_is_an_empty_report(sandbox: Sandbox, client: OllangClient) -> None:
+    record = ListedRecord()
+    assert run(client, [], record=record).to_json() == {"total": 0}
+    assert (sandbox.requests, record.closed) == ([], True)
+
+
+# The record.
+
+
+def test_the_record_agrees_with_the_account_order_by_order(
+    sandbox: Sandbox, client: OllangClient, tmp_path: Path
+) -> None:
+    order_ids = add_orders(sandbox, 60) + add_orders(sandbox, 20, status="delivered")
+    for fault in ("reset-after", "500", "429", "reset-before", "502") * 2:
+        sandbox.answer_next(Answer(), Answer(fault=fault))
+    path = tmp_path / "report.jsonl"
+
+    report = run(client, order_ids, record=FileRecord(path.open("xb")))
+
+    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert sorted(line["id"] for line in lines) == sorted(order_ids)
+    for line in lines:
+        order = sandbox.orders.get(line["id"])
+        assert order is not None
+        is_cancelled = line["outcome"] in ("cancelled", "already_cancelled")
+        assert is_cancelled is (order["status"] == "cancelled")
+    assert Counter(line["outcome"] for line in lines) == report.counts
+    sent = Counter(cancels(sandbox))
+    assert {line["id"]: line["attempts"] for line in lines} == sent
+
+
+def test_the_record_is_written_by_one_thread_and_closed(
+    sandbox: Sandbox, client: OllangClient
+) -> None:
+    record = ListedRecord()
+    run(client, add_orders(sandbox, 30), record=record)
+    assert (len(record.threads), record.closed) == (1, True)
+
+
+@pytest.mark.parametrize("breaks_after", [0, 5])
+def test_a_record_that_breaks_ends_the_batch_and_the_log_goes_on(
+    sandbox: Sandbox,
+    client: OllangClient,
+    caplog: pytest.LogCaptureFixture,
+    breaks_after: int,
+) -> None:
+    caplog.set_level(logging.INFO)
+    order_ids = add_orders(sandbox, 30)
+    record = ListedRecord(breaks_after)
+    batch = Batch(client, order_ids, max_workers=2, record=record)
+
+    with pytest.raises(RecordError, match="no space left") as caught:
+        batch.run()
+
+    assert isinstance(caught.value.__cause__, OSError)
+    assert batch.report.done == batch.report.total == 30
+    assert batch.report.counts[Outcome.NOT_TRIED] > 0
+    assert len(sandbox.orders.where(status="cancelled")) == batch.report.counts[Outcome.CANCELLED]
+    recorded = {result.id for result in record.results}
+    assert len(recorded) == breaks_after
+    for order_id in set(order_ids) - recorded:
+        assert order_id in caplog.text
+
+
+def test_a_record_that_broke_is_closed_too(sandbox: Sandbox, client: OllangClient) -> None:
+    record = ListedRecord(breaks_after=1)
+
+    with pytest.raises(RecordError):
+        run(client, add_orders(sandbox, 3), record=record)
+    assert record.closed
+
+
+def test_a_record_that_breaks_at_the_end_leaves_no_cancelled_order_unnamed(
+    sandbox: Sandbox, client: OllangClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    order_ids = add_orders(sandbox, 3)
+    path = MemoryPath({})
+    record = PartedRecord(path)
+    path.refuses = "part0001"  # all results are in it: it is due at the end
+
+    with pytest.raises(RecordError):
+        run(client, order_ids, record=record)
+
+    assert len(sandbox.orders.where(status="cancelled")) == 3
+    for order_id in order_ids:
+        assert order_id in caplog.text
+
+
+# An early end.
+
+
+@pytest.mark.parametrize("require_status", [None, ("pending",)])
+def test_a_rejected_key_ends_the_batch_at_once(
+    sandbox: Sandbox, client: OllangClient, require_status: Collection[str] | None
+) -> None:
+    order_ids = add_orders(sandbox, 20)
+    sandbox.answer_always(Answer.json(401, {"code": "UNAUTHORIZED"}))
+    record = ListedRecord()
+
+    report = run(client, order_ids, max_workers=1, record=record, require_status=require_status)
+
+    assert report.to_json() == {"total": 20, "failed": 1, "not_tried": 19}
+    assert report.key_rejected
+    assert not report.retry_may_help
+    assert report.ended_early
+    assert len(sandbox.requests) == 1
+    assert [result.id for result in record.results] == order_ids
+    assert all(result.attempts == 0 for result in record.results[1:])
+
+
+def test_a_key_that_is_rejected_midway_ends_the_batch(
+    sandbox: Sandbox, client: OllangClient
+) -> None:
+    order_ids = add_orders(sandbox, 20)
+    sandbox.answer_next(*[Answer()] * 5)
+    sandbox.answer_always(Answer(401, {}, b"<html>Log in</html>"))
+
+    report = run(client, order_ids, max_workers=1)
+
+    assert report.to_json() == {"total": 20, "cancelled": 5, "failed": 1, "not_tried": 14}
+    assert len(sandbox.orders.where(status="cancelled")) == 5
+
+
+def test_a_wait_of_an_hour_ends_the_batch(sandbox: Sandbox, client: OllangClient) -> None:
+    order_ids = add_orders(sandbox, 20)
+    sandbox.answer_next(Answer(), Answer.json(429, {}, {"Retry-After": "3600"}))
+
+    report = run(client, order_ids, max_workers=1)
+
+    assert report.to_json() == {"total": 20, "cancelled": 1, "failed": 1, "not_tried": 18}
+    assert report.ended_early
+    assert "3600" in report.ended_early
+    assert report.retry_may_help
+    assert len(sandbox.requests) == 2
+
+
+# Orders that moved on.
+
+
+def test_an_order_that_moved_on_gets_no_cancel(sandbox: Sandbox, client: OllangClient) -> None:
+    pending, moved = add_orders(sandbox, 5), add_orders(sandbox, 5)
+    cancelled = add_orders(sandbox, 1, status="cancelled")
+    for order_id in moved:
+        sandbox.orders.change(order_id, status="ongoing")
+    record = ListedRecord()
+
+    report = run(client, pending + moved + cancelled, require_status=("pending",), record=record)
+
+    assert report.to_json() == {
+        "total": 11,
+        "cancelled": 5,
+        "already_cancelled": 1,
+        "status_changed": 5,
+    }
+    assert sorted(map(str, cancels(sandbox))) == sorted(pending)
+    not_sent = [result for result in record.results if result.outcome != Outcome.CANCELLED]
+    assert all((result.attempts, result.answer_lost) == (0, False) for result in not_sent)
+    assert all("no cancel was sent" in result.message for result in not_sent)
+
+
+@pytest.mark.parametrize("status", [None, "", "Pending", "archived", 5, True, [], ["pending"], {}])
+def test_a_status_that_is_not_the_required_one_gets_no_cancel(
+    sandbox: Sandbox, client: OllangClient, status: Any
+) -> None:
+    sandbox.orders.add(id="o-1", status=status)
+
+    result = run_one(client, "o-1", require_status=("pending",))
+
+    assert (result.outcome, result.attempts) == (Outcome.STATUS_CHANGED, 0)
+    assert cancels(sandbox) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (Answer.json(404, {"code": "ORDER_NOT_FOUND"}), Outcome.NOT_FOUND),
+        (Answer.json(403, {"code": "ACCESS_DENIED"}), Outcome.ACCESS_DENIED),
+        (Answer.json(200, {"id": "o-2", "status": "pending"}), Outcome.FAILED),
+        (Answer(200, {}, b"<html>"), Outcome.FAILED),
+        (Answer(503), Outcome.FAILED),
+        (Answer(fault="reset-before"), Outcome.FAILED),
+    ],
+)
+def test_an_order_that_cannot_be_read_gets_no_cancel(
+    sandbox: Sandbox, client: OllangClient, answer: Answer, outcome: Outcome
+) -> None:
+    sandbox.answer_always(answer, method="GET")
+
+    result = run_one(client, "o-1", require_status=("pending",))
+
+    assert (result.outcome, result.attempts, result.answer_lost) == (outcome, 0, False)
+    assert "no cancel was sent" in result.message
+    assert cancels(sandbox) == []
+
+
+# A preview.
+
+
+@pytest.mark.parametrize(
+    ("fields", "require_status", "outcome"),
+    [
+        ({}, None, Outcome.WOULD_CANCEL),
+        ({"status": "ongoing"}, None, Outcome.WOULD_CANCEL),
+        ({"status": "ongoing"}, ("pending",), Outcome.STATUS_CHANGED),
+        ({"status": "completed"}, None, Outcome.NOT_CANCELLABLE),
+        ({"status": "archived"}, None, Outcome.NOT_CANCELLABLE),
+        ({"status": None}, None, Outcome.NOT_CANCELLABLE),
+        ({"status": []}, None, Outcome.NOT_CANCELLABLE),
+        ({"status": "cancelled"}, None, Outcome.ALREADY_CANCELLED),
+        ({"foreign": True}, None, Outcome.ACCESS_DENIED),
+        ({"id": "another"}, None, Outcome.NOT_FOUND),
+    ],
+)
+def test_a_preview_says_what_would_happen_and_only_reads(
+    sandbox: Sandbox,
+    client: OllangClient,
+    fields: dict[str, Any],
+    require_status: Collection[str] | None,
+    outcome: Outcome,
+) -> None:
+    sandbox.orders.add(**{"id": "o-1", **fields})
+    before = list(sandbox.orders)
+
+    result = run_one(client, "o-1", preview=True, require_status=require_status)
+
+    assert (result.outcome, result.attempts, result.answer_lost) == (outcome, 0, False)
+    assert {received.method for received in sandbox.requests} == {"GET"}
+    assert list(sandbox.orders) == before
+
+
+# A stop from another thread.
+
+
+@pytest.mark.parametrize("with_record", [True, False])
+def test_a_stop_lets_no_further_cancel_start(sandbox: Sandbox, with_record: bool) -> None:
+    order_ids = add_orders(sandbox, 300)
+    sandbox.answer_always(Answer(delay=0.05), path=CANCEL)
+    record = ListedRecord()
+    with client_of(sandbox) as client:
+        batch = Batch(client, order_ids, max_workers=4, record=record if with_record else None)
+        runner = threading.Thread(target=batch.run)
+        runner.start()
+        wait_until(lambda: len(sandbox.requests) >= 20)
+        batch.stop("enough")
+        runner.join()
+        sent = len(sandbox.requests)
+
+    report = batch.report
+    assert report.done == report.total == 300
+    assert report.ended_early == "enough"
+    # The answers under way came within the time that a stop gives them.
+    assert report.counts == {Outcome.CANCELLED: sent, Outcome.NOT_TRIED: 300 - sent}
+    assert len(sandbox.orders.where(status="cancelled")) == sent < 300
+    if with_record:
+        assert sorted(result.id for result in record.results) == sorted(order_ids)
+        for result in record.results:
+            order = sandbox.orders.get(result.id)
+            assert order is not None
+            is_cancelled = result.outcome is Outcome.CANCELLED
+            assert is_cancelled is (order["status"] == "cancelled")
+
+
+def test_an_order_whose_answer_stays_away_after_a_stop_is_a_failure(sandbox: Sandbox) -> None:
+    order_ids = add_orders(sandbox, 10)
+    sandbox.answer_always(Answer(fault="timeout"), path=CANCEL)
+    record = ListedRecord()
+    with client_of(sandbox) as client:
+        batch = Batch(client, order_ids, max_workers=4, record=record)
+        runner = threading.Thread(target=batch.run)
+        runner.start()
+        wait_until(lambda: len(sandbox.requests) == 4)
+        batch.stop()
+        runner.join(timeout=20)
+        assert not runner.is_alive()
+
+    assert batch.report.to_json() == {"total": 10, "failed": 4, "not_tried": 6}
+    failed = [result for result in record.results if result.outcome is Outcome.FAILED]
+    assert {result.id for result in failed} == set(cancels(sandbox))
+    assert all((result.attempts, result.answer_lost) == (1, True) for result in failed)
+    assert len(sandbox.requests) == 4
+
+
+@pytest.mark.parametrize("options", [{"preview": True}, {"require_status": ("pending",)}])
+def test_an_order_that_was_being_read_at_a_stop_had_no_cancel(
+    sandbox: Sandbox, options: dict[str, Any]
+) -> None:
+    order_ids = add_orders(sandbox, 4)
+    sandbox.answer_always(Answer(fault="timeout"), method="GET", path=ANY_ORDER)
+    record = ListedRecord()
+    with client_of(sandbox) as client:
+        batch = Batch(client, order_ids, max_workers=2, record=record, **options)
+        runner = threading.Thread(target=batch.run)
+        runner.start()
+        wait_until(lambda: len(sandbox.requests) == 2)
+        batch.stop()
+        runner.join()
+
+    assert len(record.results) == 4
+    for result in record.results:
+        assert (result.attempts, result.answer_lost) == (0, False)
+        assert "may be cancelled" not in result.message
+
+
+def test_a_stop_ends_waits_between_cancels(sandbox: Sandbox) -> None:
+    order_ids = add_orders(sandbox, 5)
+    with client_of(sandbox, pace=Pace(0.01)) as client:
+        batch = Batch(client, order_ids, max_workers=2)
+        runner = threading.Thread(target=batch.run)
+        runner.start()
+        wait_until(lambda: batch.report.done)
+        batch.stop()
+        runner.join(timeout=20)
+        assert not runner.is_alive()
+
+    assert batch.report.to_json() == {"total": 5, "cancelled": 1, "not_tried": 4}
+    assert len(sandbox.requests) == 1
+
+
+def test_a_client_that_was_stopped_before_tries_nothing(
+    sandbox: Sandbox, client: OllangClient
+) -> None:
+    client.pace.stop()
+
+    record = ListedRecord()
+    report = run(client, add_orders(sandbox, 3), record=record)
+
+    assert (report.to_json(), sandbox.requests) == ({"total": 3, "not_tried": 3}, [])
+    assert all("None" not in result.message for result in record.results)
+
+
+# An exception that a signal raises in the calling thread.
+
+
+class Interrupted(BaseException):
+    """What the tests' signal handler raises."""
+
+
+@pytest.fixture
+def alarm() -> Iterator[None]:
+    def interrupt(*_: object) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("alarm")
+@pytest.mark.parametrize("seconds", [0.05, 0.2, 0.5])
+def test_an_interrupted_batch_has_a_complete_report_and_record(
+    sandbox: Sandbox, tmp_path: Path, seconds: float
+) -> None:
+    order_ids = add_orders(sandbox, 500)
+    sandbox.answer_always(Answer(delay=0.05), path=CANCEL)
+    path = tmp_path / "report.jsonl"
+    with client_of(sandbox) as client:
+        batch = Batch(client, order_ids, max_workers=4, record=FileRecord(path.open("xb")))
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        with pytest.raises(Interrupted):
+            batch.run()
+
+    assert_complete(sandbox, batch.report, path, order_ids)
+    assert "Interrupted" in str(batch.report.ended_early)
+
+
+@pytest.mark.usefixtures("alarm")
+def test_a_batch_that_is_interrupted_again_while_it_ends_has_a_complete_report(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    order_ids = add_orders(sandbox, 500)
+    sandbox.answer_always(Answer(delay=1.0), path=CANCEL)
+    path = tmp_path / "report.jsonl"
+    with client_of(sandbox) as client:
+        batch = Batch(client, order_ids, max_workers=4, record=FileRecord(path.open("xb")))
+        signal.setitimer(signal.ITIMER_REAL, 0.3, 0.3)
+        try:
+            with pytest.raises(Interrupted):
+                batch.run()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        assert_complete(sandbox, batch.report, path, order_ids)
+
+
+def assert_complete(sandbox: Sandbox, report: Report, path: Path, order_ids: list[str]) -> None:
+    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert report.done == report.total == len(lines) == len(order_ids)
+    assert {line["id"] for line in lines} == set(order_ids)
+    assert Counter(line["outcome"] for line in lines) == report.counts
+    cancelled = {line["id"] for line in lines if line["outcome"] == "cancelled"}
+    assert cancelled == {order["id"] for order in sandbox.orders.where(status="cancelled")}
+    assert report.counts[Outcome.NOT_TRIED] > 0
+
+
+# One pace for all workers.
+
+
+def test_workers_share_one_rate(sandbox: Sandbox) -> None:
+    order_ids = add_orders(sandbox, 9)
+    with client_of(sandbox, pace=Pace(20)) as client:
+        assert run(client, order_ids, max_workers=4).counts == {Outcome.CANCELLED: 9}
+
+    times = sorted(received.time for received in sandbox.requests)
+    assert times[-1] - times[0] >= 0.35
+
+
+def test_one_429_slows_all_workers(sandbox: Sandbox) -> None:
+    order_ids = add_orders(sandbox, 12)
+    sandbox.answer_next(Answer.json(429, {}, {"Retry-After": "1"}), path=CANCEL)
+    sandbox.answer_always(Answer(delay=0.1), path=CANCEL)
+    with client_of(sandbox) as client:
+        assert run(client, order_ids, max_workers=4).counts == {Outcome.CANCELLED: 12}
+
+    first, *others = sorted(received.time for received in sandbox.requests)
+    at_once = [time for time in others if time - first < 0.9]
+    assert len(at_once) <= 3  # those that were on their way
+
+
+def test_many_orders_with_much_trouble_come_out_right() -> None:
+    faults = "429=0.1,500=0.05,502=0.05,reset-before=0.05,reset-after=0.1"
+    with (
+        Sandbox(order_count=0, faults=faults) as sandbox,
+        no_waiting(),
+        client_of(sandbox) as client,
+    ):
+        order_ids = add_orders(sandbox, 300)
+        record = ListedRecord()
+        report = run(client, order_ids, record=record)
+
+        assert report.done == 300
+        for result in record.results:
+            order = sandbox.orders.get(result.id)
+            assert order is not None
+            if result.outcome in (Outcome.CANCELLED, Outcome.ALREADY_CANCELLED):
+                assert order["status"] == "cancelled"
+            else:  # it may be: the record says so
+                assert result.outcome is Outcome.FAILED
+                assert result.answer_lost or order["status"] == "pending"

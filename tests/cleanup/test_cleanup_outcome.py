@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+
+import pytest
+
+from airflow_provider_ollang.api import errors
+from airflow_provider_ollang.cleanup.outcome import OrderResult, Outcome, Report
+
+TOLERATED = ("ORDER_ALREADY_CANCELLED", "ORDER_NOT_CANCELLABLE")
+
+
+def result(outcome: Outcome, code: str | None = None, order_id: str = "o-1") -> OrderResult:
+    return OrderResult(order_id, outcome, code=code)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "code"),
+    [
+        (
+            errors.OrderAlreadyCancelledError("m", status=409),
+            Outcome.ALREADY_CANCELLED,
+            "ORDER_ALREADY_CANCELLED",
+        ),
+        (
+            errors.OrderNotCancellableError("m", status=400, code="ORDER_NOT_CANCELLABLE"),
+            Outcome.NOT_CANCELLABLE,
+            "ORDER_NOT_CANCELLABLE",
+        ),
+        (errors.OrderNotFoundError("m", status=404), Outcome.NOT_FOUND, "ORDER_NOT_FOUND"),
+        (errors.AccessDeniedError("m", status=403), Outcome.ACCESS_DENIED, "ACCESS_DENIED"),
+        (errors.UnauthorizedError("m", status=401), Outcome.FAILED, "UNAUTHORIZED"),
+        (errors.BadRequestError("m", status=400), Outcome.FAILED, None),
+        (errors.ApiError("m", status=409, code="LOCKED"), Outcome.FAILED, "LOCKED"),
+        (errors.RateLimitedError("m", status=429), Outcome.FAILED, None),
+        (errors.ServerError("m", status=500), Outcome.FAILED, None),
+        (
+            errors.UnexpectedAnswerError("m", status=200, code="ORDER_ALREADY_CANCELLED"),
+            Outcome.FAILED,
+            None,
+        ),
+        (errors.TimedOutError("m"), Outcome.FAILED, None),
+    ],
+)
+def test_an_error_has_one_outcome(
+    error: errors.OllangError, outcome: Outcome, code: str | None
+) -> None:
+    error.attempts, error.answer_lost = 3, True
+
+    of_cancel = OrderResult.from_error("o-1", error)
+    of_read = OrderResult.from_error("o-1", error, was_read=True)
+
+    assert (of_cancel.outcome, of_cancel.code) == (outcome, code)
+    assert of_cancel.http_status == error.status
+    assert (of_cancel.attempts, of_cancel.answer_lost) == (3, True)
+    assert (of_read.attempts, of_read.answer_lost) == (0, False)
+    assert "no cancel was sent" in of_read.message
+
+
+def test_a_stop_before_the_request_is_not_tried() -> None:
+    of_stop = OrderResult.from_error("o-1", errors.StoppedError("m"))
+
+    assert (of_stop.outcome, of_stop.attempts) == (Outcome.NOT_TRIED, 0)
+
+
+@pytest.mark.parametrize("answer_lost", [True, False])
+def test_an_own_lost_request_is_named_as_the_likely_cause(answer_lost: bool) -> None:
+    error = errors.OrderAlreadyCancelledError("m", status=409)
+    error.answer_lost = answer_lost
+
+    message = OrderResult.from_error("o-1", error).message
+
+    assert ("likely cause" in message) is answer_lost
+
+
+def test_a_result_is_a_line_of_json() -> None:
+    fields = json.loads(json.dumps(result(Outcome.CANCELLED).to_json()))
+
+    assert datetime.fromisoformat(fields.pop("time")).utcoffset() == timedelta(0)
+    assert fields == {
+        "id": "o-1",
+        "outcome": "cancelled",
+        "http_status": None,
+        "code": None,
+        "attempts": 0,
+        "answer_lost": False,
+        "message": "",
+    }
+    assert result(Outcome.WOULD_CANCEL).to_json(preview=True)["preview"] is True
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "is_failure"),
+    [
+        (Outcome.CANCELLED, None, False),
+        (Outcome.STATUS_CHANGED, None, False),
+        (Outcome.ALREADY_CANCELLED, "ORDER_ALREADY_CANCELLED", False),
+        (Outcome.NOT_CANCELLABLE, "ORDER_NOT_CANCELLABLE", False),
+        (Outcome.NOT_FOUND, "ORDER_NOT_FOUND", True),
+        (Outcome.ACCESS_DENIED, "ACCESS_DENIED", True),
+        (Outcome.FAILED, None, True),
+        (Outcome.FAILED, "UNAUTHORIZED", True),
+        (Outcome.NOT_TRIED, None, True),
+    ],
+)
+def test_a_batch_fails_by_what_is_not_tolerated(
+    outcome: Outcome, code: str | None, is_failure: bool
+) -> None:
+    report = Report(1, tolerated_codes=TOLERATED)
+    report.add(result(outcome, code))
+
+    assert report.failures == is_failure
+    assert report.counts == {outcome: 1}
+
+
+@pytest.mark.parametrize("outcome", [Outcome.ALREADY_CANCELLED, Outcome.NOT_CANCELLABLE])
+def test_nothing_is_tolerated_where_no_code_is(outcome: Outcome) -> None:
+    report = Report(1)
+    report.add(result(outcome, f"ORDER_{outcome.upper()}"))
+
+    assert report.failures == 1
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_a_preview_fails_only_by_what_it_could_not_find_out(outcome: Outcome) -> None:
+    report = Report(1, preview=True)
+    report.add(result(outcome))
+
+    assert report.failures == (outcome in (Outcome.FAILED, Outcome.NOT_TRIED))
+
+
+def test_a_report_counts_and_keeps_what_is_not_cancelled() -> None:
+    report = Report(1205)
+    for number in range(100):
+        report.add(result(Outcome.CANCELLED, order_id=f"c-{number}"))
+    for number in range(1005):
+        report.add(result(Outcome.NOT_FOUND, "ORDER_NOT_FOUND", f"n-{number}"))
+
+    assert (report.done, report.total, report.failures) == (1105, 1205, 1005)
+    assert report.to_json() == {"total": 1205, "cancelled": 100, "not_found": 1005}
+    assert [kept.id for kept in report.remarkable] == [f"n-{number}" for number in range(1000)]
+
+
+def test_the_table_shows_the_counts_and_marks_a_preview() -> None:
+    report = Report(3)
+    report.add(result(Outcome.CANCELLED))
+    report.add(result(Outcome.NOT_FOUND, "ORDER_NOT_FOUND"))
+
+    rows = [line.split() for line in report.table().splitlines()]
+
+    assert rows == [["outcome", "orders"], ["total", "3"], ["cancelled", "1"], ["not_found", "1"]]
+    assert "preview" not in report.table()
+    assert "preview: no cancel was sent" in Report(3, preview=True).table()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "may_help"),
+    [
+        (Outcome.FAILED, True),
+        (Outcome.NOT_TRIED, True),
+        (Outcome.NOT_FOUND, False),
+        (Outcome.ACCESS_DENIED, False),
+        (Outcome.CANCELLED, False),
+    ],
+)
+def test_a_retry_may_help_where_trouble_may_pass(outcome: Outcome, may_help: bool) -> None:
+    report = Report(1)
+    report.add(result(outcome))
+
+    assert report.retry_may_help is may_help
+    report.key_rejected = True
+    assert not report.retry_may_help

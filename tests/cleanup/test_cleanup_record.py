@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_ollang.cleanup.outcome import OrderResult, Outcome
+from airflow_provider_ollang.cleanup.record import FileRecord, PartedRecord, open_record
+
+from .conftest import MemoryPath, wait_until
+
+
+def result(order_id: str, message: str = "") -> OrderResult:
+    return OrderResult(order_id, Outcome.NOT_FOUND, message=message)
+
+
+def ids_in(lines: bytes) -> list[str]:
+    return [json.loads(line)["id"] for line in lines.splitlines()]
+
+
+class LocalPath:
+    """A file of this machine, with what a record needs of a path."""
+
+    protocol = "file"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._path, name)
+
+
+# In one file.
+
+
+def test_each_line_is_in_the_file_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "report.jsonl"
+    record = open_record(LocalPath(path))
+
+    assert path.read_bytes() == b""
+    for number in range(1, 4):
+        record.write(result(f"o-{number}"))
+        assert len(ids_in(path.read_bytes())) == number
+    record.flush()
+    record.close()
+
+    assert ids_in(path.read_bytes()) == ["o-1", "o-2", "o-3"]
+
+
+def test_a_line_is_one_line_whatever_the_message(tmp_path: Path) -> None:
+    path = tmp_path / "report.jsonl"
+    record = open_record(LocalPath(path))
+    record.write(result("o-1", "one\ntwo\r\u2028 ü \x00"))
+    record.close()
+
+    (line,) = path.read_bytes().split(b"\n")[:-1]
+    assert json.loads(line)["message"] == "one\ntwo\r\u2028 ü \x00"
+
+
+def test_the_folder_is_created(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "report.jsonl"
+    open_record(LocalPath(path)).close()
+    assert path.exists()
+
+
+def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "report.jsonl"
+    path.write_bytes(b"of an earlier run")
+
+    with pytest.raises(FileExistsError):
+        open_record(LocalPath(path))
+    assert path.read_bytes() == b"of an earlier run"
+
+
+def test_a_file_that_cannot_be_written_is_refused_at_opening(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(OSError, match="file"):
+        open_record(LocalPath(tmp_path / "file" / "report.jsonl"))
+
+
+@pytest.mark.parametrize("preview", [True, False])
+def test_only_the_lines_of_a_preview_say_so(tmp_path: Path, preview: bool) -> None:
+    path = tmp_path / "report.jsonl"
+    record = open_record(LocalPath(path), preview=preview)
+    record.write(result("o-1"))
+    record.close()
+
+    assert json.loads(path.read_bytes()).get("preview", False) is preview
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_full_disk_is_noticed_at_the_first_line() -> None:
+    with open("/dev/full", "wb", buffering=0) as full, pytest.raises(OSError, match="space"):
+        FileRecord(full).write(result("o-1"))
+
+
+# In parts.
+
+
+def test_part_0_shows_at_opening_that_the_store_can_be_written() -> None:
+    objects: dict[str, bytes] = {}
+    open_record(MemoryPath(objects))
+    assert objects == {"report.part0000.jsonl": b""}
+
+
+def test_a_store_that_cannot_be_written_is_refused_at_opening() -> None:
+    path = MemoryPath({})
+    path.refuses = "part0000"
+    with pytest.raises(PermissionError):
+        open_record(path)
+
+
+def test_nothing_is_lost_on_close() -> None:
+    objects: dict[str, bytes] = {}
+    record = open_record(MemoryPath(objects), preview=True)
+    record.write(result("o-1"))
+    record.write(result("o-2"))
+    record.flush()
+    record.close()
+
+    assert list(objects) == ["report.part0000.jsonl", "report.part0001.jsonl"]
+    assert ids_in(objects["report.part0001.jsonl"]) == ["o-1", "o-2"]
+    assert b'"preview": true' in objects["report.part0001.jsonl"]
+
+
+def test_a_record_without_a_result_is_part_0_alone() -> None:
+    objects: dict[str, bytes] = {}
+    record = open_record(MemoryPath(objects))
+    record.flush()
+    record.close()
+    assert list(objects) == ["report.part0000.jsonl"]
+
+
+def test_parts_follow_each_other_as_they_are_due() -> None:
+    objects: dict[str, bytes] = {}
+    record = open_record(MemoryPath(objects))
+    record.write(result("o-1"))
+    record.write(result("o-2"))
+    wait_until(lambda: record.flush() or len(objects) == 2)
+    record.write(result("o-3"))
+    record.close()
+
+    assert list(objects) == [f"report.part000{number}.jsonl" for number in range(3)]
+    assert [ids_in(part) for part in objects.values()] == [[], ["o-1", "o-2"], ["o-3"]]
+
+
+def test_what_is_not_due_yet_waits_for_the_next_part() -> None:
+    objects: dict[str, bytes] = {}
+    record = PartedRecord(MemoryPath(objects))
+    record.write(result("o-1"))
+    record.flush()
+    assert list(objects) == ["report.part0000.jsonl"]
+
+
+def test_a_record_that_is_there_is_never_overwritten() -> None:
+    objects = {"report.part0000.jsonl": b"", "report.part0001.jsonl": b"of an earlier run"}
+
+    with pytest.raises(FileExistsError):
+        open_record(MemoryPath(objects))
+    assert objects["report.part0001.jsonl"] == b"of an earlier run"
+
+
+def test_a_later_part_that_is_there_is_never_overwritten() -> None:
+    objects = {"report.part0001.jsonl": b"of an earlier run"}
+
+    with suppress(FileExistsError):  # at opening, or when it comes to that part
+        record = open_record(MemoryPath(objects))
+        record.write(result("o-1"))
+        record.close()
+    assert objects["report.part0001.jsonl"] == b"of an earlier run"
+
+
+def test_a_part_that_failed_is_written_again() -> None:
+    path = MemoryPath({})
+    record = open_record(path)
+    record.write(result("o-1"))
+    path.refuses = "part0001"
+    with pytest.raises(PermissionError):
+        record.close()
+    path.refuses = ""
+    record.close()
+
+    assert ids_in(path.objects["report.part0001.jsonl"]) == ["o-1"]
+
+
+# With the paths that Airflow gives.
+
+
+def test_airflows_path_of_an_object_store_takes_parts() -> None:
+    sdk = pytest.importorskip("airflow.sdk")
+    fsspec = pytest.importorskip("fsspec")
+    # Airflow knows the stores of its providers; this one has to be introduced.
+    pytest.importorskip("airflow.sdk.io").attach("memory", fs=fsspec.filesystem("memory"))
+    path = sdk.ObjectStoragePath("memory://reports/nightly/report.jsonl")
+
+    record = open_record(path)
+    record.write(result("o-1"))
+    record.close()
+
+    names = sorted(part.name for part in path.parent.iterdir())
+    assert names == ["report.part0000.jsonl", "report.part0001.jsonl"]
+    with path.with_name(names[1]).open("rb") as part:
+        assert ids_in(part.read()) == ["o-1"]
+    with pytest.raises(FileExistsError):
+        open_record(path)
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_airflows_path_of_a_file_takes_one_file(tmp_path: Path, scheme: str) -> None:
+    sdk = pytest.importorskip("airflow.sdk")
+    local = tmp_path / "reports" / "report.jsonl"
+    path = sdk.ObjectStoragePath(f"{scheme}{local}")
+
+    record = open_record(path)
+    record.write(result("o-1"))
+    assert ids_in(local.read_bytes()) == ["o-1"]
+    record.close()
+
+    with pytest.raises(FileExistsError):
+        open_record(path)
+    assert ids_in(local.read_bytes()) == ["o-1"]

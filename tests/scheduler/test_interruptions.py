@@ -1,0 +1,156 @@
+"""Tasks that are ended in the middle of a batch, by every means that a real Airflow has."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_ollang.sandbox import Sandbox
+from tests.scheduler.conftest import Scheduler, wait_for
+
+ORDERS, WORKERS, ROUNDS, SIDE_BY_SIDE = 120, 4, 20, 4
+
+
+@pytest.fixture(autouse=True)
+def bystanders(sandbox: Sandbox) -> Iterator[list[str]]:
+    """Orders that stand in no list: none of them may change."""
+    sandbox.reset()
+    sandbox.orders.clear()
+    others = [sandbox.orders.add(status=status)["id"] for status in ["pending", "ongoing"] * 10]
+    yield others
+    assert Counter(sandbox.orders.get(i)["status"] for i in others) == {
+        "pending": 10,
+        "ongoing": 10,
+    }
+
+
+@dataclass
+class Round:
+    """One run of a batch over orders of its own."""
+
+    scheduler: Scheduler
+    sandbox: Sandbox
+    dag_id: str = "interrupted_batch"
+
+    def __post_init__(self) -> None:
+        self.ids = [self.sandbox.orders.add()["id"] for _ in range(ORDERS)]
+        self.run_id = self.scheduler.trigger(self.dag_id, {"order_ids": self.ids})
+
+    def cancelled(self) -> set[str]:
+        """Return which of its orders are cancelled in the sandbox."""
+        return {i for i in self.ids if self.sandbox.orders.get(i)["status"] == "cancelled"}
+
+    def wait_for_cancels(self, number: int) -> None:
+        wait_for(lambda: len(self.cancelled()) >= number)
+
+    def process(self) -> int:
+        """Return the id of the first try's own process."""
+        return int((self.scheduler.home / "records" / f"{self.run_id}.try1.pid").read_text())
+
+    def end(self) -> str:
+        return self.scheduler.wait_for_run(self.dag_id, self.run_id)
+
+    def record(self, mark: str = "") -> list[dict[str, Any]]:
+        path: Path = self.scheduler.home / "records" / f"{self.run_id}{mark}.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+    def counts(self) -> Any:
+        return self.scheduler.xcom(self.dag_id, self.run_id, "cancel", "counts")
+
+
+def outcomes(record: list[dict[str, Any]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for line in record:
+        found.setdefault(line["outcome"], set()).add(line["id"])
+    return found
+
+
+def assert_complete_and_true(round_: Round, record: list[dict[str, Any]]) -> None:
+    """Check that a stopped try's record names every order once, and says what is so."""
+    assert sorted(line["id"] for line in record) == sorted(round_.ids)
+    said = outcomes(record)
+    assert said["not_tried"]
+    assert set(said) <= {"cancelled", "not_tried", "failed"}
+    assert len(said.get("failed", ())) <= WORKERS
+
+
+def assert_the_rest_was_finished(round_: Round, first: list[dict[str, Any]]) -> None:
+    """Check that the second try did the rest, and met what the first one had done."""
+    assert round_.cancelled() == set(round_.ids)
+    second = outcomes(round_.record(".try2"))
+    assert set(second) <= {"cancelled", "already_cancelled"}
+    assert outcomes(first)["cancelled"] <= second["already_cancelled"]
+    assert set.union(*second.values()) == set(round_.ids)
+
+
+def test_a_batch_out_of_time_leaves_a_complete_record(
+    scheduler: Scheduler, sandbox: Sandbox
+) -> None:
+    round_ = Round(scheduler, sandbox, "timed_out_batch")
+
+    assert round_.end() == "failed"
+    record = round_.record()
+    assert_complete_and_true(round_, record)
+    said = outcomes(record)
+    assert round_.cancelled() - said.get("failed", set()) == said["cancelled"]
+    assert round_.counts() == {
+        "total": ORDERS,
+        **{outcome: len(ids) for outcome, ids in said.items()},
+    }
+
+
+def test_a_batch_marked_failed_stops_and_completes_its_record(
+    scheduler: Scheduler, sandbox: Sandbox
+) -> None:
+    round_ = Round(scheduler, sandbox)
+    round_.wait_for_cancels(5)
+    path = f"/dags/{round_.dag_id}/dagRuns/{round_.run_id}/taskInstances/cancel"
+    scheduler.call("PATCH", path, json={"new_state": "failed"})
+
+    wait_for(lambda: len(round_.record()) == ORDERS)
+    record = round_.record()
+    assert_complete_and_true(round_, record)
+    said = outcomes(record)
+    assert round_.cancelled() - said.get("failed", set()) == said["cancelled"]
+
+
+def interrupt(round_: Round, sign: signal.Signals, after: int) -> None:
+    round_.wait_for_cancels(after)
+    os.kill(round_.process(), sign)
+    assert round_.end() == "success"
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
+def test_ended_at_a_random_moment_the_record_is_true_and_the_next_try_does_the_rest(
+    scheduler: Scheduler, sandbox: Sandbox, sign: signal.Signals
+) -> None:
+    moments = random.choices(range(1, ORDERS - 5 * WORKERS), k=ROUNDS)
+    print("interrupted after so many cancels:", moments)  # pytest shows it with a failure
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        for round_ in pool.map(
+            lambda after: _interrupted(scheduler, sandbox, sign, after), moments
+        ):
+            first = round_.record()
+            said = outcomes(first)
+            assert_the_rest_was_finished(round_, first)
+            if sign is signal.SIGTERM:
+                assert_complete_and_true(round_, first)
+            else:  # what was killed had at most one unrecorded answer a worker
+                assert set(said) == {"cancelled"}
+                assert len(said["cancelled"]) < ORDERS
+
+
+def _interrupted(scheduler: Scheduler, sandbox: Sandbox, sign: signal.Signals, after: int) -> Round:
+    round_ = Round(scheduler, sandbox)
+    interrupt(round_, sign, after)
+    return round_
