@@ -17,9 +17,7 @@ EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
 
 
 @contextmanager
-def airflow_home(
-    sandbox: Sandbox, dags_folder: Path = EXAMPLE_DAGS
-) -> Iterator[dict[str, str]]:
+def airflow_home(sandbox: Sandbox, dags_folder: Path = EXAMPLE_DAGS) -> Iterator[dict[str, str]]:
     """Yield the environment of an Airflow with a fresh SQLite database; all goes at the end."""
     with tempfile.TemporaryDirectory(prefix="ollang-demo-") as home:
         connection = {"conn_type": "ollang", "host": sandbox.url, "password": sandbox.api_key}

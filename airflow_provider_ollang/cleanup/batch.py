@@ -84,7 +84,7 @@ class Batch:
 
         The report is complete even then: the orders left are ``not_tried``.
         """
-        collector = threading.Thread(target=self._collect, name="ollang-collector", daemon=True)
+        collector = threading.Thread(target=self._settle_all, name="ollang-results", daemon=True)
         collector.start()
         try:
             for number in range(self._workers):
@@ -177,8 +177,20 @@ class Batch:
             if (error.retry_after or 0) > longest:
                 self._end_early(f"the API asks to wait {error.retry_after:g} s")
 
+    def _settle_all(self) -> None:
+        """Give every order its outcome. Runs in a thread of its own, and always says its end."""
+        try:
+            self._collect()
+            self._settle_the_rest()
+            self._close_record()
+        except Exception as error:  # the caller must neither wait for ever nor take it for success
+            self._record_error = error
+            self._end_early(f"an error of this package: {error!r}")
+        finally:
+            self._settled.set()
+
     def _collect(self) -> None:
-        """Record each result as it comes, then what has none. Runs in a thread of its own."""
+        """Record each result as it comes, until all workers have ended or time is up."""
         progress = _Progress(self.report)
         running = self._workers
         while running:
@@ -194,9 +206,6 @@ class Batch:
                     self._settle(result)
             self._keep_record(lambda record: record.flush())
             progress.log_now_and_then()
-        self._settle_the_rest()
-        self._close_record()
-        self._settled.set()
 
     def _settle_the_rest(self) -> None:
         with self._taking:

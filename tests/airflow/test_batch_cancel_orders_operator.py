@@ -55,18 +55,14 @@ def test_pushes_the_counts(add_orders: AddOrders, run: Any) -> None:
     assert run.xcoms == {"counts": {"total": 2, "cancelled": 2}, "not_cancelled": []}
 
 
-def test_a_double_is_cancelled_once(
-    sandbox: Sandbox, add_orders: AddOrders, run: Any
-) -> None:
+def test_a_double_is_cancelled_once(sandbox: Sandbox, add_orders: AddOrders, run: Any) -> None:
     one, two = add_orders(1, 2)
     assert run.execute(batch([one, two, one, one])) == {"total": 2, "cancelled": 2}
     assert sent(sandbox) == Counter([one, two])
 
 
 @pytest.mark.parametrize("order_ids", [[], (), "[]", "()"])
-def test_an_empty_list_skips_without_a_request(
-    sandbox: Sandbox, run: Any, order_ids: Any
-) -> None:
+def test_an_empty_list_skips_without_a_request(sandbox: Sandbox, run: Any, order_ids: Any) -> None:
     with pytest.raises(AirflowSkipException):
         run.execute(batch(order_ids))
     assert sandbox.requests == []
@@ -90,9 +86,7 @@ def test_a_list_of_which_part_was_cancelled_before_succeeds(
 def test_a_list_above_max_orders_fails_before_the_first_request(
     sandbox: Sandbox, add_orders: AddOrders, run: Any, tmp_path: Path, max_orders: Any
 ) -> None:
-    operator = batch(
-        add_orders(1, 2, 3), max_orders=max_orders, report_path=f"{tmp_path}/r.jsonl"
-    )
+    operator = batch(add_orders(1, 2, 3), max_orders=max_orders, report_path=f"{tmp_path}/r.jsonl")
     with pytest.raises(AirflowFailException, match=r"3 orders.*max_orders"):
         run.execute(operator)
     assert sandbox.requests == []
@@ -222,9 +216,7 @@ def test_orders_that_moved_on_do_not_fail_the_task(add_orders: AddOrders, run: A
     }
 
 
-def test_tolerated_codes_are_the_ones_that_were_given(
-    add_orders: AddOrders, run: Any
-) -> None:
+def test_tolerated_codes_are_the_ones_that_were_given(add_orders: AddOrders, run: Any) -> None:
     ids = [*add_orders(1), "nowhere"]
     counts = run.execute(batch(ids, tolerated_codes=["ORDER_NOT_FOUND"]))
     assert counts == {"total": 2, "cancelled": 1, "not_found": 1}

@@ -129,9 +129,7 @@ def test_a_task_that_times_out_pushes_its_counts_and_leaves_a_complete_record(
     main = threading.main_thread().ident or 0
     try:
         with (
-            once_requests_came(
-                slow_sandbox, 6, lambda: signal.pthread_kill(main, signal.SIGUSR1)
-            ),
+            once_requests_came(slow_sandbox, 6, lambda: signal.pthread_kill(main, signal.SIGUSR1)),
             pytest.raises(TaskTimeout),
         ):
             run.execute(batch(order_ids, path))
@@ -173,9 +171,7 @@ def test_on_kill_keeps_a_single_cancel_from_being_sent_again(
     assert len(slow_sandbox.requests) == 1
 
 
-def test_on_kill_ends_a_listing_as_an_error(
-    slow_sandbox: Sandbox, run: Any
-) -> None:
+def test_on_kill_ends_a_listing_as_an_error(slow_sandbox: Sandbox, run: Any) -> None:
     for _ in range(200):
         slow_sandbox.orders.add()
     operator = FindStaleOrdersOperator(task_id="find", older_than="PT1H")

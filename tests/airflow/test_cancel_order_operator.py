@@ -311,13 +311,9 @@ def test_a_refused_read_fails_without_retries(sandbox: Sandbox, run: Any) -> Non
     assert cancels(sandbox) == 0
 
 
-def test_a_code_in_skip_on_codes_skips_where_the_read_brings_it(
-    sandbox: Sandbox, run: Any
-) -> None:
+def test_a_code_in_skip_on_codes_skips_where_the_read_brings_it(sandbox: Sandbox, run: Any) -> None:
     with pytest.raises(AirflowSkipException, match="ORDER_NOT_FOUND"):
-        run.execute(
-            cancel("abc", require_status=("pending",), skip_on_codes=["ORDER_NOT_FOUND"])
-        )
+        run.execute(cancel("abc", require_status=("pending",), skip_on_codes=["ORDER_NOT_FOUND"]))
     assert cancels(sandbox) == 0
 
 
@@ -337,8 +333,6 @@ def test_the_key_is_in_no_message(sandbox: Sandbox, run: Any) -> None:
     assert sandbox.api_key not in str(caught.value)
 
 
-def test_a_connection_that_is_not_there_is_named(
-    run: Any, airflow: Callable[..., Any]
-) -> None:
+def test_a_connection_that_is_not_there_is_named(run: Any, airflow: Callable[..., Any]) -> None:
     with pytest.raises(Exception, match="no_such_connection"):
         run.execute(cancel("abc", ollang_conn_id="no_such_connection"))

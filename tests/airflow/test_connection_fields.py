@@ -245,9 +245,7 @@ BAD_EXTRAS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), BAD_EXTRAS, ids=lambda value: f"{value!r:.20}"
-)
+@pytest.mark.parametrize(("name", "value"), BAD_EXTRAS, ids=lambda value: f"{value!r:.20}")
 def test_a_bad_extra_is_refused_by_its_name(name: str, value: Any) -> None:
     with pytest.raises(InvalidInputError, match=f"'my_conn'.*extra.*{name}.*expected") as caught:
         client(extra={name: value})

@@ -37,9 +37,7 @@ def test_oldest_first_does_not_rely_on_the_servers_order(
     assert run.execute(find()) == [ids[1], ids[0], ids[2]]
 
 
-def test_reads_every_page_and_only_reads(
-    sandbox: Sandbox, add_orders: AddOrders, run: Any
-) -> None:
+def test_reads_every_page_and_only_reads(sandbox: Sandbox, add_orders: AddOrders, run: Any) -> None:
     ids = add_orders(*range(130, 9, -1))
     assert run.execute(find()) == ids
     assert len(ids) > 100
@@ -177,9 +175,7 @@ def test_excluded_names_and_ids_are_never_stale(sandbox: Sandbox, run: Any) -> N
     assert run.execute(find(**parameters)) == [wanted["id"]]
 
 
-def test_only_pending_orders_are_stale_unless_told_otherwise(
-    sandbox: Sandbox, run: Any
-) -> None:
+def test_only_pending_orders_are_stale_unless_told_otherwise(sandbox: Sandbox, run: Any) -> None:
     for status in ("ongoing", "completed", "delivered", "cancelled", "revision", "review"):
         sandbox.orders.add(age=timedelta(days=90), status=status)
     assert run.execute(find()) == []
@@ -257,9 +253,7 @@ def test_a_tripwire_fails_without_retries_after_it_has_pushed_what_it_found(
         guarded(max_orders=1000, max_share="0.3"),
     ],
 )
-def test_what_a_tripwire_allows_passes(
-    ten_orders: list[str], run: Any, parameters: Any
-) -> None:
+def test_what_a_tripwire_allows_passes(ten_orders: list[str], run: Any, parameters: Any) -> None:
     assert run.execute(find(**parameters)) == ten_orders
 
 
@@ -301,9 +295,7 @@ def test_ages_count_to_the_runs_own_time(add_orders: AddOrders, make_run: Any) -
     assert run.xcoms["orders"][0]["age"] == 9.0
 
 
-def test_a_retry_sees_the_same_cut_off(
-    sandbox: Sandbox, make_run: Any, make_ti: Any
-) -> None:
+def test_a_retry_sees_the_same_cut_off(sandbox: Sandbox, make_run: Any, make_ti: Any) -> None:
     time = datetime(2026, 1, 31, 6, tzinfo=UTC)
     for number in (1, 2):
         make_run(time, ti=make_ti(try_number=number)).execute(find())
@@ -336,18 +328,14 @@ def test_reference_time_takes_a_template(add_orders: AddOrders, make_run: Any) -
     assert run.execute(find(reference_time="{{ params.at }}")) == [twelve]
 
 
-def test_a_time_in_the_future_is_refused_without_a_request(
-    sandbox: Sandbox, run: Any
-) -> None:
+def test_a_time_in_the_future_is_refused_without_a_request(sandbox: Sandbox, run: Any) -> None:
     ahead = datetime.now(UTC) + timedelta(days=1)
     with pytest.raises(AirflowFailException, match="reference_time.*future"):
         run.execute(find(reference_time=ahead))
     assert sandbox.requests == []
 
 
-def test_a_run_in_the_future_is_refused_without_a_request(
-    sandbox: Sandbox, make_run: Any
-) -> None:
+def test_a_run_in_the_future_is_refused_without_a_request(sandbox: Sandbox, make_run: Any) -> None:
     run = make_run(datetime.now(UTC) + timedelta(days=1))
     with pytest.raises(AirflowFailException, match="future"):
         run.execute(find())

@@ -77,9 +77,7 @@ PROMISES: dict[Parser, Callable[[Any], bool]] = {
 @example(value="P99999999999999999999D")
 @example(value="0001-01-01T00:00:00+23:59")
 @example(value=10**400)
-def test_any_value_becomes_one_of_the_right_type_or_is_refused(
-    parser: Parser, value: Any
-) -> None:
+def test_any_value_becomes_one_of_the_right_type_or_is_refused(parser: Parser, value: Any) -> None:
     try:
         result = parser("some_parameter", value)
     except InvalidInputError as error:

@@ -53,6 +53,7 @@ class ListedRecord:
 
     def __init__(self, breaks_after: int | None = None) -> None:
         self.results: list[OrderResult] = []
+        self.pending: list[OrderResult] = []
         self.closed = False
         self.threads: set[str] = set()
         self._breaks_after = breaks_after
@@ -60,6 +61,7 @@ class ListedRecord:
     def write(self, result: OrderResult) -> None:
         self.threads.add(threading.current_thread().name)
         if len(self.results) == self._breaks_after:
+            self.pending.append(result)
             raise OSError("no space left on device")
         self.results.append(result)
 
