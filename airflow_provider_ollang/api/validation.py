@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
-from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -84,7 +84,7 @@ def check_verify(value: bool | str, *, field: str = "verify") -> bool | str:
 
     :raises InvalidInputError: it is neither
     """
-    if isinstance(value, str) and not Path(value).exists():
+    if isinstance(value, str) and not os.path.exists(value):
         raise InvalidInputError(
             f"{field}: expected the path of a CA bundle, or false; {value!r:.200} does not exist "
             "on this machine."

@@ -59,7 +59,7 @@ def _extra(connection: Connection, where: str) -> dict[str, Any]:
 def _base_url(connection: Connection, where: str, *, allow_http: bool) -> str:
     """Return the base URL from host, port and schema, the way a URI or the form fills them."""
     field = f"{where}, host (base URL)"
-    host = (connection.host or "").strip().rstrip("/")
+    host = (connection.host or "").strip()
     scheme = (connection.schema or "").lower()
     if scheme not in ("", "http", "https"):
         raise InvalidInputError(
@@ -74,7 +74,7 @@ def _base_url(connection: Connection, where: str, *, allow_http: bool) -> str:
     url = check_base_url(host, allow_http=allow_http, field=field)
     if scheme and not url.startswith(f"{scheme}://"):
         raise InvalidInputError(f"{field}: {url!r:.200} contradicts the schema {scheme!r}")
-    return _with_port(url, connection.port, field)
+    return check_base_url(_with_port(url, connection.port, field), allow_http=True, field=field)
 
 
 def _bracketed(host: str) -> str:
@@ -102,7 +102,7 @@ def _number(
         return default
     try:
         number = float(value) if not isinstance(value, bool) else math.nan
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not 0 < number <= most or (whole and number != int(number)):
         kind = "a whole number from 1" if whole else "a number above 0 and up"

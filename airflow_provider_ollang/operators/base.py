@@ -64,8 +64,15 @@ class OllangBaseOperator(BaseOperator):
             if not parameters.is_rendered_later(value):
                 self.parsers[name](name, value)
 
+    def _take_parameters(self) -> None:
+        """Take all parameters as they are rendered, before anything is done with one of them."""
+        self._values = {name: self._rendered(name) for name in self.parsers}
+
     def _value(self, name: str) -> Any:
         """Return a parameter's value as the task is to use it, ``None`` where it was left out."""
+        return self._values[name]
+
+    def _rendered(self, name: str) -> Any:
         value = getattr(self, name)
         if name in self._left_out:
             return None

@@ -14,7 +14,11 @@ from airflow.providers.common.compat.sdk import (
     ObjectStoragePath,
 )
 
-from airflow_provider_ollang.api.errors import ApiError, InvalidInputError
+from airflow_provider_ollang.api.errors import (
+    ApiError,
+    InvalidInputError,
+    OrderAlreadyCancelledError,
+)
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators import parameters
 from airflow_provider_ollang.operators.base import (
@@ -89,11 +93,16 @@ class CancelOrderOperator(OllangBaseOperator):
         :raises AirflowFailException: it cannot be cancelled, and trying again cannot help
         :raises AirflowException: it may or may not be cancelled now; trying again may help
         """
-        with as_airflow_exceptions(), self._client() as client:
+        with as_airflow_exceptions():
+            self._take_parameters()
             order_id: str = self._value("order_id")
-            self._running = client
-            self._require(client, order_id)
-            self._cancel(client, order_id)
+            with self._client() as client:
+                self._running = client
+                try:
+                    self._require(client, order_id)
+                    self._cancel(client, order_id)
+                except ApiError as error:
+                    self._skip_or_raise(error)
         return order_id
 
     def on_kill(self) -> None:
@@ -113,13 +122,13 @@ class CancelOrderOperator(OllangBaseOperator):
             )
 
     def _cancel(self, client: OllangClient, order_id: str) -> None:
-        try:
-            receipt = client.cancel_order(order_id)
-        except ApiError as error:
-            if error.meaning not in self._value("skip_on_codes"):
-                raise
-            raise AirflowSkipException(_reason_to_skip(error)) from error
+        receipt = client.cancel_order(order_id)
         self.log.info("Order %s is cancelled (attempts: %d).", order_id, receipt.attempts)
+
+    def _skip_or_raise(self, error: ApiError) -> None:
+        if error.meaning not in self._value("skip_on_codes"):
+            raise error
+        raise AirflowSkipException(_reason_to_skip(error)) from error
 
 
 class FindStaleOrdersOperator(OllangBaseOperator):
@@ -224,6 +233,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         from airflow_provider_ollang.cleanup.stale import find_stale_orders
 
         with as_airflow_exceptions():
+            self._take_parameters()
             rule = self._rule(context)
             limit, chunk_size = self._value("limit"), self._value("chunk_size")
             self.log.info("Looking for orders created before %s.", rule.cut_off.isoformat())
@@ -252,9 +262,17 @@ class FindStaleOrdersOperator(OllangBaseOperator):
     def _rule(self, context: Context) -> StaleRule:
         from airflow_provider_ollang.cleanup.stale import StaleRule
 
+        reference_time, older_than = self._reference_time(context), self._value("older_than")
+        try:
+            reference_time - older_than
+        except OverflowError as error:
+            raise InvalidInputError(
+                f"older_than: {older_than} reaches back before the first date there is. Expected "
+                "is a shorter duration, such as P7D."
+            ) from error
         return StaleRule(
-            reference_time=self._reference_time(context),
-            older_than=self._value("older_than"),
+            reference_time=reference_time,
+            older_than=older_than,
             statuses=self._value("statuses"),
             order_types=self._value("order_types"),
             project_ids=self._value("project_ids"),
@@ -378,6 +396,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         from airflow_provider_ollang.api.pace import Pace
 
         with as_airflow_exceptions():
+            self._take_parameters()
             order_ids = self._order_ids()
             with self._client(Pace(self._value("requests_per_second"))) as client:
                 self._batch = self._make_batch(client, order_ids, context)
@@ -457,7 +476,8 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
 def _reason_to_skip(error: ApiError) -> str:
     from airflow_provider_ollang.cleanup.outcome import LOST_ANSWER_NOTE
 
-    note = f" Note: {LOST_ANSWER_NOTE}." if error.answer_lost else ""
+    is_own_doing = error.answer_lost and isinstance(error, OrderAlreadyCancelledError)
+    note = f" Note: {LOST_ANSWER_NOTE}." if is_own_doing else ""
     return f"Nothing to cancel: {error}.{note}"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -108,7 +108,7 @@ def pattern(name: str, value: Any) -> re.Pattern[str]:
     """Return a regular expression that is not blank."""
     try:
         return re.compile(text(name, value))
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise refuse(name, value, f"a regular expression ({error})") from error
 
 
@@ -167,8 +167,8 @@ def _known(name: str, value: Any, known: Collection[str]) -> tuple[str, ...]:
 def _list(name: str, value: Any, *, may_be_empty: bool = False) -> list[Any]:
     """Return the items of a list, or of the text of one, as a template writes it."""
     items = _parse_list(value) if isinstance(value, str) else value
-    is_list = isinstance(items, Iterable) and not isinstance(items, (str, bytes, Mapping))
-    if not is_list:
+    # A collection can be read twice; what can be read only once would be empty at the second look.
+    if not isinstance(items, Collection) or isinstance(items, (str, bytes, Mapping)):
         raise refuse(name, value, "a list")
     found = list(items)
     if not found and not may_be_empty:

@@ -337,7 +337,7 @@ def test_a_record_that_cannot_be_written_fails_before_the_first_request(
 ) -> None:
     (tmp_path / "file").touch()
     path = path.format(tmp_path=tmp_path)
-    with pytest.raises(AirflowFailException, match="report_path.*nothing was cancelled"):
+    with pytest.raises(AirflowFailException, match=r"report_path.*nothing was cancelled"):
         run.execute(batch(add_orders(1), report_path=path))
     assert sandbox.requests == []
 

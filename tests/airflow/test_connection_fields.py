@@ -122,7 +122,7 @@ def test_a_port_that_is_none_is_refused_by_its_name(port: int) -> None:
 
 
 def test_another_schema_than_http_is_refused_by_its_name() -> None:
-    with pytest.raises(InvalidInputError, match="'my_conn', schema.*https"):
+    with pytest.raises(InvalidInputError, match=r"'my_conn', schema.*https"):
         client(host="ollang.example", schema="api")
 
 
@@ -159,7 +159,7 @@ def test_a_key_that_can_be_none_is_refused_without_showing_it(
 
 @pytest.mark.parametrize("conn_type", ["http", "", "Ollang", None])
 def test_a_connection_of_another_type_is_refused(conn_type: Any) -> None:
-    with pytest.raises(InvalidInputError, match="'my_conn'.*type.*'ollang'"):
+    with pytest.raises(InvalidInputError, match=r"'my_conn'.*type.*'ollang'"):
         client(conn_type=conn_type)
 
 
@@ -254,7 +254,7 @@ def test_a_bad_extra_is_refused_by_its_name(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize("extra", ["[1, 2]", '"text"', "5"])
 def test_extras_that_are_no_object_are_refused(extra: str) -> None:
-    with pytest.raises(InvalidInputError, match="'my_conn', extra.*JSON object"):
+    with pytest.raises(InvalidInputError, match=r"'my_conn', extra.*JSON object"):
         client(extra=extra)
 
 

@@ -166,5 +166,5 @@ def test_a_connection_that_cannot_be_used_fails_the_test_and_is_no_crash(
 
 def test_a_connection_of_another_type_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "http://:some-key@ollang.example")
-    with pytest.raises(InvalidInputError, match="'ollang_default'.*type"):
+    with pytest.raises(InvalidInputError, match=r"'ollang_default'.*type"):
         OllangHook().get_conn()

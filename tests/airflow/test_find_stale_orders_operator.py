@@ -330,7 +330,7 @@ def test_reference_time_takes_a_template(add_orders: AddOrders, make_run: Any) -
 
 def test_a_time_in_the_future_is_refused_without_a_request(sandbox: Sandbox, run: Any) -> None:
     ahead = datetime.now(UTC) + timedelta(days=1)
-    with pytest.raises(AirflowFailException, match="reference_time.*future"):
+    with pytest.raises(AirflowFailException, match=r"reference_time.*future"):
         run.execute(find(reference_time=ahead))
     assert sandbox.requests == []
 

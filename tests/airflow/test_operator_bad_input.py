@@ -56,7 +56,7 @@ BAD: dict[type, dict[str, tuple[str, list[Any]]]] = {
         "limit": ("whole number", [-1, 1.5, "many", True]),
         "max_orders": ("whole number", [-1, 1.5, "many", True]),
         "max_share": ("share", [-0.1, 1.1, "10%", 20, True]),
-        "reference_time": ("zone", ["yesterday", datetime(2026, 1, 1), 0]),  # noqa: DTZ001 - without a zone on purpose
+        "reference_time": ("zone", ["yesterday", datetime(2026, 1, 1), 0]),
         "chunk_size": ("whole number", [0, -1, 1.5, "many"]),
         "ollang_conn_id": ("text", [None, "", 5]),
     },
