@@ -15,7 +15,11 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime, timedelta
 
-from airflow.providers.common.compat.sdk import DAG, AirflowOptionalProviderFeatureException
+from airflow.providers.common.compat.sdk import (
+    DAG,
+    AirflowOptionalProviderFeatureException,
+    task,
+)
 
 from airflow_provider_ollang.operators.ollang import (
     BatchCancelOrdersOperator,
@@ -24,7 +28,6 @@ from airflow_provider_ollang.operators.ollang import (
 
 try:
     from airflow.providers.standard.operators.hitl import ApprovalOperator
-    from airflow.providers.standard.operators.python import ShortCircuitOperator
 except (ImportError, AirflowOptionalProviderFeatureException):
     ApprovalOperator = None
     logging.getLogger(__name__).warning(
@@ -47,11 +50,10 @@ if ApprovalOperator:
             limit=100,
         )
 
-        is_anything_stale = ShortCircuitOperator(
-            task_id="is_anything_stale",
-            python_callable=bool,
-            op_args=[find_stale_orders.output],
-        )
+        @task.short_circuit
+        def is_anything_stale(order_ids: list[str]) -> bool:
+            """Skip the rest where there is nothing to ask a person about."""
+            return bool(order_ids)
 
         approve_cancels = ApprovalOperator(
             task_id="approve_cancels",
@@ -66,4 +68,4 @@ if ApprovalOperator:
             require_status=["pending"],
         )
 
-        is_anything_stale >> approve_cancels >> cancel_approved_orders
+        is_anything_stale(find_stale_orders.output) >> approve_cancels >> cancel_approved_orders

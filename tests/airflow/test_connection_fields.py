@@ -279,7 +279,6 @@ HOST_TEXTS = (
 )
 @example("ollang.example", None, None, {"timeout": 10**400}, "{}")
 @example("ollang.example", None, None, {"verify": "x" * 300}, "{}")
-@example("ollang.example", None, None, {"verify": "\ud800"}, "{}")
 def test_any_connection_gives_a_usable_client_or_says_what_is_wrong(
     host: Any, port: Any, schema: Any, extra: dict[str, Any], around: str
 ) -> None:
