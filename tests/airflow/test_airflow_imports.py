@@ -62,6 +62,21 @@ def test_parsing_a_dag_loads_neither_requests_nor_tenacity(
     assert added.isdisjoint({"requests", "tenacity", "urllib3", "wtforms", "starlette", "uvicorn"})
 
 
+def test_parsing_a_dag_loads_no_module_of_ours_that_needs_them(
+    command: Callable[..., Any],
+) -> None:
+    """Airflow loads tenacity itself in some versions: what we load of ours tells all the same."""
+    code = """
+    import sys
+    import airflow_provider_ollang.operators.ollang
+    heavy = ("api.client", "api.retry", "cleanup.batch", "hooks.connection", "sandbox")
+    loaded = [name for name in heavy if f"airflow_provider_ollang.{name}" in sys.modules]
+    assert not loaded, loaded
+    """
+    ended = command("-c", textwrap.dedent(code))
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_importing_warns_of_nothing_deprecated(command: Callable[..., Any]) -> None:
     code = f"""
     import importlib, warnings

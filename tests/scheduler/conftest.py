@@ -29,7 +29,11 @@ class Scheduler:
     home: Path
 
     def call(self, method: str, path: str, **options: Any) -> Any:
-        response = requests.request(method, f"{self.url}/api/v2{path}", timeout=30, **options)
+        for _ in range(10):
+            response = requests.request(method, f"{self.url}/api/v2{path}", timeout=30, **options)
+            if response.status_code != 500:  # SQLite lets only one process write at a time
+                break
+            time.sleep(0.5)
         assert response.ok, response.text
         return response.json() if response.content else None
 

@@ -35,6 +35,7 @@ for dag_id, limits in {
             task_id="cancel",
             order_ids="{{ params.order_ids }}",
             max_workers=4,
+            requests_per_second=30,  # so that the batch lasts for 4 seconds
             report_path=f"{RECORDS}/{{{{ run_id }}}}.jsonl",
             pre_execute=write_process_id,
             **limits,
