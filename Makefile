@@ -30,7 +30,11 @@ demo-ui: .venv/ready ## The same with Airflow's whole UI, until Ctrl-C
 
 .PHONY: test
 test: lint types ## Lint, types and all tests
-	@$(BIN)/python -m pytest --cov --cov-report=term
+	@$(BIN)/python -m pytest --ignore tests/scheduler --cov --cov-report=term
+
+.PHONY: test-scheduler
+test-scheduler: .venv/ready ## Tests on a real scheduler: approval, time-out, SIGTERM, SIGKILL (6 minutes)
+	@$(BIN)/python -m pytest tests/scheduler
 
 .PHONY: lint
 lint: .venv/ready ## Check style and format

@@ -1,0 +1,87 @@
+"""The record on an object store: a server that speaks S3, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
+
+from airflow_provider_ollang.operators.ollang import BatchCancelOrdersOperator
+from airflow_provider_ollang.sandbox import Answer, Sandbox
+
+pytest.importorskip(
+    "airflow.providers.amazon", reason="the development set-up of Airflow 3.3 brings S3"
+)
+
+#: Eight workers take 8 seconds for so many: enough for three parts of three seconds.
+ORDERS, SECONDS_EACH = 128, 0.5
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert server.stdout is not None
+        url = next(
+            found[0] for line in server.stdout if (found := re.search(r"http://[\d.]+:\d+", line))
+        )
+        requests.put(f"{url}/records", headers={"Host": "s3.amazonaws.com"}, timeout=10)
+        yield url
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.fixture(autouse=True)
+def _credentials(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+
+def parts(folder: str) -> dict[str, list[dict[str, Any]]]:
+    return {
+        path.name: [json.loads(line) for line in path.read_text().splitlines()]
+        for path in sorted(ObjectStoragePath(folder).iterdir(), key=str)
+    }
+
+
+def test_a_batch_leaves_its_record_on_an_object_store(ollang_sandbox: Sandbox, run: Any) -> None:
+    ids = [ollang_sandbox.orders.add()["id"] for _ in range(ORDERS)]
+    ollang_sandbox.answer_always(Answer(delay=SECONDS_EACH), method="POST")
+    run.execute(
+        BatchCancelOrdersOperator(
+            task_id="cancel",
+            order_ids=ids,
+            report_path="s3://records/night/report.jsonl",
+        )
+    )
+
+    found = parts("s3://records/night")
+    assert list(found) == [f"report.part{number:04d}.jsonl" for number in range(len(found))]
+    assert len(found) >= 3
+    assert found["report.part0000.jsonl"] == []
+    lines = [line for part in found.values() for line in part]
+    assert sorted(line["id"] for line in lines) == sorted(ids)
+    assert {line["outcome"] for line in lines} == {"cancelled"}
+
+
+def test_a_bucket_that_is_not_there_fails_before_the_first_request(
+    ollang_sandbox: Sandbox, run: Any
+) -> None:
+    order_id = ollang_sandbox.orders.add()["id"]
+    operator = BatchCancelOrdersOperator(
+        task_id="cancel", order_ids=[order_id], report_path="s3://no-such-bucket/report.jsonl"
+    )
+    with pytest.raises(AirflowFailException, match=r"report_path.*nothing was cancelled"):
+        run.execute(operator)
+    assert ollang_sandbox.requests == []
