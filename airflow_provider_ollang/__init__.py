@@ -13,6 +13,8 @@ __version__ = "0.1.0"
 
 def get_provider_info() -> dict[str, Any]:
     """Return what Airflow's provider discovery asks for, the connection form included."""
+    from copy import deepcopy
+
     from airflow_provider_ollang.provider_info import PROVIDER_INFO
 
-    return PROVIDER_INFO
+    return deepcopy(PROVIDER_INFO)  # Airflow writes into what it gets

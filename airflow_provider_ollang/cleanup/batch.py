@@ -137,7 +137,14 @@ class Batch:
             return self._read_first(order_id) or self._cancel(order_id)
         except Exception as error:  # one order's trouble does not stop the others
             log.exception("Order %s: an error of this package", order_id)
-            return OrderResult(order_id, Outcome.FAILED, message=f"{type(error).__name__}: {error}")
+            may_be_sent = self._under_way[order_id]
+            return OrderResult(
+                order_id,
+                Outcome.FAILED,
+                attempts=int(may_be_sent),
+                answer_lost=may_be_sent,
+                message=f"an error of this package: {type(error).__name__}: {error}",
+            )
 
     def _read_first(self, order_id: str) -> OrderResult | None:
         """Read the order where that is asked for; return the result if none is to be cancelled."""

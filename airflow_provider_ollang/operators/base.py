@@ -44,6 +44,13 @@ FINAL_ERRORS = (
 )
 
 
+class InvalidParameterError(InvalidInputError, AirflowFailException):
+    """A parameter was refused when its operator was made.
+
+    For a mapped task that is when the task runs: Airflow's retries must not be spent on it.
+    """
+
+
 class OllangBaseOperator(BaseOperator):
     """What the operators share: the connection, and parameters that are checked twice.
 
@@ -62,7 +69,10 @@ class OllangBaseOperator(BaseOperator):
         for name in self.parsers.keys() - self._left_out:
             value = getattr(self, name)
             if not parameters.is_rendered_later(value):
-                self.parsers[name](name, value)
+                try:
+                    self.parsers[name](name, value)
+                except InvalidInputError as error:
+                    raise InvalidParameterError(error.message) from error
 
     def _take_parameters(self) -> None:
         """Take all parameters as they are rendered, before anything is done with one of them."""

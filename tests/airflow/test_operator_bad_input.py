@@ -288,3 +288,9 @@ def test_no_attribute_shadows_airflows_dry_run(kind: type) -> None:
 def test_a_parsed_operator_has_sent_nothing(sandbox: Sandbox, kind: type) -> None:
     make(kind)
     assert sandbox.requests == []
+
+
+def test_a_bad_value_is_not_worth_a_retry_where_a_mapped_task_meets_it_at_run_time() -> None:
+    with pytest.raises(InvalidInputError, match="order_id") as caught:
+        CancelOrderOperator(task_id="cancel", order_id="bad id")
+    assert isinstance(caught.value, AirflowFailException)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import signal
 import threading
 from collections import Counter
@@ -466,6 +467,22 @@ def test_an_order_that_was_being_read_at_a_stop_had_no_cancel(
     for result in record.results:
         assert (result.attempts, result.answer_lost) == (0, False)
         assert "may be cancelled" not in result.message
+
+
+def test_the_log_tells_how_far_a_long_batch_is(
+    sandbox: Sandbox, client: OllangClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    order_ids = add_orders(sandbox, 13)
+    sandbox.answer_always(Answer(delay=0.5), path=CANCEL)
+
+    run(client, order_ids, max_workers=1)
+
+    (progress,) = [text for text in caplog.messages if "orders done" in text]
+    found = re.fullmatch(r"(\d+) of 13 orders done, ([\d.]+) a second, about \d s left", progress)
+    assert found is not None
+    assert 0 < int(found[1]) < 13
+    assert 0 < float(found[2]) <= 2
 
 
 def test_a_stop_ends_waits_between_cancels(sandbox: Sandbox) -> None:

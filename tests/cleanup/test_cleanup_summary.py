@@ -124,6 +124,15 @@ def test_at_most_100_orders_are_shown() -> None:
     assert summary.endswith("… and 3 more.")
 
 
+def test_the_summary_fits_where_airflow_keeps_an_approvals_body() -> None:
+    summary = summarize([order(name="*" * 80, projectId="*" * 80)] * 100)
+
+    assert len(summary.encode()) < 65_535  # MySQL's TEXT
+    shown = len(rows_of(summary)) - 1
+    assert 0 < shown < 100
+    assert summary.endswith(f"… and {100 - shown} more.")
+
+
 def test_what_is_missing_is_an_empty_cell() -> None:
     rows = rows_of(summarize([order(name=None, type=None, projectId=None)]))
 

@@ -130,6 +130,20 @@ def test_a_batch_marked_failed_stops_and_completes_its_record(
     assert round_.cancelled() - said.get("failed", set()) == said["cancelled"]
 
 
+def test_a_batch_that_is_cleared_stops_and_starts_over(
+    scheduler: Scheduler, sandbox: Sandbox
+) -> None:
+    round_ = Round(scheduler, sandbox, orders=5 * ORDERS)
+    round_.wait_for_cancels(5)
+    clear = {"dry_run": False, "only_failed": False, "dag_run_id": round_.run_id}
+    scheduler.call("POST", f"/dags/{round_.dag_id}/clearTaskInstances", json=clear)
+
+    assert round_.end() == "success"
+    first = round_.record()
+    assert_complete_and_true(round_, first)
+    assert_the_rest_was_finished(round_, first)
+
+
 def interrupt(round_: Round, sign: signal.Signals, after: int) -> None:
     round_.wait_for_cancels(after)
     os.kill(round_.process(), sign)
@@ -151,6 +165,7 @@ def test_ended_at_a_random_moment_the_record_is_true_and_the_next_try_does_the_r
             assert_the_rest_was_finished(round_, first)
             if sign is signal.SIGTERM:
                 assert_complete_and_true(round_, first)
+                assert said["not_tried"] <= outcomes(round_.record(".try2"))["cancelled"]
             else:
                 assert set(said) == {"cancelled"}
                 assert len(said["cancelled"]) < ORDERS
