@@ -1,8 +1,11 @@
 """### Nightly clean-up of stale Ollang orders
 
 Finds the orders that have been waiting for longer than `older_than`, and cancels them.
-**A cancelled order cannot be brought back.** Run it with `preview` first: it then sends no cancel
-and says for each order what would happen.
+**A cancelled order cannot be brought back.** Preview it first: it then sends no cancel and says for
+each order what would happen. Unpausing starts a scheduled run at once, so either change the default
+of `preview` to `True` before that, or run it while it is still paused:
+
+    airflow dags test example_ollang_nightly_cleanup --conf '{"preview": true}'
 
 What guards against cancelling too much:
 

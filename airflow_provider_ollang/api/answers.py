@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import quote
 
 from airflow_provider_ollang.api.errors import (
     ERROR_BY_CODE,
@@ -22,6 +23,8 @@ from airflow_provider_ollang.api.errors import (
 )
 
 _LONGEST_MESSAGE = 300
+#: Far more than is shown: what is cut off here could be half a secret, no longer recognized.
+_LONGEST_EXCERPT = 100_000
 
 
 def parse_retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
@@ -55,7 +58,8 @@ def one_line(value: object, *, secret: str = "") -> str:
     """Return text from outside as one short printable line, without the secret in it."""
     text = str(value)
     # A list or object shows the text in it escaped.
-    for shown in (secret, repr(secret)[1:-1], json.dumps(secret)[1:-1]) if secret else ():
+    escaped = (repr(secret)[1:-1], json.dumps(secret)[1:-1], quote(secret, safe=""))
+    for shown in (secret, *escaped) if secret else ():
         text = text.replace(shown, "***")
     text = "".join(char if char.isprintable() else " " for char in text)
     text = " ".join(text.split())
@@ -134,5 +138,5 @@ def _describe(status: int, headers: Mapping[str, str], body: bytes, secret: str)
         target = one_line(headers.get("Location", "nowhere"), secret=secret)
         return f"a redirect to {target} came; redirects are not followed: check the base URL"
     kind = one_line(headers.get("Content-Type", "no content type"), secret=secret)
-    excerpt = one_line(body[:2000].decode("utf-8", "replace"), secret=secret)
+    excerpt = one_line(body[:_LONGEST_EXCERPT].decode("utf-8", "replace"), secret=secret)
     return f"an answer came that the API does not document ({kind}): {excerpt or 'empty body'}"

@@ -5,13 +5,18 @@ from __future__ import annotations
 import logging
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    LocationParseError,
+    NewConnectionError,
+)
 from urllib3.exceptions import TimeoutError as AnyTimeoutError
 
 from airflow_provider_ollang import __version__
@@ -21,6 +26,9 @@ from airflow_provider_ollang.api.errors import (
     ConnectionFailedError,
     InvalidInputError,
     OllangError,
+    OrderAlreadyCancelledError,
+    OrderMovedOnError,
+    OrderNotCancellableError,
     TimedOutError,
     TransportError,
     UnexpectedAnswerError,
@@ -31,6 +39,7 @@ from airflow_provider_ollang.api.models import (
     Order,
     OrderPage,
     OrderQuery,
+    is_one_of,
 )
 from airflow_provider_ollang.api.pace import Pace
 from airflow_provider_ollang.api.retry import RetryPolicy, Tally, call_with_retries
@@ -55,6 +64,12 @@ MAX_PAGES = 20_000
 #: No answer of this API comes near; more is not read.
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
+#: The request cannot be made at all.
+_NOT_SENDABLE = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidHeader,
+    LocationParseError,
+)
 #: The connection failed before a request could have gone out.
 _NEVER_SENT = (
     NewConnectionError,
@@ -122,20 +137,42 @@ class OllangClient:
         while self._sessions:
             self._sessions.pop().close()
 
-    def cancel_order(self, order_id: str) -> CancelReceipt:
+    def cancel_order(
+        self,
+        order_id: str,
+        *,
+        require_status: Collection[str] | None = None,
+        tally: Tally | None = None,
+    ) -> CancelReceipt:
         """Cancel an order, for good, and return the confirmation.
 
         Only a 204 counts as one. Source: https://api-docs.ollang.com, "Cancel order".
 
         :param order_id: the order
+        :param require_status: read the order right before each request, and send none if it has
+            none of these statuses
+        :param tally: counts along, for a caller that looks at it meanwhile
+        :raises OrderMovedOnError: it has another status than required
         :raises InvalidInputError: the id is none; nothing was sent
         :raises OrderAlreadyCancelledError: it was cancelled before. With ``answer_lost``, this
             call's own lost request is the likely cause
         :raises OllangError: any other refusal or trouble, by its class
         """
         check_order_id(order_id)
-        _, tally = self._call("POST", f"/integration/orders/cancel/{order_id}", order_id=order_id)
-        return CancelReceipt(order_id, tally.attempts, tally.answer_lost)
+
+        def require() -> None:
+            status = self._read_order(order_id).status
+            if not is_one_of(status, require_status or ()):
+                raise OrderMovedOnError(order_id, status, require_status or ())
+
+        _, counted = call_with_retries(
+            lambda: self._send("POST", f"/integration/orders/cancel/{order_id}", None, order_id),
+            self.retry_policy,
+            self.pace,
+            check=None if require_status is None else require,
+            tally=tally,
+        )
+        return CancelReceipt(order_id, counted.attempts, counted.answer_lost)
 
     def get_order(self, order_id: str) -> Order:
         """Return one order as it is now.
@@ -145,7 +182,13 @@ class OllangClient:
         :raises OllangError: any refusal or trouble, by its class
         """
         check_order_id(order_id)
-        answer, _ = self._call("GET", f"/integration/orders/{order_id}", order_id=order_id)
+        order, _ = call_with_retries(
+            lambda: self._read_order(order_id), self.retry_policy, self.pace
+        )
+        return order
+
+    def _read_order(self, order_id: str) -> Order:
+        answer = self._send("GET", f"/integration/orders/{order_id}", None, order_id)
         if not isinstance(answer, dict) or answer.get("id") != order_id:
             raise UnexpectedAnswerError(
                 f"asked for one order, another answer came: {self._shown(answer)}",
@@ -165,7 +208,7 @@ class OllangClient:
         :raises OllangError: any refusal or trouble, by its class
         """
         params = (query or OrderQuery()).params(page, take)
-        answer, _ = self._call("GET", "/integration/orders", params=params)
+        answer = self._get("/integration/orders", params)
         return self._page(answer, page)
 
     def iter_orders(self, query: OrderQuery | None = None) -> Iterator[Order]:
@@ -187,6 +230,12 @@ class OllangClient:
                 if order.id:
                     seen.add(str(order.id))
             if not page.has_next:
+                if page.item_count is not None and len(seen) < page.item_count:
+                    log.warning(
+                        "The listing says that it has %d orders, but %d different ones were read.",
+                        page.item_count,
+                        len(seen),
+                    )
                 return
             if len(seen) == seen_before:
                 raise UnexpectedAnswerError(
@@ -199,7 +248,7 @@ class OllangClient:
 
         :raises OllangError: it does not answer, or answers with an error
         """
-        answer, _ = self._call("GET", "/health")
+        answer = self._get("/health")
         if not isinstance(answer, dict) or not isinstance(answer.get("status"), str):
             raise UnexpectedAnswerError(f"expected a health status, came {self._shown(answer)}")
         time = answer.get("time")
@@ -229,17 +278,11 @@ class OllangClient:
     def _shown(self, answer: Any) -> str:
         return one_line(answer, secret=self._api_key)
 
-    def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: dict[str, str] | None = None,
-        order_id: str | None = None,
-    ) -> tuple[Any, Tally]:
-        return call_with_retries(
-            lambda: self._send(method, path, params, order_id), self.retry_policy, self.pace
+    def _get(self, path: str, params: dict[str, str] | None = None) -> Any:
+        answer, _ = call_with_retries(
+            lambda: self._send("GET", path, params, None), self.retry_policy, self.pace
         )
+        return answer
 
     def _send(
         self, method: str, path: str, params: dict[str, str] | None, order_id: str | None
@@ -251,19 +294,20 @@ class OllangClient:
             )
             with response:
                 body = _read(response, order_id)
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, HTTPError, OSError) as error:
             raise _transport_error(error, order_id, secret=self._api_key) from error
         log.debug("%s %s: HTTP %d, %d bytes", method, path, response.status_code, len(body))
         wanted = 204 if method == "POST" else 200
         answer = None if method == "POST" else parse_json(body)
         if response.status_code != wanted or (method == "GET" and answer is None):
-            raise error_from_answer(
+            refusal = error_from_answer(
                 response.status_code,
                 response.headers,
                 body,
                 order_id=order_id,
                 secret=self._api_key,
             )
+            raise refusal if method == "POST" else _error_of_read(refusal)
         return answer
 
     def _session(self) -> requests.Session:
@@ -312,15 +356,27 @@ def _read(response: requests.Response, order_id: str | None) -> bytes:
     return bytes(body)
 
 
+def _error_of_read(error: OllangError) -> OllangError:
+    """Return the error; one that only a cancel can bring proves nothing when it answers a read."""
+    if not isinstance(error, (OrderAlreadyCancelledError, OrderNotCancellableError)):
+        return error
+    return UnexpectedAnswerError(
+        f"a read was answered as only a cancel can be: {error.message}",
+        status=error.status,
+        code=error.code,
+        order_id=error.order_id,
+    )
+
+
 def _transport_error(
-    error: requests.RequestException | OSError, order_id: str | None, *, secret: str
+    error: requests.RequestException | HTTPError | OSError, order_id: str | None, *, secret: str
 ) -> OllangError:
     """Return our error for one of requests', without the request in it: that holds the key."""
     if isinstance(error, requests.RequestException):
         error.request = None
     causes = _causes(error)
     text = one_line(causes[-1], secret=secret)
-    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader)):
+    if isinstance(error, _NOT_SENDABLE):
         return InvalidInputError(f"the request could not be made: {text}", order_id=order_id)
     transport_error = _transport_class(causes)(f"no answer: {text}", order_id=order_id)
     transport_error.answer_lost = not any(isinstance(cause, _NEVER_SENT) for cause in causes)

@@ -5,6 +5,7 @@
     OllangError
     ├── InvalidInputError               refused here, before any request (a ValueError too)
     ├── StoppedError                    the client was stopped before the request went out
+    ├── OrderMovedOnError               the order has another status than required; not cancelled
     ├── TransportError                  no answer
     │   ├── ConnectionFailedError       refused, reset, no such host, cut off
     │   ├── TimedOutError               no connection or no answer in time
@@ -23,9 +24,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import ClassVar
+
+#: What to say where an order is found cancelled after an answer was lost.
+LOST_ANSWER_NOTE = (
+    "an earlier request of this very task got no answer: it is the likely cause of the cancellation"
+)
 
 
 class OllangError(Exception):
@@ -82,6 +88,19 @@ class InvalidInputError(OllangError, ValueError):
 
 class StoppedError(OllangError):
     """The client was stopped before the request went out."""
+
+
+class OrderMovedOnError(OllangError):
+    """The order has another status than required, so no further cancel was sent.
+
+    :param found: the status it has, of whatever kind
+    """
+
+    def __init__(self, order_id: str, found: object, required: Collection[str]) -> None:
+        expected = " or ".join(sorted(required))
+        message = f"no cancel was sent: its status is {found!r:.80}, required is {expected}"
+        super().__init__(message, order_id=order_id)
+        self.found = found
 
 
 class TransportError(OllangError):

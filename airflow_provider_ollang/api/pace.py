@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ class Pace:
         self._interval = 1 / requests_per_second if requests_per_second else 0.0
         self._lock = threading.Lock()
         self._next_turn = 0.0
-        self._held_until = 0.0
+        self._held_until = -math.inf
         # A plain flag: setting an Event in a signal handler can deadlock with a thread's own wait.
         self._stopped = False
 
@@ -56,9 +57,18 @@ class Pace:
 
         :raises StoppedError: none may any more
         """
-        self.sleep(self._take_turn() - time.monotonic())
-        # A refusal of another thread's request may have come meanwhile.
-        self.sleep(self._held_until - time.monotonic())
+        while True:
+            turn = self._take_turn()
+            self.sleep(turn - time.monotonic())
+            self.raise_if_stopped()
+            if turn >= self._held_until:
+                return  # else a hold that came meanwhile has made this turn void
+
+    def raise_if_stopped(self) -> None:
+        """Raise if no request may go out any more.
+
+        :raises StoppedError: none may
+        """
         if self.stopped:
             raise StoppedError("the client was stopped before this request went out")
 
@@ -66,6 +76,7 @@ class Pace:
         """Let no request out for so many seconds: the API refused one of them as too many."""
         with self._lock:
             self._held_until = max(self._held_until, time.monotonic() + seconds)
+            self._next_turn = max(self._next_turn, self._held_until)
 
     def sleep(self, seconds: float) -> None:
         """Wait so many seconds, less if the client is stopped."""

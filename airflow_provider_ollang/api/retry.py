@@ -67,11 +67,14 @@ class Tally:
     answer_lost: bool = False
     last_error: OllangError | None = None
 
-    def count(self, error: OllangError) -> None:
-        """Add a failed attempt, and tell its error what the call has taken so far."""
+    def count(self, error: OllangError, *, was_sent: bool) -> None:
+        """Heed an error, and tell it what the call has taken so far.
+
+        :param was_sent: it is the request's own, not that of a check before it
+        """
         self.last_error = error
         # A server in trouble may have acted before it was: its answer proves nothing.
-        self.answer_lost |= error.answer_lost or isinstance(error, ServerError)
+        self.answer_lost |= was_sent and (error.answer_lost or isinstance(error, ServerError))
         error.attempts, error.answer_lost = self.attempts, self.answer_lost
 
 
@@ -88,38 +91,51 @@ def is_worth_retrying(error: BaseException, policy: RetryPolicy) -> bool:
 
 def seconds_to_wait(error: BaseException | None, attempt: int, policy: RetryPolicy) -> float:
     """Return how long to wait after the attempt: what the API asks for, else full jitter."""
-    if isinstance(error, OllangError) and error.retry_after is not None:
+    if isinstance(error, OllangError) and error.retry_after:
         return error.retry_after
     ceiling = min(policy.longest_wait, policy.first_wait * 2 ** (attempt - 1))
     return random.uniform(0, ceiling)  # noqa: S311 - spreads load, guards nothing
 
 
 def call_with_retries(
-    send: Callable[[], Result], policy: RetryPolicy, pace: Pace
+    send: Callable[[], Result],
+    policy: RetryPolicy,
+    pace: Pace,
+    *,
+    check: Callable[[], None] | None = None,
+    tally: Tally | None = None,
 ) -> tuple[Result, Tally]:
     """Send until an answer is final, and return it with what it took.
 
     :param send: one attempt; returns the answer or raises an :class:`OllangError`
     :param policy: how often and how long
     :param pace: the client's pace: a 429 holds every thread that shares it
+    :param check: a request that must go well right before each sending; not an attempt itself
+    :param tally: counts along, for a caller that looks at it meanwhile
     :raises OllangError: the last attempt's error, with ``attempts`` and ``answer_lost`` set
     """
-    tally = Tally()
+    counted = tally or Tally()
 
     def attempt() -> Result:
+        was_sent = False
         try:
             pace.wait_turn()
-        except StoppedError:
-            if tally.last_error:  # what the earlier attempts met says more than the stop
-                raise tally.last_error from None
-            raise
-        tally.attempts += 1
-        try:
+            if check:
+                # Both turns are taken before, so that nothing lies between check and request.
+                pace.wait_turn()
+                check()
+                pace.raise_if_stopped()
+            counted.attempts += 1
+            was_sent = True
             return send()
+        except StoppedError:
+            if counted.last_error:  # what the earlier attempts met says more than the stop
+                raise counted.last_error from None
+            raise
         except OllangError as error:
-            tally.count(error)
+            counted.count(error, was_sent=was_sent)
             if isinstance(error, RateLimitedError) and is_worth_retrying(error, policy):
-                pace.hold(seconds_to_wait(error, tally.attempts, policy))
+                pace.hold(seconds_to_wait(error, 1, policy))
             raise
 
     limits = stop_any(
@@ -133,7 +149,7 @@ def call_with_retries(
         before_sleep=_log_wait,
         reraise=True,
     )
-    return retrying(attempt), tally
+    return retrying(attempt), counted
 
 
 def _log_wait(state: RetryCallState) -> None:

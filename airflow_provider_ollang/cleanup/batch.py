@@ -17,12 +17,15 @@ from contextlib import suppress
 
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.errors import (
+    LOST_ANSWER_NOTE,
     OllangError,
     OrderAlreadyCancelledError,
+    OrderMovedOnError,
     RateLimitedError,
     UnauthorizedError,
 )
 from airflow_provider_ollang.api.models import CANCELLED_STATUSES, is_one_of
+from airflow_provider_ollang.api.retry import Tally
 from airflow_provider_ollang.cleanup.outcome import OrderResult, Outcome, Report
 from airflow_provider_ollang.cleanup.record import Record, RecordError
 
@@ -31,6 +34,8 @@ log = logging.getLogger(__name__)
 #: How long a stopped batch waits for answers that are under way. Airflow's supervisor kills a
 #: task 5 seconds after it has told it to end (Task SDK 1.3, ``WatchedSubprocess.kill``).
 STOP_GRACE_SECONDS = 3.0
+#: How long an interrupted batch then waits for its record to be written, which may hang.
+RECORD_GRACE_SECONDS = 20.0
 PROGRESS_EVERY_SECONDS = 5.0
 _POLL_SECONDS = 0.2
 
@@ -66,8 +71,8 @@ class Batch:
         self._require_status = require_status
         self._record = record
         self._waiting = iter(order_ids)
-        # Orders without a result yet: whether a cancel may have gone out for them.
-        self._under_way: dict[str, bool] = {}
+        # Orders without a result yet, and what was sent for them.
+        self._under_way: dict[str, Tally] = {}
         self._taking = threading.Lock()
         # None stands for a worker that has ended.
         self._results: queue.SimpleQueue[OrderResult | None] = queue.SimpleQueue()
@@ -114,9 +119,10 @@ class Batch:
 
     def _wait_undeterred(self) -> None:
         """Wait for the report to be complete, whatever a further signal raises meanwhile."""
-        while not self._settled.is_set():
+        give_up_at = self._give_up_at + RECORD_GRACE_SECONDS
+        while not self._settled.is_set() and time.monotonic() < give_up_at:
             with suppress(BaseException):
-                self._settled.wait()
+                self._settled.wait(give_up_at - time.monotonic())
 
     def _work(self) -> None:
         while (order_id := self._take()) is not None:
@@ -129,43 +135,42 @@ class Batch:
                 return None
             order_id = next(self._waiting, None)
             if order_id is not None:
-                self._under_way[order_id] = False
+                self._under_way[order_id] = Tally()
             return order_id
 
     def _try(self, order_id: str) -> OrderResult:
         try:
-            return self._read_first(order_id) or self._cancel(order_id)
+            return self._foresee(order_id) if self.report.preview else self._cancel(order_id)
         except Exception as error:  # one order's trouble does not stop the others
             log.exception("Order %s: an error of this package", order_id)
-            may_be_sent = self._under_way[order_id]
+            attempts = self._under_way[order_id].attempts
             return OrderResult(
                 order_id,
                 Outcome.FAILED,
-                attempts=int(may_be_sent),
-                answer_lost=may_be_sent,
+                attempts=attempts,
+                answer_lost=attempts > 0,
                 message=f"an error of this package: {type(error).__name__}: {error}",
             )
 
-    def _read_first(self, order_id: str) -> OrderResult | None:
-        """Read the order where that is asked for; return the result if none is to be cancelled."""
-        if self._require_status is None and not self.report.preview:
-            return None
+    def _foresee(self, order_id: str) -> OrderResult:
         try:
             status = self._client.get_order(order_id).status
         except OllangError as error:
             self._heed(error)
             return OrderResult.from_error(order_id, error, was_read=True)
-        if self.report.preview:
-            return _foreseen(order_id, status, self._require_status)
-        return _moved_on(order_id, status, self._require_status)
+        return _foreseen(order_id, status, self._require_status)
 
     def _cancel(self, order_id: str) -> OrderResult:
-        self._under_way[order_id] = True
+        tally = self._under_way[order_id]
         try:
-            receipt = self._client.cancel_order(order_id)
+            receipt = self._client.cancel_order(
+                order_id, require_status=self._require_status, tally=tally
+            )
+        except OrderMovedOnError as error:
+            return _moved_on(error)
         except OllangError as error:
             self._heed(error)
-            return OrderResult.from_error(order_id, error)
+            return OrderResult.from_error(order_id, error, was_read=tally.attempts == 0)
         return OrderResult(
             order_id,
             Outcome.CANCELLED,
@@ -216,8 +221,9 @@ class Batch:
 
     def _settle_the_rest(self) -> None:
         with self._taking:
-            for order_id, may_be_sent in self._under_way.items():
-                self._settle(_unanswered(order_id) if may_be_sent else self._not_tried(order_id))
+            for order_id, tally in self._under_way.items():
+                unanswered = _unanswered(order_id, tally.attempts)
+                self._settle(unanswered if tally.attempts else self._not_tried(order_id))
             for order_id in self._waiting:
                 self._settle(self._not_tried(order_id))
 
@@ -278,31 +284,35 @@ class _Progress:
         log.info("%d of %d orders done, %.1f a second, %s", done, total, rate, left)
 
 
-def _moved_on(
-    order_id: str, status: object, require_status: Collection[str] | None
-) -> OrderResult | None:
-    """Return the result for an order that has none of the required statuses, else ``None``."""
-    if is_one_of(status, CANCELLED_STATUSES):
+def _moved_on(error: OrderMovedOnError) -> OrderResult:
+    """Return the result for an order that has none of the required statuses."""
+    order_id = str(error.order_id)
+    if not is_one_of(error.found, CANCELLED_STATUSES):
         return OrderResult(
             order_id,
-            Outcome.ALREADY_CANCELLED,
-            code=OrderAlreadyCancelledError.documented_code,
-            message=f"no cancel was sent: its status is {status!r}",
+            Outcome.STATUS_CHANGED,
+            attempts=error.attempts,
+            answer_lost=error.answer_lost,
+            message=error.message,
         )
-    if require_status is None or is_one_of(status, require_status):
-        return None
-    expected = " or ".join(sorted(require_status))
     return OrderResult(
         order_id,
-        Outcome.STATUS_CHANGED,
-        message=f"no cancel was sent: its status is {status!r:.80}, required is {expected}",
+        Outcome.ALREADY_CANCELLED,
+        code=OrderAlreadyCancelledError.documented_code,
+        attempts=error.attempts,
+        answer_lost=error.answer_lost,
+        message=f"{error.message}; {LOST_ANSWER_NOTE}" if error.answer_lost else error.message,
     )
 
 
 def _foreseen(order_id: str, status: object, require_status: Collection[str] | None) -> OrderResult:
     """Return what cancelling the order would most likely bring."""
-    if moved_on := _moved_on(order_id, status, require_status):
-        return moved_on
+    required = USUALLY_CANCELLABLE if require_status is None else require_status
+    is_cancelled = is_one_of(status, CANCELLED_STATUSES)
+    if is_cancelled or (require_status is not None and not is_one_of(status, required)):
+        moved_on = OrderMovedOnError(order_id, status, required)
+        moved_on.attempts = 0
+        return _moved_on(moved_on)
     if is_one_of(status, USUALLY_CANCELLABLE):
         return OrderResult(order_id, Outcome.WOULD_CANCEL, message=f"its status is {status!r}")
     return OrderResult(
@@ -312,11 +322,11 @@ def _foreseen(order_id: str, status: object, require_status: Collection[str] | N
     )
 
 
-def _unanswered(order_id: str) -> OrderResult:
+def _unanswered(order_id: str, attempts: int) -> OrderResult:
     return OrderResult(
         order_id,
         Outcome.FAILED,
-        attempts=1,
+        attempts=attempts,
         answer_lost=True,
         message="the task ended before the answer came: it may be cancelled or not",
     )

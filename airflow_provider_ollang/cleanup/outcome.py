@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from airflow_provider_ollang.api.errors import (
+    LOST_ANSWER_NOTE,
     AccessDeniedError,
     ApiError,
     OllangError,
@@ -21,10 +22,6 @@ from airflow_provider_ollang.api.errors import (
 
 #: Rows that a report keeps in memory; the record has all.
 KEPT_RESULTS = 1000
-
-LOST_ANSWER_NOTE = (
-    "an earlier request of this very task got no answer: it is the likely cause of the cancellation"
-)
 
 
 class Outcome(StrEnum):
@@ -116,6 +113,7 @@ class Report:
     :param tolerated_codes: refusals that are no failure
     :param counts: how many orders had which outcome
     :param failures: how many outcomes are not tolerated
+    :param first_failure: the first of them
     :param remarkable: the first 1,000 results that are not ``cancelled``
     :param ended_early: why not every order was tried, where that is so
     :param key_rejected: whether that was because of the key
@@ -126,6 +124,7 @@ class Report:
     tolerated_codes: Collection[str] = ()
     counts: Counter[Outcome] = field(default_factory=Counter)
     failures: int = 0
+    first_failure: OrderResult | None = None
     remarkable: list[OrderResult] = field(default_factory=list)
     ended_early: str | None = None
     key_rejected: bool = False
@@ -144,7 +143,9 @@ class Report:
     def add(self, result: OrderResult) -> None:
         """Count one more result."""
         self.counts[result.outcome] += 1
-        self.failures += not self.is_tolerated(result)
+        if not self.is_tolerated(result):
+            self.failures += 1
+            self.first_failure = self.first_failure or result
         if result.outcome is not Outcome.CANCELLED and len(self.remarkable) < KEPT_RESULTS:
             self.remarkable.append(result)
 

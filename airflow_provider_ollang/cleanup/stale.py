@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from airflow_provider_ollang.api.client import OllangClient
@@ -22,6 +22,8 @@ from airflow_provider_ollang.api.models import (
 from airflow_provider_ollang.api.validation import check_order_id
 
 SECONDS_A_DAY = 86_400
+#: An earlier date is a placeholder, and would make a new order the oldest of all.
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 #: What a status may read without a warning. ``review`` is the official SDK's word.
 EXPECTED_STATUSES = STATUSES | CANCELLED_STATUSES | {"review"}
@@ -90,6 +92,8 @@ class StaleRule:
             return f"its id is {order.id!r:.80}"
         if order.created is None:
             return f"its createdAt is {order.created_at!r:.80}"
+        if order.created < EARLIEST:
+            return f"its createdAt is {order.created_at!r:.80}, before there was such a service"
         if not is_one_of(order.status, EXPECTED_STATUSES):
             return f"its status is {order.status!r:.80}"
         if self.exclude_name_matches and not isinstance(order.name, str):

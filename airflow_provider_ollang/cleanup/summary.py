@@ -12,7 +12,7 @@ from airflow_provider_ollang.cleanup.stale import StaleOrder
 SHOWN_ORDERS = 100
 #: Airflow keeps an approval's body in a TEXT column; MySQL's holds 65,535 bytes.
 MAX_BYTES = 60_000
-_LONGEST_CELL = 80
+_LONGEST_TEXT = 80
 
 #: Where GitHub's Markdown makes a link of bare text, even of entities: a gap undoes it.
 _AUTOLINK = re.compile(r"(?<=www)(?=\.)|(?=:/)|(?=@)", re.IGNORECASE)
@@ -40,13 +40,23 @@ def summarize(orders: Sequence[StaleOrder], *, left_out: int = 0, doubtful: int 
     return "\n".join(lines)
 
 
-def escape(value: object) -> str:
-    """Return text as one Markdown table cell that shows it and means nothing else."""
-    text = "".join(char if char.isprintable() else " " for char in str(value))
-    text = text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 1] + "…"
-    text = _AUTOLINK.sub(_ZERO_WIDTH_SPACE, text)
+def escape(value: object, *, most_bytes: int = 240) -> str:
+    """Return text as one Markdown table cell that shows it and means nothing else.
+
+    :param most_bytes: what is longer is cut
+    """
+    text = "".join(char if char.isprintable() else " " for char in str(value)[:_LONGEST_TEXT])
+    pieces = [_escape_char(char) for char in _AUTOLINK.sub(_ZERO_WIDTH_SPACE, text)]
+    sizes = accumulate(len(piece.encode()) for piece in pieces)
+    kept = [piece for piece, size in zip(pieces, sizes, strict=True) if size <= most_bytes - 3]
+    is_cut = len(kept) < len(pieces) or len(str(value)) > _LONGEST_TEXT
+    return "".join(kept) + ("…" if is_cut else "")
+
+
+def _escape_char(char: str) -> str:
     # Entities, not backslashes: no dialect of Markdown takes them for syntax, nor for HTML.
-    return re.sub(r"[^\w \-.,…]|_", lambda match: f"&#{ord(match[0])};", text)
+    is_plain = char.isalnum() or char in " -.,…"
+    return char if is_plain else f"&#{ord(char)};"
 
 
 def _rows_that_fit(orders: Sequence[StaleOrder]) -> list[str]:
@@ -69,5 +79,11 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _cells(order: StaleOrder) -> list[str]:
-    values = (order.id, order.name, order.type, order.age, order.status, order.projectId)
-    return ["" if value is None else escape(value) for value in values]
+    # 600 bytes a row let 100 of them into MAX_BYTES: what is approved is what is shown.
+    narrow = (order.type, order.age, order.status, order.projectId)
+    cells = [order.id.replace("_", "&#95;"), _cell(order.name, most_bytes=240)]
+    return cells + [_cell(value, most_bytes=60) for value in narrow]
+
+
+def _cell(value: object, *, most_bytes: int) -> str:
+    return "" if value is None else escape(value, most_bytes=most_bytes)

@@ -63,6 +63,9 @@ class OllangBaseOperator(BaseOperator):
     #: Parameters that may be ``None``.
     optional: ClassVar[frozenset[str]] = frozenset()
 
+    _running: OllangClient | None = None
+    _told_to_end = False
+
     def _check_parameters(self) -> None:
         """Refuse what can be known to be wrong; called at the end of each constructor."""
         self._left_out = {name for name in self.optional if getattr(self, name) is None}
@@ -84,7 +87,7 @@ class OllangBaseOperator(BaseOperator):
 
     def _rendered(self, name: str) -> Any:
         value = getattr(self, name)
-        if name in self._left_out:
+        if value is None and name in self._left_out:
             return None
         if parameters.is_nothing(value):
             raise InvalidInputError(
@@ -93,8 +96,21 @@ class OllangBaseOperator(BaseOperator):
             )
         return self.parsers[name](name, value)
 
-    def _client(self, pace: Pace | None = None) -> OllangClient:
-        return OllangHook(self._value("ollang_conn_id")).get_conn(pace=pace)
+    @contextmanager
+    def _client(self, pace: Pace | None = None) -> Iterator[OllangClient]:
+        """Yield a client that sends nothing more once the task was told to end."""
+        with OllangHook(self._value("ollang_conn_id")).get_conn(pace=pace) as client:
+            self._running = client
+            # Airflow only calls on_kill() and lets the task go on: it may have come before this.
+            if self._told_to_end:
+                client.pace.stop()
+            yield client
+
+    def on_kill(self) -> None:
+        """Send nothing more."""
+        self._told_to_end = True
+        if self._running:
+            self._running.pace.stop()
 
 
 @contextmanager

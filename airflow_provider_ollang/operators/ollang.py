@@ -15,9 +15,11 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_ollang.api.errors import (
+    LOST_ANSWER_NOTE,
     ApiError,
     InvalidInputError,
     OrderAlreadyCancelledError,
+    OrderMovedOnError,
 )
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators import parameters
@@ -67,8 +69,6 @@ class CancelOrderOperator(OllangBaseOperator):
     optional = frozenset({"require_status"})
     ui_color = "#f4d6cc"
 
-    _running: OllangClient | None = None
-
     def __init__(
         self,
         *,
@@ -97,33 +97,19 @@ class CancelOrderOperator(OllangBaseOperator):
             self._take_parameters()
             order_id: str = self._value("order_id")
             with self._client() as client:
-                self._running = client
-                try:
-                    self._require(client, order_id)
-                    self._cancel(client, order_id)
-                except ApiError as error:
-                    self._skip_or_raise(error)
+                self._cancel(client, order_id)
         return order_id
 
-    def on_kill(self) -> None:
-        """Send nothing more."""
-        if self._running:
-            self._running.pace.stop()
-
-    def _require(self, client: OllangClient, order_id: str) -> None:
-        required = self._value("require_status")
-        if required is None:
-            return
-        status = client.get_order(order_id).status
-        if status not in required:
-            raise AirflowSkipException(
-                f"Order {order_id} was not cancelled: its status is {status!r}, "
-                f"required is {' or '.join(required)}."
-            )
-
     def _cancel(self, client: OllangClient, order_id: str) -> None:
-        receipt = client.cancel_order(order_id)
-        self.log.info("Order %s is cancelled (attempts: %d).", order_id, receipt.attempts)
+        try:
+            receipt = client.cancel_order(order_id, require_status=self._value("require_status"))
+        except OrderMovedOnError as error:
+            note = f" Note: {LOST_ANSWER_NOTE}, if it is cancelled." if error.answer_lost else ""
+            raise AirflowSkipException(f"{error}.{note}") from error
+        except ApiError as error:
+            self._skip_or_raise(error)
+        else:
+            self.log.info("Order %s is cancelled (attempts: %d).", order_id, receipt.attempts)
 
     def _skip_or_raise(self, error: ApiError) -> None:
         if error.meaning not in self._value("skip_on_codes"):
@@ -187,8 +173,6 @@ class FindStaleOrdersOperator(OllangBaseOperator):
     )
     ui_color = "#d6e4f0"
 
-    _running: OllangClient | None = None
-
     def __init__(
         self,
         *,
@@ -238,7 +222,6 @@ class FindStaleOrdersOperator(OllangBaseOperator):
             limit, chunk_size = self._value("limit"), self._value("chunk_size")
             self.log.info("Looking for orders created before %s.", rule.cut_off.isoformat())
             with self._client() as client:
-                self._running = client
                 finding = find_stale_orders(client, rule)
                 tripped = self._tripped_wire(client, len(finding.orders))
         if tripped:
@@ -253,11 +236,6 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         if chunk_size is None:
             return ids
         return [ids[start : start + chunk_size] for start in range(0, len(ids), chunk_size)]
-
-    def on_kill(self) -> None:
-        """Read no further."""
-        if self._running:
-            self._running.pace.stop()
 
     def _rule(self, context: Context) -> StaleRule:
         from airflow_provider_ollang.cleanup.stale import StaleRule
@@ -400,11 +378,14 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
             order_ids = self._order_ids()
             with self._client(Pace(self._value("requests_per_second"))) as client:
                 self._batch = self._make_batch(client, order_ids, context)
+                if self._told_to_end:
+                    self.on_kill()
                 report = self._run(self._batch, context)
         return _conclude(report)
 
     def on_kill(self) -> None:
         """Start no further cancel; what is under way is waited for briefly, the rest recorded."""
+        super().on_kill()
         if self._batch:
             self._batch.stop("the task was told to end")
 
@@ -413,12 +394,16 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         max_orders = self._value("max_orders")
         if not order_ids:
             raise AirflowSkipException("There is no order to cancel.")
-        if len(order_ids) > max_orders and not self._value("preview"):
-            raise AirflowFailException(
-                f"Nothing was cancelled: order_ids holds {len(order_ids)} orders, max_orders "
-                f"allows {max_orders}. Check the list, then raise max_orders if this is meant."
-            )
-        return order_ids
+        if len(order_ids) <= max_orders:
+            return order_ids
+        too_many = f"order_ids holds {len(order_ids)} orders, max_orders allows {max_orders}"
+        if self._value("preview"):
+            self.log.warning("Without preview nothing would be cancelled: %s.", too_many)
+            return order_ids
+        raise AirflowFailException(
+            f"Nothing was cancelled: {too_many}. Check the list, then raise max_orders if this "
+            "is meant."
+        )
 
     def _make_batch(self, client: OllangClient, order_ids: list[str], context: Context) -> Batch:
         from airflow_provider_ollang.cleanup.batch import Batch
@@ -467,15 +452,15 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         return batch.report
 
     def _publish(self, context: Context, report: Report) -> None:
-        self.log.info("All orders have an outcome.\n%s", report.table())
+        self.log.info(
+            "%d of %d orders have an outcome.\n%s", report.done, report.total, report.table()
+        )
         rows = [result.to_json(preview=report.preview) for result in report.remarkable]
         context["ti"].xcom_push(key="counts", value=report.to_json())
         context["ti"].xcom_push(key="not_cancelled", value=rows)
 
 
 def _reason_to_skip(error: ApiError) -> str:
-    from airflow_provider_ollang.cleanup.outcome import LOST_ANSWER_NOTE
-
     is_own_doing = error.answer_lost and isinstance(error, OrderAlreadyCancelledError)
     note = f" Note: {LOST_ANSWER_NOTE}." if is_own_doing else ""
     return f"Nothing to cancel: {error}.{note}"
@@ -500,9 +485,10 @@ def _conclude(report: Report) -> dict[str, int]:
     counts = report.to_json()
     if report.failures:
         listed = ", ".join(f"{number} {name}" for name, number in counts.items())
-        first = next(result for result in report.remarkable if not report.is_tolerated(result))
-        text = f"{report.failures} orders failed ({listed}). The first: {first.id}: {first.message}"
+        first = report.first_failure
+        text = f"{report.failures} orders failed ({listed})."
+        text += f" The first: {first.id}: {first.message}" if first else ""
         raise AirflowException(text) if report.retry_may_help else AirflowFailException(text)
     if counts.get("already_cancelled") == report.total and not report.preview:
-        raise AirflowSkipException(f"All {report.total} orders were cancelled before.")
+        raise AirflowSkipException(f"All {report.total} orders are cancelled already.")
     return counts

@@ -195,3 +195,22 @@ def test_on_kill_ends_a_listing_as_an_error(slow_sandbox: Sandbox, run: Any) -> 
 )
 def test_on_kill_before_anything_runs_is_no_error(operator: Any) -> None:
     operator.on_kill()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda ids, path: batch(ids, path),
+        lambda ids, path: CancelOrderOperator(task_id="cancel", order_id=ids[0]),
+        lambda ids, path: FindStaleOrdersOperator(task_id="find", older_than="P1D"),
+    ],
+)
+def test_a_task_that_is_told_to_end_before_it_begins_sends_nothing(
+    slow_sandbox: Sandbox, order_ids: list[str], run: Any, tmp_path: Path, make: Any
+) -> None:
+    """Airflow 3 only calls ``on_kill()``, and lets the task go on."""
+    operator = make(order_ids, tmp_path / "r.jsonl")
+    operator.on_kill()
+    with pytest.raises(AirflowException):
+        run.execute(operator)
+    assert slow_sandbox.requests == []

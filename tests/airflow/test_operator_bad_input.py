@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -294,3 +294,13 @@ def test_a_bad_value_is_not_worth_a_retry_where_a_mapped_task_meets_it_at_run_ti
     with pytest.raises(InvalidInputError, match="order_id") as caught:
         CancelOrderOperator(task_id="cancel", order_id="bad id")
     assert isinstance(caught.value, AirflowFailException)
+
+
+def test_a_guard_that_is_set_after_construction_holds(sandbox: Sandbox, run: Any) -> None:
+    """As a cluster policy does it."""
+    order_id = sandbox.orders.add(status="ongoing", age=timedelta(minutes=1))["id"]
+    operator = CancelOrderOperator(task_id="cancel", order_id=order_id)
+    operator.require_status = ["pending"]
+    with pytest.raises(AirflowSkipException):
+        run.execute(operator)
+    assert [request.method for request in sandbox.requests] == ["GET"]

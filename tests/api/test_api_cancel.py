@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from airflow_provider_ollang.api import errors
 from airflow_provider_ollang.api.client import MAX_BODY_BYTES, OllangClient
 from airflow_provider_ollang.api.models import CancelReceipt
 from airflow_provider_ollang.sandbox import Answer, Sandbox
+from tests.cleanup.conftest import wait_until
 
 from .conftest import CANCEL, SOME_ID, RawServer, client_of, error_of_cancel
 
@@ -204,3 +206,32 @@ def test_several_clients_do_not_disturb_each_other(sandbox: Sandbox) -> None:
         first.close()
         assert second.check_health().ok
         assert first.check_health().ok  # a closed client opens a connection anew
+
+
+def test_an_order_that_moves_on_before_a_second_attempt_gets_no_second_cancel(
+    sandbox: Sandbox,
+) -> None:
+    order_id = sandbox.orders.add()["id"]
+    sandbox.answer_next(Answer(status=503, headers={"Retry-After": "1"}), method="POST")
+    with client_of(sandbox) as client, ThreadPoolExecutor() as pool:
+        call = pool.submit(client.cancel_order, order_id, require_status=("pending",))
+        wait_until(lambda: len(sandbox.requests) == 2)
+        sandbox.orders.change(order_id, status="ongoing")
+        error = call.exception()
+
+    assert isinstance(error, errors.OrderMovedOnError)
+    assert (error.found, error.attempts, error.answer_lost) == ("ongoing", 1, True)
+    assert [(it.method, it.status) for it in sandbox.requests] == [
+        ("GET", 200),
+        ("POST", 503),
+        ("GET", 200),
+    ]
+
+
+@pytest.mark.parametrize("code", ["ORDER_ALREADY_CANCELLED", "ORDER_NOT_CANCELLABLE"])
+def test_a_read_that_is_answered_as_a_cancel_is_unexpected(sandbox: Sandbox, code: str) -> None:
+    order_id = sandbox.orders.add()["id"]
+    sandbox.answer_next(Answer.json(409, {"code": code}))
+    with client_of(sandbox) as client, pytest.raises(errors.UnexpectedAnswerError):
+        client.cancel_order(order_id, require_status=("pending",))
+    assert [it.method for it in sandbox.requests] == ["GET"]

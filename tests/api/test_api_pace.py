@@ -95,3 +95,23 @@ def test_waiting_is_back_afterwards_even_if_nested() -> None:
     begin = time.monotonic()
     Pace().sleep(0.2)
     assert time.monotonic() - begin >= 0.2
+
+
+def test_after_a_hold_requests_are_spaced_as_before() -> None:
+    pace = Pace(20)
+    gone: list[float] = []
+
+    def go() -> None:
+        pace.wait_turn()
+        gone.append(time.monotonic())
+
+    threads = [threading.Thread(target=go) for _ in range(6)]
+    pace.wait_turn()
+    for thread in threads:
+        thread.start()
+    pace.hold(0.5)
+    for thread in threads:
+        thread.join()
+
+    late = sorted(gone)[1:]  # one may have gone before the hold
+    assert late[-1] - late[0] >= 0.9 * (len(late) - 1) / 20

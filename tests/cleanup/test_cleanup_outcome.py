@@ -171,3 +171,16 @@ def test_a_retry_may_help_where_trouble_may_pass(outcome: Outcome, may_help: boo
     assert report.retry_may_help is may_help
     report.key_rejected = True
     assert not report.retry_may_help
+
+
+def test_a_failure_after_a_thousand_other_results_is_still_known() -> None:
+    report = Report(1201, tolerated_codes=("ORDER_ALREADY_CANCELLED",))
+    for number in range(1200):
+        report.add(
+            OrderResult(f"o-{number}", Outcome.ALREADY_CANCELLED, code="ORDER_ALREADY_CANCELLED")
+        )
+    report.add(OrderResult("bad", Outcome.ACCESS_DENIED, code="ACCESS_DENIED"))
+
+    assert report.failures == 1
+    assert report.first_failure is not None
+    assert report.first_failure.id == "bad"

@@ -125,12 +125,20 @@ def test_at_most_100_orders_are_shown() -> None:
 
 
 def test_the_summary_fits_where_airflow_keeps_an_approvals_body() -> None:
-    summary = summarize([order(name="*" * 80, projectId="*" * 80)] * 100)
+    summary = summarize([order(id="_" * 128)] * 100)
 
     assert len(summary.encode()) < 65_535  # MySQL's TEXT
     shown = len(rows_of(summary)) - 1
     assert 0 < shown < 100
     assert summary.endswith(f"… and {100 - shown} more.")
+
+
+@pytest.mark.parametrize("char", ["*", "\U0001f600", "\u65e5", "|", "."])
+def test_a_hundred_orders_are_shown_whatever_their_names(char: str) -> None:
+    """Whoever approves a finding of at most 100 orders has seen all of them."""
+    long = char * 80
+    orders = [order(id="0" * 24, name=long, type=long, status=long, projectId=long)] * 100
+    assert len(rows_of(summarize(orders))) == 1 + 100
 
 
 def test_what_is_missing_is_an_empty_cell() -> None:
