@@ -97,7 +97,7 @@ def test_waiting_is_back_afterwards_even_if_nested() -> None:
     assert time.monotonic() - begin >= 0.2
 
 
-def test_after_a_hold_requests_are_spaced_as_before() -> None:
+def test_a_hold_holds_those_that_wait_for_a_turn_and_lets_them_go_one_by_one() -> None:
     pace = Pace(20)
     gone: list[float] = []
 
@@ -109,9 +109,11 @@ def test_after_a_hold_requests_are_spaced_as_before() -> None:
     pace.wait_turn()
     for thread in threads:
         thread.start()
+    held_at = time.monotonic()
     pace.hold(0.5)
     for thread in threads:
         thread.join()
 
     late = sorted(gone)[1:]  # one may have gone before the hold
+    assert late[0] >= held_at + 0.5
     assert late[-1] - late[0] >= 0.9 * (len(late) - 1) / 20
