@@ -77,4 +77,6 @@ with DAG(
         require_status="{{ params.statuses }}",
         max_orders="{{ params.max_orders }}",
         preview="{{ params.preview }}",
+        # A record of what became of each order, on any storage that Airflow knows:
+        # report_path="s3://your-bucket/ollang/{{ run_id }}.jsonl",
     )

@@ -295,7 +295,7 @@ class OllangClient:
             with response:
                 body = _read(response, order_id)
         except (requests.RequestException, HTTPError, OSError) as error:
-            raise _transport_error(error, order_id, secret=self._api_key) from error
+            raise self._transport_error(error, order_id) from error
         log.debug("%s %s: HTTP %d, %d bytes", method, path, response.status_code, len(body))
         wanted = 204 if method == "POST" else 200
         answer = None if method == "POST" else parse_json(body)
@@ -309,6 +309,24 @@ class OllangClient:
             )
             raise refusal if method == "POST" else _error_of_read(refusal)
         return answer
+
+    def _transport_error(
+        self, error: requests.RequestException | HTTPError | OSError, order_id: str | None
+    ) -> OllangError:
+        """Return our error for one of requests', without the request in it: that holds the key."""
+        if isinstance(error, requests.RequestException):
+            error.request = None
+        causes = _causes(error)
+        text = one_line(causes[-1], secret=self._api_key)
+        if isinstance(error, _NOT_SENDABLE):
+            return InvalidInputError(f"the request could not be made: {text}", order_id=order_id)
+        if "WRONG_VERSION_NUMBER" in text:
+            text += ". The server does not speak TLS: is the base URL meant to start with http://?"
+        transport_error = _transport_class(causes)(
+            f"no answer from {self.base_url}: {text}", order_id=order_id
+        )
+        transport_error.answer_lost = not any(isinstance(cause, _NEVER_SENT) for cause in causes)
+        return transport_error
 
     def _session(self) -> requests.Session:
         """Return this thread's session: sharing one between threads is not safe in requests."""
@@ -366,21 +384,6 @@ def _error_of_read(error: OllangError) -> OllangError:
         code=error.code,
         order_id=error.order_id,
     )
-
-
-def _transport_error(
-    error: requests.RequestException | HTTPError | OSError, order_id: str | None, *, secret: str
-) -> OllangError:
-    """Return our error for one of requests', without the request in it: that holds the key."""
-    if isinstance(error, requests.RequestException):
-        error.request = None
-    causes = _causes(error)
-    text = one_line(causes[-1], secret=secret)
-    if isinstance(error, _NOT_SENDABLE):
-        return InvalidInputError(f"the request could not be made: {text}", order_id=order_id)
-    transport_error = _transport_class(causes)(f"no answer: {text}", order_id=order_id)
-    transport_error.answer_lost = not any(isinstance(cause, _NEVER_SENT) for cause in causes)
-    return transport_error
 
 
 def _transport_class(causes: list[BaseException]) -> type[TransportError]:

@@ -23,9 +23,12 @@ def check_order_id(value: Any, *, field: str = "order_id") -> str:
     :raises InvalidInputError: it is none
     """
     if not isinstance(value, str):
+        hint = "Was a template rendered to nothing?"
+        if isinstance(value, (int, float)):
+            hint = "A native template turns digits into a number: pass the id as text."
         raise InvalidInputError(
             f"{field}: expected an order id as text, came {type(value).__name__} {value!r:.80}. "
-            "A native template turns digits into a number: quote it, or pass the id as text."
+            f"{hint}"
         )
     if not _ORDER_ID.fullmatch(value) or value.lower() in _NOTHING:
         raise InvalidInputError(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from airflow.providers.common.compat.sdk import (
     AirflowException,
     AirflowFailException,
+    AirflowNotFoundException,
     BaseOperator,
 )
 
@@ -20,6 +21,7 @@ from airflow_provider_ollang.api.errors import (
     OrderAlreadyCancelledError,
     OrderNotCancellableError,
     OrderNotFoundError,
+    TransportError,
     UnauthorizedError,
 )
 from airflow_provider_ollang.hooks.ollang import OllangHook
@@ -42,6 +44,14 @@ FINAL_ERRORS = (
     OrderNotCancellableError,
     OrderAlreadyCancelledError,
 )
+
+
+#: What to do about an error, where its own text cannot know it.
+HINTS = {
+    UnauthorizedError: "Check the connection's password: it must be the API key from the Ollang "
+    "dashboard (project settings, API keys).",
+    TransportError: "Check the connection's host, and the network.",
+}
 
 
 class InvalidParameterError(InvalidInputError, AirflowFailException):
@@ -118,10 +128,15 @@ def as_airflow_exceptions() -> Iterator[None]:
     """Turn this package's errors into Airflow's: retry where that may help, else fail for good."""
     try:
         yield
+    except AirflowNotFoundException as error:
+        raise AirflowFailException(
+            f"{error}. Add a connection of type ollang, with the API key as its password."
+        ) from error
     except OllangError as error:
         raise _airflow_exception(error) from error
 
 
 def _airflow_exception(error: OllangError) -> AirflowException:
     kind = AirflowFailException if isinstance(error, FINAL_ERRORS) else AirflowException
-    return kind(str(error))
+    hints = [hint for refused, hint in HINTS.items() if isinstance(error, refused)]
+    return kind(" ".join([str(error), *hints]))

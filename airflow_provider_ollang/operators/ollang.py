@@ -289,7 +289,8 @@ class FindStaleOrdersOperator(OllangBaseOperator):
             self.log.info("Stale: %s, %s, %s days, %r", order.id, order.type, order.age, order.name)
         left_out = len(finding.orders) - len(orders)
         self.log.info(
-            "%d orders read: %d stale, %d of them left for the next run, %d in doubt.",
+            "%d orders were listed for this rule: %d stale, %d of them left for the next run, "
+            "%d in doubt.",
             finding.examined,
             len(finding.orders),
             left_out,
@@ -432,7 +433,8 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         except Exception as error:  # each file system has its own
             raise InvalidInputError(
                 f"report_path: no record can be written at {report_path!r}, so nothing was "
-                f"cancelled: {type(error).__name__}: {error}"
+                f"cancelled: {type(error).__name__}: {error}. Give a path that can be written, "
+                "with {{ run_id }} in its name, so that each run has a record of its own."
             ) from error
         self.log.info("The record is written to %s.", path)
         return record

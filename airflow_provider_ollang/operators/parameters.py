@@ -89,11 +89,10 @@ def rate(name: str, value: Any) -> float:
 def duration(name: str, value: Any) -> timedelta:
     """Return a duration above 0, from a timedelta or ISO 8601 text without months and years."""
     expected = "a duration above 0 as a timedelta or in ISO 8601, such as P7D or PT12H"
-    if isinstance(value, str):
-        value = _parse_duration(name, value, expected)
-    if not isinstance(value, timedelta) or value <= timedelta(0):
+    parsed = _parse_duration(name, value, expected) if isinstance(value, str) else value
+    if not isinstance(parsed, timedelta) or parsed <= timedelta(0):
         raise refuse(name, value, expected)
-    return value
+    return parsed
 
 
 def moment(name: str, value: Any) -> datetime:
@@ -169,7 +168,7 @@ def _list(name: str, value: Any, *, may_be_empty: bool = False) -> list[Any]:
     items = _parse_list(value) if isinstance(value, str) else value
     # A collection can be read twice; what can be read only once would be empty at the second look.
     if not isinstance(items, Collection) or isinstance(items, (str, bytes, Mapping)):
-        raise refuse(name, value, "a list")
+        raise refuse(name, value, "a list, such as ['a', 'b']")
     found = list(items)
     if not found and not may_be_empty:
         raise refuse(name, value, "a list that is not empty")

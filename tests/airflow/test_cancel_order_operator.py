@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -336,3 +337,22 @@ def test_the_key_is_in_no_message(sandbox: Sandbox, run: Any) -> None:
 def test_a_connection_that_is_not_there_is_named(run: Any, airflow: Callable[..., Any]) -> None:
     with pytest.raises(Exception, match="no_such_connection"):
         run.execute(cancel("abc", ollang_conn_id="no_such_connection"))
+
+
+def test_what_to_do_stands_in_the_error(
+    sandbox: Sandbox, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = CancelOrderOperator(task_id="cancel", order_id="o-1")
+    name, url = "AIRFLOW_CONN_OLLANG_DEFAULT", sandbox.url
+    monkeypatch.setenv(name, json.dumps({"conn_type": "ollang", "host": url, "password": "wrong"}))
+    with pytest.raises(AirflowFailException, match=r"401.*password.*API key"):
+        run.execute(operator)
+
+    url = url.replace("http://", "https://")
+    monkeypatch.setenv(name, json.dumps({"conn_type": "ollang", "host": url, "password": "any"}))
+    with pytest.raises(AirflowException, match=rf"{url}.*TLS.*http://.*connection's host"):
+        run.execute(operator)
+
+    monkeypatch.delenv(name)
+    with pytest.raises(AirflowFailException, match=r"ollang_default.*Add a connection"):
+        run.execute(operator)

@@ -304,3 +304,9 @@ def test_a_guard_that_is_set_after_construction_holds(sandbox: Sandbox, run: Any
     with pytest.raises(AirflowSkipException):
         run.execute(operator)
     assert [request.method for request in sandbox.requests] == ["GET"]
+
+
+@pytest.mark.parametrize("age", ["7 days", "P7d", "", "P0D"])
+def test_a_bad_age_is_shown_as_it_came(age: str) -> None:
+    with pytest.raises(InvalidInputError, match=f"older_than: .* came {age!r}"):
+        FindStaleOrdersOperator(task_id="find", older_than=age)

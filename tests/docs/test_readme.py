@@ -57,7 +57,14 @@ def test_every_python_block_runs_in_a_dag() -> None:
 
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
     assert {language for language, _ in BLOCKS} == {"bash", "python"}
-    known = ("make ", "pip install ", "airflow connections add ", "export AIRFLOW_CONN_", "ollang-")
+    known = (
+        "make ",
+        "pip install ",
+        "airflow connections add ",
+        "airflow dags test ",
+        "export AIRFLOW_CONN_",
+        "ollang-",
+    )
     assert [command for command in COMMANDS if not command.startswith(known)] == []
 
 
