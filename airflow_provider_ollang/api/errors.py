@@ -98,9 +98,15 @@ class OrderMovedOnError(OllangError):
 
     def __init__(self, order_id: str, found: object, required: Collection[str]) -> None:
         expected = " or ".join(sorted(required))
-        message = f"no cancel was sent: its status is {found!r:.80}, required is {expected}"
-        super().__init__(message, order_id=order_id)
+        super().__init__(f"its status is {found!r:.80}, required is {expected}", order_id=order_id)
         self.found = found
+        self.attempts = 0
+
+    @property
+    def details(self) -> str:
+        """Say what was sent, and why no more."""
+        sent = "no further cancel" if self.attempts else "no cancel"
+        return f"{sent} was sent: {self.message}"
 
 
 class TransportError(OllangError):

@@ -293,7 +293,7 @@ def _moved_on(error: OrderMovedOnError) -> OrderResult:
             Outcome.STATUS_CHANGED,
             attempts=error.attempts,
             answer_lost=error.answer_lost,
-            message=error.message,
+            message=error.details,
         )
     return OrderResult(
         order_id,
@@ -301,7 +301,7 @@ def _moved_on(error: OrderMovedOnError) -> OrderResult:
         code=OrderAlreadyCancelledError.documented_code,
         attempts=error.attempts,
         answer_lost=error.answer_lost,
-        message=f"{error.message}; {LOST_ANSWER_NOTE}" if error.answer_lost else error.message,
+        message=f"{error.details}; {LOST_ANSWER_NOTE}" if error.answer_lost else error.details,
     )
 
 
@@ -310,9 +310,7 @@ def _foreseen(order_id: str, status: object, require_status: Collection[str] | N
     required = USUALLY_CANCELLABLE if require_status is None else require_status
     is_cancelled = is_one_of(status, CANCELLED_STATUSES)
     if is_cancelled or (require_status is not None and not is_one_of(status, required)):
-        moved_on = OrderMovedOnError(order_id, status, required)
-        moved_on.attempts = 0
-        return _moved_on(moved_on)
+        return _moved_on(OrderMovedOnError(order_id, status, required))
     if is_one_of(status, USUALLY_CANCELLABLE):
         return OrderResult(order_id, Outcome.WOULD_CANCEL, message=f"its status is {status!r}")
     return OrderResult(

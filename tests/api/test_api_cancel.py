@@ -221,6 +221,7 @@ def test_an_order_that_moves_on_before_a_second_attempt_gets_no_second_cancel(
 
     assert isinstance(error, errors.OrderMovedOnError)
     assert (error.found, error.attempts, error.answer_lost) == ("ongoing", 1, True)
+    assert "no further cancel was sent" in str(error)
     assert [(it.method, it.status) for it in sandbox.requests] == [
         ("GET", 200),
         ("POST", 503),
