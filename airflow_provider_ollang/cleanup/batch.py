@@ -286,22 +286,15 @@ class _Progress:
 
 def _moved_on(error: OrderMovedOnError) -> OrderResult:
     """Return the result for an order that has none of the required statuses."""
-    order_id = str(error.order_id)
-    if not is_one_of(error.found, CANCELLED_STATUSES):
-        return OrderResult(
-            order_id,
-            Outcome.STATUS_CHANGED,
-            attempts=error.attempts,
-            answer_lost=error.answer_lost,
-            message=error.details,
-        )
+    is_cancelled = is_one_of(error.found, CANCELLED_STATUSES)
+    is_own_doing = is_cancelled and error.answer_lost
     return OrderResult(
-        order_id,
-        Outcome.ALREADY_CANCELLED,
-        code=OrderAlreadyCancelledError.documented_code,
+        str(error.order_id),
+        Outcome.ALREADY_CANCELLED if is_cancelled else Outcome.STATUS_CHANGED,
+        code=OrderAlreadyCancelledError.documented_code if is_cancelled else None,
         attempts=error.attempts,
         answer_lost=error.answer_lost,
-        message=f"{error.details}; {LOST_ANSWER_NOTE}" if error.answer_lost else error.details,
+        message=f"{error.details}; {LOST_ANSWER_NOTE}" if is_own_doing else error.details,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow.providers.common.compat.sdk import (
@@ -409,16 +408,15 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
     def _make_batch(self, client: OllangClient, order_ids: list[str], context: Context) -> Batch:
         from airflow_provider_ollang.cleanup.batch import Batch
 
-        make = partial(
-            Batch,
+        return Batch(
             client,
             order_ids,
             max_workers=self._value("max_workers"),
             require_status=self._value("require_status"),
             preview=self._value("preview"),
             tolerated_codes=self._value("tolerated_codes"),
+            record=self._open_record(context),
         )
-        return make(record=self._open_record(context))
 
     def _open_record(self, context: Context) -> Record | None:
         from airflow_provider_ollang.cleanup.record import open_record
