@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -21,6 +20,7 @@ from urllib3.exceptions import TimeoutError as AnyTimeoutError
 
 from airflow_provider_ollang import __version__
 from airflow_provider_ollang.api.answers import error_from_answer, one_line, parse_json
+from airflow_provider_ollang.api.deadline import DeadlineAdapter
 from airflow_provider_ollang.api.errors import (
     CertificateError,
     ConnectionFailedError,
@@ -32,7 +32,9 @@ from airflow_provider_ollang.api.errors import (
     TimedOutError,
     TransportError,
     UnexpectedAnswerError,
+    UnreadableAnswerError,
 )
+from airflow_provider_ollang.api.listing import PageCheck, read_listing
 from airflow_provider_ollang.api.models import (
     CancelReceipt,
     Health,
@@ -59,8 +61,6 @@ CONNECT_TIMEOUT = 10.0
 
 #: The most orders that the API gives on one page.
 PAGE_SIZE = 50
-#: A listing longer than this is taken for one without end. 50 times 20,000 is a million orders.
-MAX_PAGES = 20_000
 #: No answer of this API comes near; more is not read.
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
@@ -87,7 +87,7 @@ class OllangClient:
 
     :param api_key: the key, sent as ``X-Api-Key`` and shown nowhere
     :param base_url: where the API is
-    :param timeout: seconds to wait for an answer; for a connection at most 10
+    :param timeout: seconds in which an answer must have come whole; for a connection at most 10
     :param verify: whether to check the server's certificate, or the path of a CA bundle
     :param allow_http: whether plain http may go to other machines than this one
     :param retry_policy: how calls are repeated
@@ -190,7 +190,7 @@ class OllangClient:
     def _read_order(self, order_id: str) -> Order:
         answer = self._send("GET", f"/integration/orders/{order_id}", None, order_id)
         if not isinstance(answer, dict) or answer.get("id") != order_id:
-            raise UnexpectedAnswerError(
+            raise UnreadableAnswerError(
                 f"asked for one order, another answer came: {self._shown(answer)}",
                 order_id=order_id,
             )
@@ -204,53 +204,50 @@ class OllangClient:
         :param query: which orders, and how sorted
         :param page: the page's number, from 1
         :param take: orders on a page, 1 to 50
-        :raises UnexpectedAnswerError: the answer is no page, or another page than asked for
+        :raises UnreadableAnswerError: the answer is no page, or another page than asked for
         :raises OllangError: any refusal or trouble, by its class
         """
-        params = (query or OrderQuery()).params(page, take)
-        answer = self._get("/integration/orders", params)
-        return self._page(answer, page)
+        return self._read_page(query or OrderQuery(), page, take)
 
     def iter_orders(self, query: OrderQuery | None = None) -> Iterator[Order]:
         """Yield every order of a listing, page after page, each id once.
 
-        A listing that breaks off raises: it never ends early as if it were whole.
+        A listing that breaks off raises: it never ends early as if it were whole. One whose
+        pages shifted while it was read is read again for what slipped through.
 
         :param query: which orders, and how sorted
         :raises UnexpectedAnswerError: a page is none, repeats what came before, or pages never end
         :raises OllangError: any refusal or trouble, by its class
         """
-        seen: set[str] = set()
-        for number in range(1, MAX_PAGES + 1):
-            page = self.list_orders(query, page=number)
-            seen_before = len(seen)
-            for order in page.orders:
-                if str(order.id) not in seen or not order.id:
-                    yield order
-                if order.id:
-                    seen.add(str(order.id))
-            if not page.has_next:
-                if page.item_count is not None and len(seen) < page.item_count:
-                    log.warning(
-                        "The listing says that it has %d orders, but %d different ones were read.",
-                        page.item_count,
-                        len(seen),
-                    )
-                return
-            if len(seen) == seen_before:
-                raise UnexpectedAnswerError(
-                    f"page {number} of the listing brought no new order, yet another is to follow"
-                )
-        raise UnexpectedAnswerError(f"the listing has more than {MAX_PAGES} pages")
+        wanted = query or OrderQuery()
+        return read_listing(lambda page, check: self._read_page(wanted, page, PAGE_SIZE, check))
+
+    def _read_page(
+        self, query: OrderQuery, number: int, take: int, check: PageCheck | None = None
+    ) -> OrderPage:
+        params = query.params(number, take)
+
+        def read() -> OrderPage:
+            page = self._page(self._send("GET", "/integration/orders", params, None), number)
+            if check:
+                check(page)
+            return page
+
+        page, _ = call_with_retries(read, self.retry_policy, self.pace)
+        return page
 
     def check_health(self) -> Health:
         """Return what the API says of its health. It proves nothing about the key.
 
         :raises OllangError: it does not answer, or answers with an error
         """
-        answer = self._get("/health")
+        health, _ = call_with_retries(self._read_health, self.retry_policy, self.pace)
+        return health
+
+    def _read_health(self) -> Health:
+        answer = self._send("GET", "/health", None, None)
         if not isinstance(answer, dict) or not isinstance(answer.get("status"), str):
-            raise UnexpectedAnswerError(f"expected a health status, came {self._shown(answer)}")
+            raise UnreadableAnswerError(f"expected a health status, came {self._shown(answer)}")
         time = answer.get("time")
         return Health(answer["status"], time if isinstance(time, (int, float)) else None)
 
@@ -259,12 +256,12 @@ class OllangClient:
         meta = answer.get("meta") if isinstance(answer, dict) else None
         data = answer.get("data") if isinstance(answer, dict) else None
         if not isinstance(data, list) or not isinstance(meta, dict):
-            raise UnexpectedAnswerError(
+            raise UnreadableAnswerError(
                 f"expected a page with 'data' and 'meta', came {self._shown(answer)}"
             )
         has_next, page = meta.get("hasNextPage"), meta.get("page", number)
         if not isinstance(has_next, bool) or page != number:
-            raise UnexpectedAnswerError(
+            raise UnreadableAnswerError(
                 f"asked for page {number}, came 'meta' {self._shown(meta)}: it cannot be read on"
             )
         count = meta.get("itemCount")
@@ -277,12 +274,6 @@ class OllangClient:
 
     def _shown(self, answer: Any) -> str:
         return one_line(answer, secret=self._api_key)
-
-    def _get(self, path: str, params: dict[str, str] | None = None) -> Any:
-        answer, _ = call_with_retries(
-            lambda: self._send("GET", path, params, None), self.retry_policy, self.pace
-        )
-        return answer
 
     def _send(
         self, method: str, path: str, params: dict[str, str] | None, order_id: str | None
@@ -335,7 +326,7 @@ class OllangClient:
             session = _Session()
             session.headers["User-Agent"] = f"airflow-provider-ollang/{__version__}"
             session.auth = _ApiKeyAuth(self._api_key)
-            adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1)
+            adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=1)
             session.mount("https://", adapter)
             session.mount("http://", adapter)
             self._local.session = session
@@ -375,14 +366,14 @@ def _read(response: requests.Response, order_id: str | None) -> bytes:
 
 
 def _error_of_read(error: OllangError) -> OllangError:
-    """Return the error; one that only a cancel can bring proves nothing when it answers a read."""
-    if not isinstance(error, (OrderAlreadyCancelledError, OrderNotCancellableError)):
+    """Return the error; what is no documented answer to a read proves nothing, and may pass."""
+    message = error.message
+    if isinstance(error, (OrderAlreadyCancelledError, OrderNotCancellableError)):
+        message = f"a read was answered as only a cancel can be: {message}"
+    elif not isinstance(error, UnexpectedAnswerError):
         return error
-    return UnexpectedAnswerError(
-        f"a read was answered as only a cancel can be: {error.message}",
-        status=error.status,
-        code=error.code,
-        order_id=error.order_id,
+    return UnreadableAnswerError(
+        message, status=error.status, code=error.code, order_id=error.order_id
     )
 
 

@@ -11,6 +11,7 @@
     │   ├── TimedOutError               no connection or no answer in time
     │   └── CertificateError            TLS could not be trusted
     ├── UnexpectedAnswerError           an answer that the API's documentation does not know
+    │   └── UnreadableAnswerError       such an answer to a read, which does no harm if repeated
     └── ApiError                        an error that the API answered
         ├── BadRequestError             400 without a code
         ├── UnauthorizedError           UNAUTHORIZED, 401
@@ -46,7 +47,7 @@ class OllangError(Exception):
 
     #: Requests that were sent in this call, retries included.
     attempts: int = 1
-    #: Whether a request of this call may have been acted on although its answer never came.
+    #: Whether a request of this call may have been acted on although no answer says so.
     answer_lost: bool = False
 
     def __init__(
@@ -127,6 +128,10 @@ class CertificateError(TransportError):
 
 class UnexpectedAnswerError(OllangError):
     """The answer is none that the API documents: neither a success nor a known refusal."""
+
+
+class UnreadableAnswerError(UnexpectedAnswerError):
+    """A read brought an answer that the API does not document. Reading again may help."""
 
 
 class ApiError(OllangError):

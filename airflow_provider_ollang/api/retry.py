@@ -27,6 +27,8 @@ from airflow_provider_ollang.api.errors import (
     ServerError,
     StoppedError,
     TimedOutError,
+    UnexpectedAnswerError,
+    UnreadableAnswerError,
 )
 from airflow_provider_ollang.api.pace import Pace
 
@@ -60,7 +62,7 @@ class Tally:
     """What one call took.
 
     :param attempts: requests sent
-    :param answer_lost: whether one of them may have been acted on although its answer never came
+    :param answer_lost: whether one of them may have been acted on although no answer says so
     """
 
     attempts: int = 0
@@ -73,14 +75,16 @@ class Tally:
         :param was_sent: it is the request's own, not that of a check before it
         """
         self.last_error = error
-        # A server in trouble may have acted before it was: its answer proves nothing.
-        self.answer_lost |= was_sent and (error.answer_lost or isinstance(error, ServerError))
+        # A server in trouble may have acted before it was, and so may one whose answer was
+        # replaced on its way: such an answer proves nothing.
+        proves_nothing = isinstance(error, (ServerError, UnexpectedAnswerError))
+        self.answer_lost |= was_sent and (error.answer_lost or proves_nothing)
         error.attempts, error.answer_lost = self.attempts, self.answer_lost
 
 
 def is_worth_retrying(error: BaseException, policy: RetryPolicy) -> bool:
     """Return whether the same request may succeed if it is sent again after a bearable wait."""
-    if isinstance(error, (ConnectionFailedError, TimedOutError)):
+    if isinstance(error, (ConnectionFailedError, TimedOutError, UnreadableAnswerError)):
         return True
     if isinstance(error, RateLimitedError) or (
         isinstance(error, ServerError) and error.status in RETRIED_SERVER_ERRORS

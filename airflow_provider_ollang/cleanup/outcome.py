@@ -60,7 +60,7 @@ class OrderResult:
     :param http_status: the last answer's HTTP status
     :param code: what the answer means, as the API's documentation words it
     :param attempts: cancel requests that were sent for it; 0 means that none was
-    :param answer_lost: whether one of them may have been acted on although no answer came
+    :param answer_lost: whether one of them may have been acted on although no answer says so
     :param message: the reason, for a person
     :param time: when this was known, in UTC
     """

@@ -146,7 +146,7 @@ def test_a_redirected_listing_is_not_followed_either(
     sandbox: Sandbox, client: OllangClient
 ) -> None:
     with Sandbox() as elsewhere:
-        sandbox.answer_next(Answer(307, {"Location": elsewhere.url + "/integration/orders"}))
+        sandbox.answer_always(Answer(307, {"Location": elsewhere.url + "/integration/orders"}))
 
         with pytest.raises(errors.UnexpectedAnswerError):
             list(client.iter_orders())
@@ -195,7 +195,7 @@ def test_what_is_no_order_id_never_leaves(
 def test_a_raised_error_has_no_order_where_the_call_was_about_none(
     sandbox: Sandbox, client: OllangClient
 ) -> None:
-    sandbox.answer_next(Answer(403))
+    sandbox.answer_always(Answer(403))
     with pytest.raises(errors.UnexpectedAnswerError) as caught:
         client.list_orders()
     assert caught.value.order_id is None
@@ -230,9 +230,28 @@ def test_an_order_that_moves_on_before_a_second_attempt_gets_no_second_cancel(
 
 
 @pytest.mark.parametrize("code", ["ORDER_ALREADY_CANCELLED", "ORDER_NOT_CANCELLABLE"])
-def test_a_read_that_is_answered_as_a_cancel_is_unexpected(sandbox: Sandbox, code: str) -> None:
+def test_a_read_that_is_answered_as_a_cancel_is_unexpected(
+    sandbox: Sandbox, client: OllangClient, code: str
+) -> None:
     order_id = sandbox.orders.add()["id"]
-    sandbox.answer_next(Answer.json(409, {"code": code}))
-    with client_of(sandbox) as client, pytest.raises(errors.UnexpectedAnswerError):
+    sandbox.answer_always(Answer.json(409, {"code": code}))
+    with pytest.raises(errors.UnexpectedAnswerError):
         client.cancel_order(order_id, require_status=("pending",))
-    assert [it.method for it in sandbox.requests] == ["GET"]
+    assert {it.method for it in sandbox.requests} == {"GET"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "may_have_been_acted_on"),
+    [
+        (Answer(200, HTML, b"<html>Welcome</html>"), True),
+        (Answer(500), True),
+        (Answer.json(418, {"code": "TEAPOT"}), False),
+        (Answer.json(403, {"code": "ACCESS_DENIED"}), False),
+    ],
+)
+def test_an_answer_that_proves_nothing_leaves_open_whether_it_was_acted_on(
+    sandbox: Sandbox, client: OllangClient, answer: Answer, may_have_been_acted_on: bool
+) -> None:
+    sandbox.answer_always(answer)
+
+    assert error_of_cancel(client).answer_lost is may_have_been_acted_on

@@ -374,6 +374,6 @@ def test_health_is_what_the_api_says(
 def test_a_health_without_a_status_is_unexpected(
     sandbox: Sandbox, client: OllangClient, body: bytes
 ) -> None:
-    sandbox.answer_next(Answer(200, body=body))
+    sandbox.answer_always(Answer(200, body=body))
     with pytest.raises(errors.UnexpectedAnswerError):
         client.check_health()

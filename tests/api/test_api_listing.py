@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ollang.api import errors
+from airflow_provider_ollang.api import errors, listing
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.models import OrderQuery
 from airflow_provider_ollang.sandbox import Answer, Sandbox
@@ -16,7 +16,7 @@ LISTING = "/integration/orders"
 
 
 def page(ids: list[Any], number: int = 1, has_next: bool = False, **meta: Any) -> Answer:
-    fields = {"page": number, "hasNextPage": has_next, "itemCount": 9, **meta}
+    fields = {"page": number, "hasNextPage": has_next, **meta}
     return Answer.json(200, {"data": [{"id": one} for one in ids], "meta": fields})
 
 
@@ -117,7 +117,7 @@ def test_an_order_that_stands_twice_on_one_page_comes_once(
 def test_what_is_no_page_is_no_empty_list(
     sandbox: Sandbox, client: OllangClient, body: Any
 ) -> None:
-    sandbox.answer_next(Answer.json(200, body))
+    sandbox.answer_always(Answer.json(200, body))
 
     with pytest.raises(errors.UnexpectedAnswerError):
         list(client.iter_orders())
@@ -127,7 +127,7 @@ def test_what_is_no_page_is_no_empty_list(
 def test_a_listing_that_is_no_json_is_no_empty_list(
     sandbox: Sandbox, client: OllangClient, body: bytes
 ) -> None:
-    sandbox.answer_next(Answer(200, body=body))
+    sandbox.answer_always(Answer(200, body=body))
 
     with pytest.raises(errors.UnexpectedAnswerError):
         list(client.iter_orders())
@@ -137,7 +137,7 @@ def test_a_listing_that_is_no_json_is_no_empty_list(
 def test_a_listing_counts_only_with_a_200(
     sandbox: Sandbox, client: OllangClient, status: int
 ) -> None:
-    sandbox.answer_next(Answer(status))
+    sandbox.answer_always(Answer(status))
 
     with pytest.raises(errors.UnexpectedAnswerError):
         list(client.iter_orders())
@@ -156,17 +156,18 @@ def test_items_that_are_no_objects_are_not_dropped(sandbox: Sandbox, client: Oll
         (Answer.json(400, {"message": "no"}), errors.BadRequestError),
         (Answer(200, body=b"<html>"), errors.UnexpectedAnswerError),
         (page(["z"], 1), errors.UnexpectedAnswerError),
+        (Answer(307, {"Location": "/"}), errors.UnexpectedAnswerError),
         (Answer.json(401, {"code": "UNAUTHORIZED"}), errors.UnauthorizedError),
     ],
 )
 def test_a_listing_that_breaks_off_is_an_error(
     sandbox: Sandbox, client: OllangClient, trouble: Answer, kind: type[errors.OllangError]
 ) -> None:
-    sandbox.answer_next(page(["a"], has_next=True), trouble)
+    sandbox.answer_next(page(["a"], has_next=True))
+    sandbox.answer_always(trouble)
 
     with pytest.raises(kind):
         list(client.iter_orders())
-    assert len(sandbox.requests) == 2
 
 
 def test_a_listing_whose_second_page_stays_away_is_an_error(
@@ -192,15 +193,97 @@ def test_trouble_on_a_page_that_passes_changes_nothing(
     assert len(list(client.iter_orders())) == 60
 
 
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        Answer(200),
+        Answer(200, body=b"<html>Please log in</html>"),
+        Answer(200, body=b'{"data": ['),
+        Answer(302, {"Location": "https://elsewhere.invalid/"}),
+        Answer(403, body=b"<html>Blocked</html>"),
+        page(["a"], 1, has_next=True),
+        page(["a"], 2, has_next=True),
+    ],
+)
+def test_a_page_that_cannot_be_read_is_read_again(
+    sandbox: Sandbox, client: OllangClient, trouble: Answer
+) -> None:
+    sandbox.answer_next(page(["a"], has_next=True), trouble, page(["b"], 2))
+
+    assert [order.id for order in client.iter_orders()] == ["a", "b"]
+    numbers = [received.query["pageOptions[page]"] for received in sandbox.requests]
+    assert numbers == ["1", "2", "2"]
+
+
 @pytest.mark.parametrize("ids", [["a", "b"], []])
 def test_a_listing_that_repeats_itself_is_an_error(
     sandbox: Sandbox, client: OllangClient, ids: list[str]
 ) -> None:
-    sandbox.answer_next(*(page(ids, number, has_next=True) for number in range(1, 20)))
+    attempts = client.retry_policy.max_attempts
+    again = [page(ids, 2, has_next=True)] * attempts
+    sandbox.answer_next(page(["a", "b"], 1, has_next=True), *again)
 
-    with pytest.raises(errors.UnexpectedAnswerError):
+    with pytest.raises(errors.UnexpectedAnswerError, match=r"page 2 .* brought no new order"):
         list(client.iter_orders())
-    assert len(sandbox.requests) <= 3
+    assert len(sandbox.requests) == 1 + attempts
+
+
+def test_a_listing_without_end_is_given_up(
+    sandbox: Sandbox, client: OllangClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "MAX_PAGES", 5)
+    pages = [page([f"o-{number}"], number, has_next=True) for number in range(1, 9)]
+    sandbox.answer_next(*pages)
+
+    with pytest.raises(errors.UnexpectedAnswerError, match="more than 5 pages"):
+        list(client.iter_orders())
+    assert len(sandbox.requests) == 5
+
+
+# Pages that shift while they are read.
+
+
+def test_a_listing_that_lost_an_order_while_it_was_read_is_read_again(
+    sandbox: Sandbox, client: OllangClient
+) -> None:
+    # "a" left after the first page was read: "c" slipped onto that page.
+    sandbox.answer_next(
+        page(["a", "b"], has_next=True, itemCount=4),
+        page(["d"], 2, itemCount=3),
+        page(["b", "c"], has_next=True, itemCount=3),
+        page(["d"], 2, itemCount=3),
+    )
+
+    assert [order.id for order in client.iter_orders()] == ["a", "b", "d", "c"]
+    assert len(sandbox.requests) == 4
+
+
+def test_a_listing_that_has_more_than_came_is_read_again(
+    sandbox: Sandbox, client: OllangClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.answer_next(page(["a"], itemCount=2), page(["a", "b"], itemCount=2))
+
+    assert [order.id for order in client.iter_orders()] == ["a", "b"]
+    assert "changed each time" not in caplog.text
+
+
+def test_an_order_without_an_id_comes_once_however_often_the_listing_is_read(
+    sandbox: Sandbox, client: OllangClient
+) -> None:
+    sandbox.answer_next(page([None, "a"], itemCount=3), page([None, "a", "b"], itemCount=3))
+
+    assert [order.id for order in client.iter_orders()] == [None, "a", "b"]
+    assert len(sandbox.requests) == 2
+
+
+def test_a_listing_that_never_holds_still_is_read_thrice_and_a_warning_says_so(
+    sandbox: Sandbox, client: OllangClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.answer_always(page(["a"], itemCount=9))
+
+    assert [order.id for order in client.iter_orders()] == ["a"]
+    assert len(sandbox.requests) == listing.MAX_READINGS
+    assert "it has 9 orders, and 1 different ones were read" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -234,7 +317,7 @@ def test_an_order_is_read_with_all_its_fields(sandbox: Sandbox, client: OllangCl
 def test_an_answer_about_another_order_is_unexpected(
     sandbox: Sandbox, client: OllangClient, body: Any
 ) -> None:
-    sandbox.answer_next(Answer.json(200, body))
+    sandbox.answer_always(Answer.json(200, body))
 
     with pytest.raises(errors.UnexpectedAnswerError) as caught:
         client.get_order(SOME_ID)
