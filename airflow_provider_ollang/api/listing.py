@@ -41,8 +41,9 @@ def read_listing(read_page: ReadPage) -> Iterator[Order]:
         if reading.is_whole(len(seen)):
             return
     log.warning(
-        "The listing changed each time it was read: it says that it has %d orders, and %d "
+        "The listing did not come whole in %d readings: it says that it has %d orders, and %d "
         "different ones were read. What was missed comes up in the next run.",
+        MAX_READINGS,
         reading.counts[-1],
         len(seen),
     )

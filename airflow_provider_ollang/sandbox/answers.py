@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+from airflow_provider_ollang.sandbox import faults
 from airflow_provider_ollang.sandbox.exchange import Exchange
-from airflow_provider_ollang.sandbox.faults import KINDS
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Answer:
     """One of the kinds that ``--faults`` takes, such as ``reset-after``."""
 
     def __post_init__(self) -> None:
-        if self.fault is not None and self.fault not in KINDS:
-            raise ValueError(f"fault must be one of {', '.join(KINDS)}, not {self.fault!r}")
+        if self.fault is not None and self.fault not in faults.KINDS:
+            raise ValueError(f"fault must be one of {', '.join(faults.KINDS)}, not {self.fault!r}")
         if self.fault is not None and self.status is not None:
             raise ValueError("an answer has a status or a fault, not both")
 
@@ -50,8 +50,7 @@ class Answer:
         if self.delay:
             await asyncio.sleep(self.delay)
         if self.fault is not None:
-            exchange.received.fault = self.fault
-            await KINDS[self.fault](exchange)
+            await faults.make(self.fault, exchange)
         elif self.status is not None:
             await exchange.respond(self.status, self.headers.items(), self.body)
         else:

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
-from airflow_provider_ollang.sandbox import faults
+from airflow_provider_ollang.sandbox import dice, faults
 from airflow_provider_ollang.sandbox.server import DEFAULT_API_KEY, DEFAULT_ORDER_COUNT, Sandbox
 
 DEFAULT_PORT = 8484
@@ -111,7 +111,8 @@ def _add_trouble_options(group: argparse._ArgumentGroup) -> None:
         "--faults",
         default="",
         type=_faults,
-        help=f"kinds and rates, such as 500=0.1,429=0.05; the kinds are {', '.join(faults.KINDS)}",
+        help="kinds and rates, such as 500=0.1,429=0.05, or all=0.1 for every kind together; "
+        f"the kinds are {', '.join(faults.KINDS)}",
     )
 
 
@@ -145,7 +146,7 @@ def _key(text: str) -> str:
 
 def _faults(text: str) -> str:
     try:
-        faults.parse(text)
+        dice.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     return text

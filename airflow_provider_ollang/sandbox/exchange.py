@@ -6,12 +6,14 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from airflow_provider_ollang.sandbox.orders import Orders
 from airflow_provider_ollang.sandbox.received import Received
 
 Headers = Iterable[tuple[str, str]]
@@ -21,22 +23,51 @@ _ABRUPT = struct.pack("ii", 1, 0)
 
 
 @dataclass(slots=True)
+class ApiAnswer:
+    """What the API answered."""
+
+    status: int
+    headers: Headers
+    """All but the body's length."""
+    body: bytes
+
+
+@dataclass(slots=True)
 class Exchange:
-    """A request, the API that can act on it, and the connection that it came by."""
+    """A request, the API that can act on it, and the connection that it came by.
+
+    :param refuse_connections: takes no new connection for so many seconds.
+    """
 
     api: ASGIApp
     scope: Scope
     receive: Receive
     send: Send
     received: Received
+    orders: Orders
+    refuse_connections: Callable[[float], None]
 
     async def handle(self) -> None:
         """Let the API act on the request, and send its answer."""
         await self.api(self.scope, self.receive, self._send_noted)
 
-    async def handle_unanswered(self) -> None:
-        """Let the API act on the request, and keep its answer back."""
-        await self.api(self.scope, self.receive, _discard)
+    async def ask_api(self, query: Mapping[str, str] | None = None) -> ApiAnswer:
+        """Let the API act on the request, and return its answer instead of sending it.
+
+        :param query: parameters instead of the request's own.
+        """
+        answer = ApiAnswer(0, [], b"")
+
+        async def keep(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer.status = message["status"]
+                answer.headers = _all_but_length(message["headers"])
+            else:
+                answer.body += message.get("body", b"")
+
+        asked = {} if query is None else {"query_string": urlencode(query).encode()}
+        await self.api({**self.scope, **asked}, self.receive, keep)
+        return answer
 
     async def respond(self, status: int, headers: Headers = (), body: bytes = b"") -> None:
         """Answer with just these parts; the body's length is added where no header says it.
@@ -57,6 +88,14 @@ class Exchange:
         """Answer with ``value`` as JSON."""
         content_type = ("content-type", "application/json; charset=utf-8")
         await self.respond(status, [content_type, *headers], json.dumps(value).encode())
+
+    async def drip(self, seconds: float) -> None:
+        """Begin an answer, and send a byte of it every so many seconds until the client leaves."""
+        await self._send_noted(_start(200, [("content-type", "application/json")]))
+        leaving = asyncio.ensure_future(self.wait_for_client_to_leave())
+        while not leaving.done():
+            await self.send({"type": "http.response.body", "body": b" ", "more_body": True})
+            await asyncio.wait([leaving], timeout=seconds)
 
     async def hang_up(self) -> None:
         """Close the connection in an orderly way, after what was sent so far."""
@@ -86,8 +125,9 @@ class Exchange:
         await self.send(message)
 
 
-async def _discard(message: Message) -> None:
-    pass
+def _all_but_length(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    lines = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+    return [(name, value) for name, value in lines if name != "content-length"]
 
 
 def _start(status: int, lines: Headers) -> Message:

@@ -1,37 +1,45 @@
-"""Trouble on purpose: the kinds that the sandbox can make, and how often it makes them."""
+"""Trouble on purpose: the kinds that the sandbox can make."""
 
 from __future__ import annotations
 
-import math
-import random
-from collections.abc import Awaitable, Callable, Mapping
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
 
-from airflow_provider_ollang.sandbox.exchange import Exchange
+from airflow_provider_ollang.sandbox.exchange import ApiAnswer, Exchange, Headers
 from airflow_provider_ollang.sandbox.refusals import TOO_MANY_REQUESTS
 
-Fault = Callable[[Exchange], Awaitable[None]]
+REFUSING_SECONDS = 0.2
+DRIP_SECONDS = 0.1
+HOUR = 3600
+
+Make = Callable[[Exchange], Awaitable[None]]
 """Ends an exchange in some bad way."""
 
 
-async def _too_many_requests(exchange: Exchange) -> None:
-    headers = [("retry-after", "1")]
-    await exchange.respond_json(TOO_MANY_REQUESTS.status, TOO_MANY_REQUESTS.body, headers)
+@dataclass(frozen=True)
+class Fault:
+    """A kind of trouble.
+
+    :param make: makes it.
+    :param fits: whether a request can meet it at all.
+    """
+
+    make: Make
+    fits: Callable[[Exchange], bool] = lambda exchange: True
 
 
-async def _server_error(exchange: Exchange) -> None:
-    await exchange.respond_json(500, {"statusCode": 500, "message": "Internal server error"})
+# The connection.
 
 
-async def _bad_gateway(exchange: Exchange) -> None:
-    await _gateway_page(exchange, 502, "Bad Gateway")
-
-
-async def _unavailable(exchange: Exchange) -> None:
-    await exchange.respond_json(503, {"statusCode": 503, "message": "Service Unavailable"})
-
-
-async def _gateway_timeout(exchange: Exchange) -> None:
-    await _gateway_page(exchange, 504, "Gateway Time-out")
+async def _refused(exchange: Exchange) -> None:
+    answer = await exchange.ask_api()
+    exchange.refuse_connections(REFUSING_SECONDS)
+    headers = [*answer.headers, ("connection", "close")]
+    await exchange.respond(answer.status, headers, answer.body)
 
 
 async def _reset_before(exchange: Exchange) -> None:
@@ -39,85 +47,176 @@ async def _reset_before(exchange: Exchange) -> None:
 
 
 async def _reset_after(exchange: Exchange) -> None:
-    await exchange.handle_unanswered()
+    await exchange.ask_api()
     await exchange.reset()
 
 
-async def _timeout(exchange: Exchange) -> None:
+async def _timeout_before(exchange: Exchange) -> None:
     await exchange.wait_for_client_to_leave()
 
 
-async def _gateway_page(exchange: Exchange, status: int, phrase: str) -> None:
-    title = f"<title>{status} {phrase}</title>"
-    page = f"<html><head>{title}</head><body><h1>{status} {phrase}</h1></body></html>"
-    await exchange.respond(status, [("content-type", "text/html")], page.encode())
+async def _timeout_after(exchange: Exchange) -> None:
+    await exchange.ask_api()
+    await exchange.wait_for_client_to_leave()
+
+
+async def _slow_drip(exchange: Exchange) -> None:
+    await exchange.drip(DRIP_SECONDS)
+
+
+async def _truncated(exchange: Exchange) -> None:
+    answer = await exchange.ask_api()
+    if answer.body:
+        headers = [*answer.headers, ("content-length", str(len(answer.body)))]
+        await exchange.respond(answer.status, headers, answer.body[: len(answer.body) // 2])
+    else:
+        await exchange.hang_up()
+
+
+# Refusals and errors.
+
+
+def _too_many_requests(retry_after: Callable[[], str] | None) -> Make:
+    async def make(exchange: Exchange) -> None:
+        headers = [("retry-after", retry_after())] if retry_after else []
+        await exchange.respond_json(TOO_MANY_REQUESTS.status, TOO_MANY_REQUESTS.body, headers)
+
+    return make
+
+
+def _soon() -> str:
+    # A date has no fractions: this one is one to two seconds ahead.
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
+
+
+def _error(status: int, message: str) -> Make:
+    async def make(exchange: Exchange) -> None:
+        await exchange.respond_json(status, {"statusCode": status, "message": message})
+
+    return make
+
+
+def _web_page(status: int, title: str, *headers: tuple[str, str]) -> Make:
+    page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
+
+    async def make(exchange: Exchange) -> None:
+        await exchange.respond(status, [("content-type", "text/html"), *headers], page.encode())
+
+    return make
+
+
+# Answers that were spoilt on their way.
+
+
+async def _wrong_type(exchange: Exchange) -> None:
+    answer = await exchange.ask_api()
+    await exchange.respond(answer.status, _typed("application/octet-stream"), answer.body)
+
+
+async def _malformed(exchange: Exchange) -> None:
+    answer = await exchange.ask_api()
+    await _spoilt(exchange, answer, answer.body[:-1] or b"{")
+
+
+async def _empty(exchange: Exchange) -> None:
+    await _spoilt(exchange, await exchange.ask_api(), b"")
+
+
+async def _spoilt(exchange: Exchange, answer: ApiAnswer, body: bytes) -> None:
+    # Of a 204 nothing can be spoilt: it becomes another success.
+    status = 200 if answer.status == 204 else answer.status
+    await exchange.respond(status, _typed("application/json"), body)
+
+
+def _typed(content_type: str) -> Headers:
+    return [("content-type", content_type)]
+
+
+# Listings that are not what they say, and orders that move on.
+
+
+async def _page_repeats(exchange: Exchange) -> None:
+    page = await _page(exchange)
+    page["data"] = (await _page(exchange, page["meta"]["page"] - 1))["data"]
+    await exchange.respond_json(200, page)
+
+
+async def _page_shrinks(exchange: Exchange) -> None:
+    page = await _page(exchange)
+    page["data"] = page["data"][: len(page["data"]) // 2]
+    await exchange.respond_json(200, page)
+
+
+async def _page_without_end(exchange: Exchange) -> None:
+    page = await _page(exchange)
+    page["meta"]["hasNextPage"] = True
+    await exchange.respond_json(200, page)
+
+
+async def _page(exchange: Exchange, number: int | None = None) -> Any:
+    query = exchange.received.query
+    if number is not None:
+        query["pageOptions[page]"] = str(number)
+    return json.loads((await exchange.ask_api(query)).body)
+
+
+async def _moves_on(exchange: Exchange) -> None:
+    exchange.orders.begin(str(exchange.received.order_id))
+    await exchange.handle()
+
+
+def _is_page(exchange: Exchange) -> bool:
+    return exchange.received.is_listing and exchange.received.key_accepted
+
+
+def _is_later_page(exchange: Exchange) -> bool:
+    return _is_page(exchange) and exchange.received.query.get("pageOptions[page]", "1") != "1"
+
+
+def _is_about_an_order(exchange: Exchange) -> bool:
+    return exchange.received.order_id is not None
 
 
 KINDS: dict[str, Fault] = {
-    "429": _too_many_requests,
-    "500": _server_error,
-    "502": _bad_gateway,
-    "503": _unavailable,
-    "504": _gateway_timeout,
-    "reset-before": _reset_before,
-    "reset-after": _reset_after,
-    "timeout": _timeout,
+    "refused": Fault(_refused),
+    "reset-before": Fault(_reset_before),
+    "reset-after": Fault(_reset_after),
+    "timeout-before": Fault(_timeout_before),
+    "timeout-after": Fault(_timeout_after),
+    "slow-drip": Fault(_slow_drip),
+    "truncated": Fault(_truncated),
+    "429": Fault(_too_many_requests(lambda: "1")),
+    "429-date": Fault(_too_many_requests(_soon)),
+    "429-bare": Fault(_too_many_requests(None)),
+    "429-nonsense": Fault(_too_many_requests(lambda: "soon")),
+    "429-hour": Fault(_too_many_requests(lambda: str(HOUR))),
+    "500": Fault(_error(500, "Internal server error")),
+    "502": Fault(_web_page(502, "502 Bad Gateway")),
+    "503": Fault(_error(503, "Service Unavailable")),
+    "504": Fault(_web_page(504, "504 Gateway Time-out")),
+    "html": Fault(_web_page(200, "Please log in")),
+    "redirect": Fault(_web_page(302, "Moved", ("location", "https://elsewhere.invalid/"))),
+    "wrong-type": Fault(_wrong_type),
+    "malformed": Fault(_malformed),
+    "empty": Fault(_empty),
+    "page-repeats": Fault(_page_repeats, _is_later_page),
+    "page-shrinks": Fault(_page_shrinks, _is_page),
+    "page-without-end": Fault(_page_without_end, _is_page),
+    "moves-on": Fault(_moves_on, _is_about_an_order),
 }
-"""Every kind of fault by its name. Only ``reset-after`` acts on the request."""
+"""Every kind of fault by its name.
+
+The request is acted on before ``reset-after``, ``timeout-after``, ``truncated``, ``wrong-type``,
+``malformed``, ``empty`` and ``refused`` (which answers, and then takes no new connection for
+0.2 seconds). The other kinds keep the API from acting on it.
+"""
 
 
-def parse(specification: str) -> dict[str, float]:
-    """Return the rate of each kind in a text such as ``500=0.1,reset-after=0.05``.
-
-    :raises ValueError: a kind is unknown, a rate is no share of 1, or the rates exceed 1 together.
-    """
-    rates: dict[str, float] = {}
-    for part in filter(None, specification.split(",")):
-        kind, _, rate = part.partition("=")
-        rates[_kind(kind.strip())] = _rate(part, rate)
-    if sum(rates.values()) > 1:
-        raise ValueError("the rates must not exceed 1 together")
-    return rates
-
-
-class FaultDice:
-    """Draws, for each request, the fault that it meets, from a seeded generator.
-
-    :param rates: how often each kind comes, as a share of 1.
-    """
-
-    def __init__(self, rates: Mapping[str, float], seed: int) -> None:
-        self._rates = dict(rates)
-        self._seed = seed
-        self.reset()
-
-    def reset(self) -> None:
-        """Start the same sequence over."""
-        self._random = random.Random(self._seed)  # noqa: S311 - repeatable, not secret
-
-    def draw(self) -> str | None:
-        """Return the kind of the next request's fault, or ``None`` for none."""
-        if not self._rates:
-            return None
-        drawn = self._random.random()
-        for kind, rate in self._rates.items():
-            drawn -= rate
-            if drawn < 0:
-                return kind
-        return None
-
-
-def _kind(name: str) -> str:
-    if name not in KINDS:
-        raise ValueError(f"unknown kind {name!r}; the kinds are {', '.join(KINDS)}")
-    return name
-
-
-def _rate(part: str, text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = math.nan
-    if not 0 <= rate <= 1:
-        raise ValueError(f"{part!r} must be KIND=RATE with a rate from 0 to 1")
-    return rate
+async def make(kind: str, exchange: Exchange) -> None:
+    """End an exchange with a kind of fault; as usual, if it is none that can meet it."""
+    fault = KINDS[kind]
+    if not fault.fits(exchange):
+        await exchange.handle()
+        return
+    exchange.received.fault = kind
+    await fault.make(exchange)

@@ -6,13 +6,16 @@ import asyncio
 import hmac
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from airflow_provider_ollang.sandbox import faults
 from airflow_provider_ollang.sandbox.answers import Script
+from airflow_provider_ollang.sandbox.dice import FaultDice
 from airflow_provider_ollang.sandbox.exchange import Exchange
-from airflow_provider_ollang.sandbox.faults import KINDS, FaultDice
+from airflow_provider_ollang.sandbox.orders import Orders
 from airflow_provider_ollang.sandbox.ratelimit import RateLimit
 from airflow_provider_ollang.sandbox.received import Received, order_id_in
 from airflow_provider_ollang.sandbox.refusals import TOO_MANY_REQUESTS
@@ -65,6 +68,7 @@ class Gate:
     """The application in front of the API; control requests go straight through it.
 
     :param latency: seconds that every answer takes longer.
+    :param refuse_connections: takes no new connection for so many seconds.
     """
 
     def __init__(
@@ -76,6 +80,8 @@ class Gate:
         rate_limit: RateLimit,
         dice: FaultDice,
         latency: float,
+        orders: Orders,
+        refuse_connections: Callable[[float], None],
     ) -> None:
         self._api = api
         self._log = log
@@ -83,6 +89,8 @@ class Gate:
         self._rate_limit = rate_limit
         self._dice = dice
         self._latency = latency
+        self._orders = orders
+        self._refuse_connections = refuse_connections
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Deal with one request, as ASGI has it."""
@@ -93,7 +101,17 @@ class Gate:
         scope["state"]["key_accepted"] = received.key_accepted
         # The server cancels what is still waiting when it stops; that is no error.
         with suppress(asyncio.CancelledError):
-            await self._answer(Exchange(self._api, scope, receive, send, received))
+            await self._answer(
+                Exchange(
+                    self._api,
+                    scope,
+                    receive,
+                    send,
+                    received,
+                    self._orders,
+                    self._refuse_connections,
+                )
+            )
 
     async def _answer(self, exchange: Exchange) -> None:
         if self._latency:
@@ -111,8 +129,7 @@ class Gate:
         if kind is None:
             await exchange.handle()
         else:
-            exchange.received.fault = kind
-            await KINDS[kind](exchange)
+            await faults.make(kind, exchange)
 
 
 async def _too_fast(exchange: Exchange, wait: int) -> None:

@@ -155,6 +155,14 @@ class Orders:
             order["status"] = CANCELLED
             self._forget_status()
 
+    def begin(self, order_id: str) -> None:
+        """Let the work on an order begin, if it is pending."""
+        with self._lock:
+            order = self._own_by_id.get(order_id)
+            if order is not None and order.get("status") == PENDING:
+                order["status"] = ONGOING
+                self._forget_status()
+
     def create(self, body: Any) -> list[dict[str, str]]:
         """Create one order for each language of ``body``, and return the API's answer.
 

@@ -37,6 +37,11 @@ class Received:
         return self.method == "POST" and self.path.startswith("/integration/orders/cancel/")
 
     @property
+    def is_listing(self) -> bool:
+        """Whether this asked for a page of orders."""
+        return self.method == "GET" and self.path.partition("?")[0] == "/integration/orders"
+
+    @property
     def query(self) -> dict[str, str]:
         """The query's parameters, decoded."""
         return dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))

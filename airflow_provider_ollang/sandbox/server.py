@@ -12,10 +12,9 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from airflow_provider_ollang.sandbox import faults as fault_kinds
 from airflow_provider_ollang.sandbox.answers import Answer, Script
 from airflow_provider_ollang.sandbox.app import create_app
-from airflow_provider_ollang.sandbox.faults import FaultDice
+from airflow_provider_ollang.sandbox.dice import FaultDice, parse
 from airflow_provider_ollang.sandbox.gate import Gate, RequestLog
 from airflow_provider_ollang.sandbox.orders import Orders
 from airflow_provider_ollang.sandbox.ratelimit import RateLimit
@@ -35,7 +34,8 @@ class Sandbox:
     :param api_key: the one key that is accepted.
     :param latency_ms: milliseconds that every answer takes longer.
     :param rate_limit: requests a second, beyond which 429 is answered; ``None`` for no limit.
-    :param faults: kinds and rates, such as ``500=0.1,reset-after=0.05``.
+    :param faults: kinds and rates, such as ``500=0.1,reset-after=0.05``; ``all=0.1`` for every
+        kind, at this rate together.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Sandbox:
         self._log = RequestLog(api_key)
         self._script = Script()
         self._rate_limit = RateLimit(rate_limit)
-        self._dice = FaultDice(fault_kinds.parse(faults), seed)
+        self._dice = FaultDice(parse(faults), seed)
         self._app = Gate(
             create_app(self.orders, self._log, self.reset),
             log=self._log,
@@ -64,6 +64,8 @@ class Sandbox:
             rate_limit=self._rate_limit,
             dice=self._dice,
             latency=latency_ms / 1000,
+            orders=self.orders,
+            refuse_connections=self._refuse_connections,
         )
         self._running: _RunningServer | None = None
 
@@ -126,6 +128,10 @@ class Sandbox:
             self._running.stop()
             self._running = None
 
+    def _refuse_connections(self, seconds: float) -> None:
+        if self._running is not None:
+            self._running.refuse_connections(seconds)
+
     def __enter__(self) -> Sandbox:
         self.start()
         return self
@@ -153,6 +159,9 @@ class _RunningServer:
         if not self._server.started:
             raise RuntimeError("the sandbox's server did not start")
 
+    def refuse_connections(self, seconds: float) -> None:
+        self._server.refuse_connections(self.address, seconds)
+
     def stop(self) -> None:
         self._server.stop()
         self._thread.join()
@@ -175,6 +184,8 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
+        self._reopening: asyncio.Future[None] = self._loop.create_future()
+        self._reopening.set_result(None)
         await super().startup(sockets)
         self.ready.set()
 
@@ -195,6 +206,19 @@ class _Server(uvicorn.Server):
         await asyncio.sleep(0)
         for task in list(self.server_state.tasks):
             task.cancel()
+
+    def refuse_connections(self, address: tuple[str, int], seconds: float) -> None:
+        """Stop listening, and listen again later. To be called on the server's own thread."""
+        if self._reopening.done():
+            for server in self.servers:
+                server.close()
+            self._reopening = self._loop.create_task(self._reopen(address, seconds))
+
+    async def _reopen(self, address: tuple[str, int], seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        while (listener := _listen_if_free(*address)) is None:
+            await asyncio.sleep(seconds)
+        await super().startup([listener])
 
     def stop(self) -> None:
         self.should_exit = True
@@ -222,6 +246,13 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         proxy_headers=False,
         timeout_keep_alive=60,
     )
+
+
+def _listen_if_free(host: str, port: int) -> socket.socket | None:
+    try:
+        return _listen(host, port)
+    except OSError:  # for a moment somebody else has the port
+        return None
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -143,7 +143,7 @@ def test_a_task_that_times_out_pushes_its_counts_and_leaves_a_complete_record(
 def test_an_answer_that_does_not_come_is_recorded_as_unknown(
     slow_sandbox: Sandbox, order_ids: list[str], run: Any, tmp_path: Path
 ) -> None:
-    slow_sandbox.answer_always(Answer(fault="timeout"))
+    slow_sandbox.answer_always(Answer(fault="timeout-before"))
     path = tmp_path / "r.jsonl"
     operator = batch(order_ids, path)
     with (

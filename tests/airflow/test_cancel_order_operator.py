@@ -136,7 +136,7 @@ def test_a_time_out_fails_so_that_airflows_retries_apply(
     host = sandbox.url.replace(":", "%3A").replace("/", "%2F")
     uri = f"ollang://:{sandbox.api_key}@{host}/?{extra}"
     monkeypatch.setenv("AIRFLOW_CONN_OLLANG_DEFAULT", uri)
-    sandbox.answer_always(Answer(fault="timeout"))
+    sandbox.answer_always(Answer(fault="timeout-before"))
     with pytest.raises(AirflowException, match="2 attempts") as caught:
         run.execute(cancel("abc"))
     assert type(caught.value) is AirflowException

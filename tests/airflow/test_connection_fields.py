@@ -185,7 +185,7 @@ def test_max_attempts_bounds_the_requests_of_one_call(
 
 @pytest.mark.parametrize("timeout", [0.2, "0.2"])
 def test_timeout_bounds_the_wait_for_an_answer(ollang_sandbox: Sandbox, timeout: Any) -> None:
-    ollang_sandbox.answer_always(Answer(fault="timeout"))
+    ollang_sandbox.answer_always(Answer(fault="timeout-before"))
     extra = {"timeout": timeout, "max_attempts": 1}
     with sandbox_client(ollang_sandbox, **extra) as ollang, pytest.raises(OllangError):
         ollang.list_orders()

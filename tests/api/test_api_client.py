@@ -210,7 +210,7 @@ def test_a_key_that_a_reads_answer_echoes_is_not_shown(call: str, key: str, shap
     "answer",
     [
         Answer(fault="reset-before"),
-        Answer(fault="timeout"),
+        Answer(fault="timeout-before"),
         Answer(200, {"Content-Length": "99"}, KEY.encode()),
     ],
 )

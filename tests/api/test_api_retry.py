@@ -109,7 +109,7 @@ def test_passing_trouble_is_retried_so_many_times(
         (Answer(fault="503"), True),
         (Answer(fault="504"), True),
         (Answer(fault="reset-before"), True),
-        (Answer(fault="timeout"), True),
+        (Answer(fault="timeout-before"), True),
         (CUT_OFF, True),
     ],
 )

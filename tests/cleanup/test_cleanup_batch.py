@@ -153,7 +153,7 @@ def test_cancels_start_in_the_lists_order(sandbox: Sandbox, client: OllangClient
 
 
 def test_no_more_requests_are_under_way_than_workers(sandbox: Sandbox) -> None:
-    sandbox.answer_always(Answer(fault="timeout"), path=CANCEL)
+    sandbox.answer_always(Answer(fault="timeout-before"), path=CANCEL)
     with client_of(sandbox) as client:
         batch = Batch(client, [f"o-{number}" for number in range(9)], max_workers=3)
         runner = threading.Thread(target=batch.run)
@@ -430,7 +430,7 @@ def test_a_stop_lets_no_further_cancel_start(sandbox: Sandbox, with_record: bool
 
 def test_an_order_whose_answer_stays_away_after_a_stop_is_a_failure(sandbox: Sandbox) -> None:
     order_ids = add_orders(sandbox, 10)
-    sandbox.answer_always(Answer(fault="timeout"), path=CANCEL)
+    sandbox.answer_always(Answer(fault="timeout-before"), path=CANCEL)
     record = ListedRecord()
     with client_of(sandbox) as client:
         batch = Batch(client, order_ids, max_workers=4, record=record)
@@ -453,7 +453,7 @@ def test_an_order_that_was_being_read_at_a_stop_had_no_cancel(
     sandbox: Sandbox, options: dict[str, Any]
 ) -> None:
     order_ids = add_orders(sandbox, 4)
-    sandbox.answer_always(Answer(fault="timeout"), method="GET", path=ANY_ORDER)
+    sandbox.answer_always(Answer(fault="timeout-before"), method="GET", path=ANY_ORDER)
     record = ListedRecord()
     with client_of(sandbox) as client:
         batch = Batch(client, order_ids, max_workers=2, record=record, **options)

@@ -21,10 +21,10 @@ class Client:
         return self._session.get(self._url + path, timeout=10, **options)
 
     def post(self, path: str, **options: Any) -> requests.Response:
-        return self._session.post(self._url + path, timeout=10, **options)
+        return self._session.post(self._url + path, **{"timeout": 10, **options})
 
-    def cancel(self, order_id: str) -> requests.Response:
-        return self.post(f"/integration/orders/cancel/{order_id}")
+    def cancel(self, order_id: str, **options: Any) -> requests.Response:
+        return self.post(f"/integration/orders/cancel/{order_id}", **options)
 
     def list(self, **parameters: Any) -> dict[str, Any]:
         response = self.get("/integration/orders", params=bracketed(parameters))

@@ -61,7 +61,7 @@ def test_it_says_where_it_is_and_ends_quietly(number, code):
 
 
 def test_it_ends_even_while_a_client_hangs():
-    with running("--faults", "timeout=1") as (process, line):
+    with running("--faults", "timeout-before=1") as (process, line):
         with pytest.raises(requests.exceptions.ReadTimeout):
             requests.get(f"{url_in(line)}/health", timeout=0.1)
         with requests.Session() as session, pytest.raises(requests.exceptions.ReadTimeout):
@@ -134,7 +134,7 @@ def test_a_missing_extra_is_one_sentence():
         (["--latency-ms", "-5"], "'-5' must be a number, 0 or more"),
         (["--latency-ms", "inf"], "'inf' must be a number, 0 or more"),
         (["--rate-limit", "0"], "'0' must be a number above 0"),
-        (["--faults", "flood=1"], "unknown kind 'flood'; the kinds are 429, "),
+        (["--faults", "flood=1"], "unknown kind 'flood'; the kinds are refused, "),
         (["--api-key", " "], "must be ASCII text, and not blank"),
     ],
 )

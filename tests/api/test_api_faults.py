@@ -1,0 +1,131 @@
+"""Every kind of fault that the sandbox can make, and what the client makes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_ollang.api import errors
+from airflow_provider_ollang.api.client import OllangClient
+from airflow_provider_ollang.api.pace import no_waiting
+from airflow_provider_ollang.api.retry import RetryPolicy
+from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox.faults import KINDS
+
+from .conftest import client_of
+
+PASSES = ("cancelled", 2, False)
+PASSES_UNSURE = ("cancelled", 2, True)
+DONE_BEFORE = (errors.OrderAlreadyCancelledError, 2, True)
+UNSURE = (errors.UnexpectedAnswerError, 1, True)
+NO_MATTER = ("cancelled", 1, False)
+
+#: What comes of a cancel whose first request meets the fault: the outcome, the requests that were
+#: sent, and whether one of them may have been acted on although no answer says so.
+CANCELS: dict[str, tuple[Any, int, bool]] = {
+    "refused": NO_MATTER,
+    "reset-before": PASSES_UNSURE,
+    "reset-after": DONE_BEFORE,
+    "timeout-before": PASSES_UNSURE,
+    "timeout-after": DONE_BEFORE,
+    "slow-drip": PASSES_UNSURE,
+    "truncated": DONE_BEFORE,
+    "429": PASSES,
+    "429-date": PASSES,
+    "429-bare": PASSES,
+    "429-nonsense": PASSES,
+    "429-hour": (errors.RateLimitedError, 1, False),
+    "500": PASSES_UNSURE,
+    "502": PASSES_UNSURE,
+    "503": PASSES_UNSURE,
+    "504": PASSES_UNSURE,
+    "html": UNSURE,
+    "redirect": UNSURE,
+    "wrong-type": NO_MATTER,
+    "malformed": UNSURE,
+    "empty": UNSURE,
+    "page-repeats": NO_MATTER,
+    "page-shrinks": NO_MATTER,
+    "page-without-end": NO_MATTER,
+    "moves-on": (errors.OrderNotCancellableError, 1, False),
+}
+
+
+@pytest.fixture
+def client(sandbox: Sandbox) -> Any:
+    with no_waiting(), client_of(sandbox, timeout=1) as client:
+        yield client
+
+
+def test_every_kind_is_looked_at() -> None:
+    assert CANCELS.keys() == KINDS.keys()
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_a_cancel_that_meets_a_fault_ends_as_it_should(
+    sandbox: Sandbox, client: OllangClient, kind: str
+) -> None:
+    order_id = sandbox.orders.add()["id"]
+    sandbox.answer_next(Answer(fault=kind))
+
+    outcome: Any = "cancelled"
+    try:
+        told: Any = client.cancel_order(order_id)
+    except errors.OllangError as error:
+        outcome, told = type(error), error
+
+    assert (outcome, told.attempts, told.answer_lost) == CANCELS[kind]
+    assert len(sandbox.requests) == told.attempts
+    if outcome == "cancelled":
+        assert sandbox.orders.get(order_id)["status"] == "cancelled"
+    elif sandbox.orders.get(order_id)["status"] == "cancelled":
+        assert told.answer_lost
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"429-hour", "refused"}))
+def test_a_listing_with_a_fault_on_any_page_is_read_whole(
+    sandbox: Sandbox, client: OllangClient, kind: str
+) -> None:
+    ids = {sandbox.orders.add()["id"] for _ in range(120)}
+    for page in range(3):
+        sandbox.answer_next(*[Answer()] * page, Answer(fault=kind))
+
+        assert {order.id for order in client.iter_orders()} == ids
+        sandbox.answer_normally()
+
+
+def test_a_listing_that_may_go_on_in_an_hour_is_an_error(
+    sandbox: Sandbox, client: OllangClient
+) -> None:
+    for _ in range(120):
+        sandbox.orders.add()
+    sandbox.answer_next(Answer(), Answer(fault="429-hour"))
+
+    with pytest.raises(errors.RateLimitedError) as caught:
+        list(client.iter_orders())
+    assert caught.value.retry_after == 3600
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_a_listing_whose_faults_never_end_is_an_error_or_whole_or_says_what_is_missing(
+    sandbox: Sandbox, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = {sandbox.orders.add()["id"] for _ in range(60)}
+    sandbox.answer_always(Answer(fault=kind), path="/integration/orders")
+
+    twice = RetryPolicy(max_attempts=2)
+    try:
+        with no_waiting(), client_of(sandbox, timeout=1, retry_policy=twice) as client:
+            read = {order.id for order in client.iter_orders()}
+    except errors.OllangError:
+        return
+    assert read == ids or "did not come whole" in caplog.text
+
+
+def test_a_connection_that_is_refused_for_a_moment_is_tried_again(sandbox: Sandbox) -> None:
+    patient = RetryPolicy(max_attempts=10)
+    with client_of(sandbox, retry_policy=patient) as client:  # with its real pauses
+        sandbox.answer_next(Answer(fault="refused"))
+        client.check_health()
+        assert client.check_health().ok
