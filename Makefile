@@ -36,6 +36,10 @@ test: lint types ## Lint, types and all tests
 test-scheduler: .venv/ready ## Tests on a real scheduler: approval, time-out, SIGTERM, SIGKILL (5 minutes)
 	@$(BIN)/python -m pytest tests/scheduler
 
+.PHONY: chaos
+chaos: .venv/ready ## 10,000 orders, every fault, workers killed: nothing lost, nothing untrue (10 minutes)
+	@$(BIN)/python -m tests.chaos $(if $(ORDERS),--orders $(ORDERS)) $(if $(SEED),--seed $(SEED))
+
 .PHONY: lint
 lint: .venv/ready ## Check style and format
 	@$(BIN)/ruff check .

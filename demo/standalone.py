@@ -78,21 +78,21 @@ def _wait_until_served(airflow: Airflow, url: str, log: Path) -> None:
 def _end(airflow: Airflow) -> None:
     """End every process of Airflow's session: its children outlive it otherwise."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
-        for process in _session(airflow.pid):
+        for process in processes_of(airflow):
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(sign)
         give_up_at = time.monotonic() + END_SECONDS
-        while _session(airflow.pid) and time.monotonic() < give_up_at:
+        while processes_of(airflow) and time.monotonic() < give_up_at:
             airflow.poll()
             time.sleep(0.2)
 
 
-def _session(session_id: int) -> list[psutil.Process]:
-    """Return the living processes of a session."""
+def processes_of(airflow: Airflow) -> list[psutil.Process]:
+    """Return the living processes of an Airflow: those of its session."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, ProcessLookupError):
             is_alive = process.status() != psutil.STATUS_ZOMBIE
-            if is_alive and os.getsid(process.pid) == session_id:
+            if is_alive and os.getsid(process.pid) == airflow.pid:
                 found.append(process)
     return found

@@ -125,9 +125,11 @@ class Batch:
                 self._settled.wait(give_up_at - time.monotonic())
 
     def _work(self) -> None:
-        while (order_id := self._take()) is not None:
-            self._results.put(self._try(order_id))
-        self._results.put(None)
+        try:
+            while (order_id := self._take()) is not None:
+                self._results.put(self._try(order_id))
+        finally:  # or the collector would wait for ever
+            self._results.put(None)
 
     def _take(self) -> str | None:
         with self._taking:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_ollang.sandbox import Sandbox
-from tests.scheduler.conftest import Scheduler, wait_for
+from tests.scheduler.scheduler import Scheduler, wait_for
 
 DAG_ID = "example_ollang_cleanup_with_approval"
 APPROVAL, BATCH = "approve_cancels", "cancel_approved_orders"

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_ollang.sandbox import Sandbox
-from tests.scheduler.conftest import Scheduler, wait_for
+from tests.scheduler.scheduler import Scheduler, wait_for
 
 ORDERS, WORKERS, ROUNDS, SIDE_BY_SIDE = 120, 4, 20, 3
 

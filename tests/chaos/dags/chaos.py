@@ -1,0 +1,31 @@
+"""The clean-up in chunks, with a record, and with retries that do not wait."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_ollang.operators.ollang import (
+    BatchCancelOrdersOperator,
+    FindStaleOrdersOperator,
+)
+
+with DAG(
+    dag_id="chaos",
+    schedule=None,
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    default_args={"retries": 5, "retry_delay": timedelta(seconds=1)},
+):
+    find = FindStaleOrdersOperator(
+        task_id="find",
+        older_than=timedelta(days=7),
+        exclude_name_matches="keep",
+        chunk_size=os.environ["CHAOS_CHUNK_SIZE"],
+    )
+    BatchCancelOrdersOperator.partial(
+        task_id="cancel",
+        require_status=["pending"],
+        report_path=f"{os.environ['AIRFLOW_HOME']}/records/batch.jsonl",
+    ).expand(order_ids=find.output)

@@ -1,0 +1,80 @@
+"""The verdict must be able to fall."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.chaos.verdict import Verdict, judge
+
+OUTCOMES = (
+    "cancelled",
+    "already_cancelled",
+    "status_changed",
+    "not_cancellable",
+    "not_found",
+    "access_denied",
+    "failed",
+    "not_tried",
+)
+
+
+def line(outcome: str, order_id: str = "o", answer_lost: bool = False) -> dict[str, Any]:
+    return {"id": order_id, "outcome": outcome, "answer_lost": answer_lost}
+
+
+def verdict(status: str, *lines: dict[str, Any], stale: bool = True) -> Verdict:
+    return judge(frozenset({"o"} if stale else ()), {"o": status}, lines)
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+@pytest.mark.parametrize(
+    ("status", "true"),
+    [
+        ("cancelled", {"cancelled", "already_cancelled"}),
+        ("pending", {"failed", "not_tried"}),
+        ("ongoing", {"failed", "not_tried", "status_changed", "not_cancellable"}),
+    ],
+)
+def test_a_record_is_true_if_the_order_is_as_it_says(
+    status: str, true: set[str], outcome: str
+) -> None:
+    found = verdict(status, line(outcome))
+
+    assert found.is_good == (outcome in true)
+    assert found.contradicted == (frozenset() if outcome in true else {"o"})
+
+
+def test_a_cancel_may_be_admitted_as_a_lost_answer() -> None:
+    assert verdict("cancelled", line("failed", answer_lost=True)).is_good
+    assert not verdict("cancelled", line("failed")).is_good
+
+
+def test_each_line_counts() -> None:
+    assert verdict("cancelled", line("not_tried"), line("cancelled")).is_good
+    assert not verdict("cancelled", line("status_changed"), line("cancelled")).is_good
+    assert not verdict("pending", line("cancelled"), line("not_tried")).is_good
+
+
+def test_an_order_without_a_record_is_unaccounted() -> None:
+    assert verdict("pending").unaccounted == {"o"}
+    assert verdict("cancelled").contradicted == {"o"}
+    assert verdict("pending", stale=False).is_good
+
+
+def test_a_cancelled_order_that_was_not_stale_is_wrong() -> None:
+    found = verdict("cancelled", line("cancelled"), stale=False)
+
+    assert found.wrongly_cancelled == {"o"}
+    assert not found.is_good
+
+
+def test_what_was_left_is_counted_by_its_last_record() -> None:
+    found = judge(
+        frozenset({"a", "b", "c"}),
+        {"a": "cancelled", "b": "pending", "c": "pending"},
+        [line("cancelled", "a"), line("failed", "b"), line("not_tried", "b"), line("failed", "c")],
+    )
+
+    assert (found.cancelled, found.left) == (1, {"not_tried": 1, "failed": 1})

@@ -1,0 +1,71 @@
+"""What the records say, held against what the sandbox knows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SAYS_CANCELLED = frozenset({"cancelled", "already_cancelled"})
+SAYS_MOVED_ON = frozenset({"status_changed", "not_cancellable"})
+SAYS_UNFINISHED = frozenset({"failed", "not_tried"})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of the orders. Each set must be empty.
+
+    :param cancelled: stale orders that the sandbox has cancelled
+    :param left: the other stale orders, by the outcome that their last record names
+    :param unaccounted: stale orders that are not cancelled and stand in no record
+    :param wrongly_cancelled: orders that are cancelled and were not stale
+    :param contradicted: orders of which a record says what is not so
+    """
+
+    cancelled: int
+    left: Mapping[str, int]
+    unaccounted: frozenset[str]
+    wrongly_cancelled: frozenset[str]
+    contradicted: frozenset[str]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing was lost, and nothing untrue was said."""
+        return not (self.unaccounted or self.wrongly_cancelled or self.contradicted)
+
+
+def judge(
+    stale: frozenset[str], status_of: Mapping[str, str], lines: Iterable[Mapping[str, Any]]
+) -> Verdict:
+    """Return the verdict.
+
+    :param stale: the orders that were to be cancelled
+    :param status_of: the status that each order of the sandbox has at the end
+    :param lines: the lines of all records, those of one order in the order of their time
+    """
+    said: dict[str, list[Mapping[str, Any]]] = {}
+    for line in lines:
+        said.setdefault(line["id"], []).append(line)
+    cancelled = {order_id for order_id, status in status_of.items() if status == "cancelled"}
+    left = stale - cancelled
+    return Verdict(
+        cancelled=len(stale & cancelled),
+        left=Counter(said[order_id][-1]["outcome"] for order_id in left & said.keys()),
+        unaccounted=frozenset(left - said.keys()),
+        wrongly_cancelled=frozenset(cancelled - stale),
+        contradicted=frozenset(
+            order_id
+            for order_id in said.keys() | cancelled
+            if not _is_true(said.get(order_id, []), status_of.get(order_id))
+        ),
+    )
+
+
+def _is_true(lines: list[Mapping[str, Any]], status: str | None) -> bool:
+    """Return whether an order's lines agree with its status, and leave no cancel out."""
+    if status == "cancelled":
+        admits = any(line["outcome"] in SAYS_CANCELLED or line["answer_lost"] for line in lines)
+        return admits and not any(line["outcome"] in SAYS_MOVED_ON for line in lines)
+    possible = SAYS_UNFINISHED if status == "pending" else SAYS_UNFINISHED | SAYS_MOVED_ON
+    return all(line["outcome"] in possible for line in lines)
