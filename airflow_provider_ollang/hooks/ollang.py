@@ -22,7 +22,7 @@ class OllangHook(BaseHook):
     """Reads an Ollang connection and gives a client of the API.
 
     The connection's password is the API key, its host the base URL (optional). Its extras:
-    ``timeout`` (seconds to wait for an answer), ``max_attempts``, ``verify`` (path of a CA bundle,
+    ``timeout`` (seconds for a whole answer), ``max_attempts``, ``verify`` (path of a CA bundle,
     or false) and ``allow_http`` (plain http to other machines).
 
     :param ollang_conn_id: the connection
