@@ -33,7 +33,7 @@ test: lint types ## Lint, types and all tests
 	@$(BIN)/python -m pytest --ignore tests/scheduler --cov --cov-report=term
 
 .PHONY: test-scheduler
-test-scheduler: .venv/ready ## Tests on a real scheduler: approval, time-out, SIGTERM, SIGKILL (5 minutes)
+test-scheduler: .venv/ready ## Tests on a real scheduler: approval, time-out, SIGTERM, SIGKILL, the key (6 minutes)
 	@$(BIN)/python -m pytest tests/scheduler
 
 .PHONY: chaos

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote
 
 from airflow_provider_ollang.api.errors import (
     ERROR_BY_CODE,
@@ -21,6 +20,7 @@ from airflow_provider_ollang.api.errors import (
     UnauthorizedError,
     UnexpectedAnswerError,
 )
+from airflow_provider_ollang.api.secret import mask, mask_json
 
 _LONGEST_MESSAGE = 300
 #: Far more than is shown: what is cut off here could be half a secret, no longer recognized.
@@ -46,21 +46,17 @@ def parse_retry_after(value: str | None, *, now: datetime | None = None) -> floa
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
-def parse_json(body: bytes) -> Any:
-    """Return the body's JSON value, or ``None`` where it is no JSON."""
+def parse_json(body: bytes, *, secret: str = "") -> Any:
+    """Return the body's JSON value without the secret in it, or ``None`` where it is no JSON."""
     try:
-        return json.loads(body)
+        return mask_json(json.loads(body), secret)
     except (ValueError, RecursionError):  # also undecodable bytes, and nesting without end
         return None
 
 
 def one_line(value: object, *, secret: str = "") -> str:
     """Return text from outside as one short printable line, without the secret in it."""
-    text = str(value)
-    # A list or object shows the text in it escaped.
-    escaped = (repr(secret)[1:-1], json.dumps(secret)[1:-1], quote(secret, safe=""))
-    for shown in (secret, *escaped) if secret else ():
-        text = text.replace(shown, "***")
+    text = mask(str(value), secret)
     text = "".join(char if char.isprintable() else " " for char in text)
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"
@@ -84,12 +80,12 @@ def error_from_answer(
     :param order_id: the order that the request was about
     :param secret: the API key, to keep it out of the message if the server echoes it
     """
-    answer = parse_json(body)
+    answer = parse_json(body, secret=secret)
     fields = answer if isinstance(answer, dict) else None
     code = _code(fields, secret)
     kind = _error_class(status, code, is_json_object=fields is not None)
     message = (
-        _describe(status, headers, body, secret)
+        _describe(status, headers, body if answer is None else _as_json(answer), secret)
         if fields is None or kind is UnexpectedAnswerError
         else _message(fields, secret)
     )
@@ -130,6 +126,11 @@ def _message(fields: dict[str, Any], secret: str) -> str:
     if isinstance(message, list):
         message = "; ".join(str(part) for part in message)
     return one_line(message, secret=secret)
+
+
+def _as_json(answer: Any) -> bytes:
+    """Return the JSON in one spelling: a server may write any character of a secret escaped."""
+    return json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _describe(status: int, headers: Mapping[str, str], body: bytes, secret: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import ssl
 import threading
+import traceback
 from collections.abc import Collection, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,6 +46,7 @@ from airflow_provider_ollang.api.models import (
 )
 from airflow_provider_ollang.api.pace import Pace
 from airflow_provider_ollang.api.retry import RetryPolicy, Tally, call_with_retries
+from airflow_provider_ollang.api.secret import Secret, mask
 from airflow_provider_ollang.api.validation import (
     check_api_key,
     check_base_url,
@@ -106,7 +108,7 @@ class OllangClient:
         retry_policy: RetryPolicy | None = None,
         pace: Pace | None = None,
     ) -> None:
-        self._api_key = check_api_key(api_key)
+        self._api_key = Secret(check_api_key(api_key))
         self.base_url = check_base_url(base_url, allow_http=allow_http)
         check_verify(verify)
         self.retry_policy = retry_policy or RetryPolicy()
@@ -279,6 +281,7 @@ class OllangClient:
         self, method: str, path: str, params: dict[str, str] | None, order_id: str | None
     ) -> Any:
         """Send one request; return the answer's JSON, ``None`` for a confirmed cancel."""
+        failure: OllangError | None = None
         try:
             response = self._session().request(
                 method, self.base_url + path, params=params, **self._options
@@ -286,10 +289,13 @@ class OllangClient:
             with response:
                 body = _read(response, order_id)
         except (requests.RequestException, HTTPError, OSError) as error:
-            raise self._transport_error(error, order_id) from error
+            failure = self._transport_error(error, order_id)
+            failure.__cause__ = self._without_the_request(error)
+        if failure:  # raised here, it has no context but its cause
+            raise failure
         log.debug("%s %s: HTTP %d, %d bytes", method, path, response.status_code, len(body))
         wanted = 204 if method == "POST" else 200
-        answer = None if method == "POST" else parse_json(body)
+        answer = None if method == "POST" else parse_json(body, secret=self._api_key)
         if response.status_code != wanted or (method == "GET" and answer is None):
             refusal = error_from_answer(
                 response.status_code,
@@ -318,6 +324,15 @@ class OllangClient:
         )
         transport_error.answer_lost = not any(isinstance(cause, _NEVER_SENT) for cause in causes)
         return transport_error
+
+    def _without_the_request(self, error: BaseException) -> BaseException | None:
+        """Return the error without its frames, which hold the key, unless its text tells it too."""
+        link: BaseException | None = error
+        while link:
+            link.__traceback__ = None
+            link = link.__cause__ or link.__context__
+        text = "".join(traceback.format_exception(error))
+        return error if mask(text, self._api_key) == text else None
 
     def _session(self) -> requests.Session:
         """Return this thread's session: sharing one between threads is not safe in requests."""

@@ -105,7 +105,8 @@ def is_loopback(host: str) -> bool:
 
 def _split(url: str) -> SplitResult | None:
     """Return the parts of an http(s) URL with a host, and nothing that does not belong there."""
-    if not re.fullmatch(r"[!-~]+", url) or re.search(r"[?#@\\]", url):
+    # urlsplit overlooks what stands between a bracketed address and its port.
+    if not re.fullmatch(r"[!-~]+", url) or re.search(r"[?#@\\]|\][^:/]", url):
         return None
     try:
         parts = urlsplit(url)

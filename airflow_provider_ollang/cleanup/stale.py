@@ -19,6 +19,7 @@ from airflow_provider_ollang.api.models import (
     is_one_of,
     parse_time,
 )
+from airflow_provider_ollang.api.secret import Masked
 from airflow_provider_ollang.api.validation import check_order_id
 
 SECONDS_A_DAY = 86_400
@@ -98,6 +99,8 @@ class StaleRule:
             return f"its status is {order.status!r:.80}"
         if self.exclude_name_matches and not isinstance(order.name, str):
             return f"its name is {order.name!r:.80}, and exclude_name_matches is set"
+        if isinstance(order.name, Masked):  # what it was matched against is not what it is
+            return "its name holds the API key"
         return None
 
 

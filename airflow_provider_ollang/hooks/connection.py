@@ -35,11 +35,13 @@ def client_from_connection(
             f"{where} is of type {connection.conn_type!r}, expected is 'ollang': "
             "choose another connection, or change its type."
         )
+    # A key in the wrong field leaves this one empty: said first, so that no message repeats it.
+    api_key = check_api_key(connection.password, field=f"{where}, password (API key)")
     extra = _extra(connection, where)
     attempts = max_attempts or _number(extra, "max_attempts", where, default=4, most=10, whole=True)
     allow_http = _flag(extra, "allow_http", where, default=False)
     return OllangClient(
-        check_api_key(connection.password, field=f"{where}, password (API key)"),
+        api_key,
         base_url=_base_url(connection, where, allow_http=allow_http),
         timeout=_number(extra, "timeout", where, default=DEFAULT_TIMEOUT, most=600),
         verify=_verify(extra, where),

@@ -84,7 +84,9 @@ def test_the_wait_is_what_the_api_asks_for_or_jitter_under_a_ceiling(
 # What is sent again, counted by the server.
 
 
-@pytest.mark.parametrize("kind", ["429", "500", "502", "503", "504", "reset-before", "timeout"])
+@pytest.mark.parametrize(
+    "kind", ["429", "500", "502", "503", "504", "reset-before", "timeout-before"]
+)
 @pytest.mark.parametrize("max_attempts", [1, 3])
 def test_passing_trouble_is_retried_so_many_times(
     sandbox: Sandbox, kind: str, max_attempts: int
@@ -163,7 +165,7 @@ def test_a_lost_answer_is_told_from_a_refusal(
         ("500", errors.ServerError),
         ("reset-before", errors.ConnectionFailedError),
         ("reset-after", errors.OrderAlreadyCancelledError),
-        ("timeout", errors.TimedOutError),
+        ("timeout-before", errors.TimedOutError),
     ],
 )
 def test_trouble_that_stays_is_raised_as_what_it_is(

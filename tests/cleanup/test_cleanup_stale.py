@@ -216,6 +216,17 @@ def test_an_order_that_lacks_a_field_is_left_alone(
     assert (finding.orders, len(finding.doubtful)) == ([], 1)
 
 
+@pytest.mark.parametrize("fields", [{}, {"exclude_name_matches": re.compile("sandbox-key")}])
+def test_an_order_whose_name_holds_the_key_is_in_doubt_and_does_not_show_it(
+    sandbox: Sandbox, client: OllangClient, fields: dict[str, Any]
+) -> None:
+    listed(sandbox, order("o-1", name=f"by {sandbox.api_key}"), order("o-2", name="*** plain ***"))
+    finding = find_stale_orders(client, rule(**fields))
+
+    assert [found.id for found in finding.orders] == ["o-2"]
+    assert finding.doubtful == ["order 'o-1' ('by ***'): its name holds the API key"]
+
+
 @pytest.mark.parametrize("name", [None, 5, ["keep"], {"en": "keep"}])
 def test_an_order_without_a_name_is_in_doubt_where_names_are_excluded(
     sandbox: Sandbox, client: OllangClient, name: Any
