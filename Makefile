@@ -1,12 +1,14 @@
 # Everything runs in .venv, which the first target that needs it sets up.
 PYTHON ?= python3
 BIN := .venv/bin
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' airflow_provider_ollang/__init__.py)
+WHEEL_BIN := build/wheel/.venv/bin
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 .venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -41,9 +43,10 @@ chaos: .venv/ready ## 10,000 orders, every fault, workers killed: nothing lost, 
 	@$(BIN)/python -m tests.chaos $(if $(ORDERS),--orders $(ORDERS)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: lint
-lint: .venv/ready ## Check style and format
+lint: .venv/ready ## Check style, format and workflows
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/zizmor --quiet --offline .github
 
 .PHONY: types
 types: .venv/ready ## Check types
@@ -53,6 +56,38 @@ types: .venv/ready ## Check types
 format: .venv/ready ## Put the code into its format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+.PHONY: build
+build: .venv/ready ## Build the source distribution, and the wheel from it, into dist
+	@rm -rf dist
+	@$(BIN)/python -m build --no-isolation
+	@$(BIN)/twine check --strict dist/*
+
+.PHONY: sbom
+sbom: .venv/ready ## Install the wheel in dist and list what came with it in build/sbom.json
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/installed
+	@$(BIN)/uv pip install --quiet --python build/installed --constraint constraints.txt dist/*.whl
+	@sed 's/^dynamic = .*/version = "$(VERSION)"/' pyproject.toml > build/pyproject.toml
+	@$(BIN)/cyclonedx-py environment --pyproject build/pyproject.toml --mc-type library \
+	  --output-reproducible --output-file build/sbom.json build/installed
+
+.PHONY: check-tag
+check-tag: ## Check that TAG=vX.Y.Z is the version's, and that the changelog has it
+	@[ "$$TAG" = "v$(VERSION)" ] || { echo "TAG is '$$TAG', the version is $(VERSION)"; exit 1; }
+	@grep -qF "## [$(VERSION)] " CHANGELOG.md || { echo "CHANGELOG.md has no section for $(VERSION)"; exit 1; }
+
+.PHONY: test-wheel
+test-wheel: ## Test the wheel in dist on one Airflow: make test-wheel AIRFLOW=2.11
+	@rm -rf build/wheel && mkdir -p build/wheel
+	@tar --extract --file dist/*.tar.gz --directory build/wheel --strip-components 1
+	@rm -r build/wheel/airflow_provider_ollang build/wheel/tests/packaging
+	@$(PYTHON) -m venv build/wheel/.venv
+	@$(WHEEL_BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	@$(WHEEL_BIN)/uv pip install --quiet --python $(WHEEL_BIN)/python --group test \
+	  "$$(echo dist/*.whl)[sandbox]" 'apache-airflow==$(AIRFLOW).*'
+	@cd build/wheel && .venv/bin/python -c \
+	  'import airflow_provider_ollang as tested; assert "site-packages" in tested.__file__, tested'
+	@cd build/wheel && .venv/bin/python -m pytest tests/api tests/cleanup tests/sandbox tests/airflow
 
 .PHONY: constraints
 constraints: .venv/ready ## Pin the development set-up's packages anew

@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 import logging
-import ssl
 import threading
-import traceback
 from collections.abc import Collection, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    LocationParseError,
-    NewConnectionError,
-)
-from urllib3.exceptions import TimeoutError as AnyTimeoutError
+from urllib3.exceptions import HTTPError
 
 from airflow_provider_ollang import __version__
 from airflow_provider_ollang.api.answers import error_from_answer, one_line, parse_json
 from airflow_provider_ollang.api.deadline import DeadlineAdapter
 from airflow_provider_ollang.api.errors import (
-    CertificateError,
-    ConnectionFailedError,
-    InvalidInputError,
     OllangError,
     OrderAlreadyCancelledError,
     OrderMovedOnError,
     OrderNotCancellableError,
-    TimedOutError,
-    TransportError,
     UnexpectedAnswerError,
     UnreadableAnswerError,
 )
@@ -46,7 +33,8 @@ from airflow_provider_ollang.api.models import (
 )
 from airflow_provider_ollang.api.pace import Pace
 from airflow_provider_ollang.api.retry import RetryPolicy, Tally, call_with_retries
-from airflow_provider_ollang.api.secret import Secret, mask
+from airflow_provider_ollang.api.secret import Secret
+from airflow_provider_ollang.api.transport import error_from_exception
 from airflow_provider_ollang.api.validation import (
     check_api_key,
     check_base_url,
@@ -65,20 +53,6 @@ CONNECT_TIMEOUT = 10.0
 PAGE_SIZE = 50
 #: No answer of this API comes near; more is not read.
 MAX_BODY_BYTES = 16 * 1024 * 1024
-
-#: The request cannot be made at all.
-_NOT_SENDABLE = (
-    requests.exceptions.InvalidURL,
-    requests.exceptions.InvalidHeader,
-    LocationParseError,
-)
-#: The connection failed before a request could have gone out.
-_NEVER_SENT = (
-    NewConnectionError,
-    ConnectTimeoutError,
-    ssl.SSLCertVerificationError,
-    requests.exceptions.ProxyError,
-)
 
 
 class OllangClient:
@@ -289,9 +263,10 @@ class OllangClient:
             with response:
                 body = _read(response, order_id)
         except (requests.RequestException, HTTPError, OSError) as error:
-            failure = self._transport_error(error, order_id)
-            failure.__cause__ = self._without_the_request(error)
-        if failure:  # raised here, it has no context but its cause
+            failure = error_from_exception(
+                error, base_url=self.base_url, order_id=order_id, secret=self._api_key
+            )
+        if failure:  # raised here, it has no context: the exception's frames hold the key
             raise failure
         log.debug("%s %s: HTTP %d, %d bytes", method, path, response.status_code, len(body))
         wanted = 204 if method == "POST" else 200
@@ -306,33 +281,6 @@ class OllangClient:
             )
             raise refusal if method == "POST" else _error_of_read(refusal)
         return answer
-
-    def _transport_error(
-        self, error: requests.RequestException | HTTPError | OSError, order_id: str | None
-    ) -> OllangError:
-        """Return our error for one of requests', without the request in it: that holds the key."""
-        if isinstance(error, requests.RequestException):
-            error.request = None
-        causes = _causes(error)
-        text = one_line(causes[-1], secret=self._api_key)
-        if isinstance(error, _NOT_SENDABLE):
-            return InvalidInputError(f"the request could not be made: {text}", order_id=order_id)
-        if "WRONG_VERSION_NUMBER" in text:
-            text += ". The server does not speak TLS: is the base URL meant to start with http://?"
-        transport_error = _transport_class(causes)(
-            f"no answer from {self.base_url}: {text}", order_id=order_id
-        )
-        transport_error.answer_lost = not any(isinstance(cause, _NEVER_SENT) for cause in causes)
-        return transport_error
-
-    def _without_the_request(self, error: BaseException) -> BaseException | None:
-        """Return the error without its frames, which hold the key, unless its text tells it too."""
-        link: BaseException | None = error
-        while link:
-            link.__traceback__ = None
-            link = link.__cause__ or link.__context__
-        text = "".join(traceback.format_exception(error))
-        return error if mask(text, self._api_key) == text else None
 
     def _session(self) -> requests.Session:
         """Return this thread's session: sharing one between threads is not safe in requests."""
@@ -390,24 +338,3 @@ def _error_of_read(error: OllangError) -> OllangError:
     return UnreadableAnswerError(
         message, status=error.status, code=error.code, order_id=error.order_id
     )
-
-
-def _transport_class(causes: list[BaseException]) -> type[TransportError]:
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        return CertificateError
-    if isinstance(causes[-1], NewConnectionError):  # a time-out's subclass in urllib3 1.26
-        return ConnectionFailedError
-    if any(isinstance(cause, (requests.Timeout, AnyTimeoutError)) for cause in causes):
-        return TimedOutError
-    return ConnectionFailedError
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """Return the error and what requests and urllib3 have wrapped in it, outermost first."""
-    causes = [error]
-    while True:
-        inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
-        if not isinstance(inner, BaseException):
-            return causes
-        causes.append(inner)
-        error = inner

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import ssl
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -83,7 +84,7 @@ def check_base_url(value: Any, *, allow_http: bool = False, field: str = "base_u
 
 
 def check_verify(value: bool | str, *, field: str = "verify") -> bool | str:
-    """Return ``verify`` as it came, if it is a truth value or an existing path.
+    """Return ``verify`` as it came, if it is a truth value or the path of CA certificates.
 
     :raises InvalidInputError: it is neither
     """
@@ -92,6 +93,13 @@ def check_verify(value: bool | str, *, field: str = "verify") -> bool | str:
             f"{field}: expected the path of a CA bundle, or false; {value!r:.200} does not exist "
             "on this machine."
         )
+    if isinstance(value, str) and not os.path.isdir(value):
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(value)
+        except OSError as error:
+            raise InvalidInputError(
+                f"{field}: {value!r:.200} holds no CA certificate that can be read ({error})"
+            ) from error
     return value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import certifi
 import pytest
 from airflow.providers.common.compat.sdk import Connection
 from hypothesis import example, given, settings
@@ -202,7 +203,7 @@ GOOD_EXTRAS = [
     {"verify": False},
     {"verify": True},
     {"verify": "true"},
-    {"verify": __file__},
+    {"verify": certifi.where()},
     {"allow_http": "true"},
     {"something": "else"},
 ]

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -173,13 +174,13 @@ def test_loopback_is_this_machine_alone(host: str, is_own: bool) -> None:
     assert is_loopback(host) is is_own
 
 
-def test_verify_is_a_truth_value_or_a_path_that_exists(tmp_path: Path) -> None:
+def test_verify_is_a_truth_value_or_the_path_of_certificates(tmp_path: Path) -> None:
     bundle = tmp_path / "ca.pem"
     with pytest.raises(InvalidInputError, match="does not exist"):
         check_verify(str(bundle))
     bundle.touch()
-    assert [check_verify(value) for value in (True, False, str(bundle))] == [
-        True,
-        False,
-        str(bundle),
-    ]
+    with pytest.raises(InvalidInputError, match="no CA certificate"):
+        check_verify(str(bundle))
+    trustme.CA().cert_pem.write_to_path(bundle)
+    for value in (True, False, str(bundle), str(tmp_path)):
+        assert check_verify(value) == value

@@ -1,0 +1,124 @@
+"""What it means that no answer came: from an exception of requests to an error of ours."""
+
+from __future__ import annotations
+
+import re
+import ssl
+import traceback
+
+import requests
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    LocationParseError,
+    NewConnectionError,
+)
+from urllib3.exceptions import TimeoutError as AnyTimeoutError
+
+from airflow_provider_ollang.api.answers import one_line
+from airflow_provider_ollang.api.errors import (
+    CertificateError,
+    ConnectionFailedError,
+    InvalidInputError,
+    OllangError,
+    TimedOutError,
+    TransportError,
+)
+from airflow_provider_ollang.api.secret import mask
+
+#: The request cannot be made at all.
+_NOT_SENDABLE = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidHeader,
+    requests.exceptions.InvalidSchema,  # of a proxy that requests cannot speak with
+    LocationParseError,
+)
+#: The connection failed before a request could have gone out.
+_NEVER_SENT = (
+    NewConnectionError,
+    ConnectTimeoutError,
+    requests.exceptions.ProxyError,
+)
+#: What to do, by what the exception says.
+_HINTS = {
+    "WRONG_VERSION_NUMBER": "The server does not speak TLS: is the base URL meant to start with "
+    "http://?",
+    "CERTIFICATE_VERIFY_FAILED": "If a private authority has issued it, set verify (a "
+    "connection's extra) to the path of its CA bundle.",
+}
+
+
+def error_from_exception(
+    exception: requests.RequestException | HTTPError | OSError,
+    *,
+    base_url: str,
+    order_id: str | None,
+    secret: str,
+) -> OllangError:
+    """Return the error that an exception of requests stands for, with no secret hanging on it.
+
+    :param exception: what requests, urllib3 or a socket raised instead of an answer
+    :param base_url: where the request was meant to go
+    :param order_id: the order that it was about
+    :param secret: the API key
+    """
+    causes = _causes(exception)
+    text = re.sub(r"//\S*@", "//***@", one_line(causes[-1], secret=secret))  # a proxy's login
+    if isinstance(exception, _NOT_SENDABLE):
+        # Without its cause: that may show the login of a proxy whose URL is none.
+        return InvalidInputError(f"the request could not be made: {text}", order_id=order_id)
+    hints = [hint for sign, hint in _HINTS.items() if sign in text]
+    kind = _transport_class(causes)
+    error = kind(". ".join([f"no answer from {base_url}: {text}", *hints]), order_id=order_id)
+    never_sent = kind is CertificateError or any(isinstance(it, _NEVER_SENT) for it in causes)
+    error.answer_lost = not never_sent
+    error.__cause__ = _without_the_request(exception, secret)
+    return error
+
+
+def _transport_class(causes: list[BaseException]) -> type[TransportError]:
+    if _lacks_a_bundle(causes[0]) or any(map(_is_about_trust, causes)):
+        return CertificateError
+    if isinstance(causes[-1], NewConnectionError):  # a time-out's subclass in urllib3 1.26
+        return ConnectionFailedError
+    if any(isinstance(cause, (requests.Timeout, AnyTimeoutError)) for cause in causes):
+        return TimedOutError
+    return ConnectionFailedError
+
+
+def _is_about_trust(error: BaseException) -> bool:
+    """Return whether a certificate, or the bundle to check it with, could not be taken."""
+    return isinstance(error, ssl.SSLCertVerificationError) or (
+        isinstance(error, ssl.SSLError) and error.library in ("PEM", "X509")
+    )
+
+
+def _lacks_a_bundle(error: BaseException) -> bool:
+    """Return whether this is how requests says that there is no such CA bundle."""
+    return type(error) is OSError and error.errno is None
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return the error and what requests and urllib3 have wrapped in it, outermost first."""
+    causes = [error]
+    while True:
+        inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
+        if not isinstance(inner, BaseException):
+            return causes
+        causes.append(inner)
+        error = inner
+
+
+def _without_the_request(error: BaseException, secret: str) -> BaseException | None:
+    """Return the error without what holds the key: its request, and its frames.
+
+    ``None`` where its text tells the key too.
+    """
+    link: BaseException | None = error
+    while link:
+        link.__traceback__ = None
+        if isinstance(link, requests.RequestException):
+            link.request = None
+        link = link.__cause__ or link.__context__
+    text = "".join(traceback.format_exception(error))
+    return error if mask(text, secret) == text else None

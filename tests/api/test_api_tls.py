@@ -1,0 +1,384 @@
+"""Whom the client trusts, and by which way it gets there: real TLS, and a real proxy."""
+
+from __future__ import annotations
+
+import base64
+import traceback
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from urllib3.exceptions import InsecureRequestWarning
+
+from airflow_provider_ollang.api import errors
+from airflow_provider_ollang.api.client import OllangClient
+from airflow_provider_ollang.api.pace import no_waiting
+from airflow_provider_ollang.api.retry import RetryPolicy
+from airflow_provider_ollang.sandbox import Sandbox
+
+from ..relays import ConnectProxy, TlsRelay
+from .conftest import RawServer, error_of_cancel
+
+HOST = "api.ollang.test"  # a name that nobody but the proxy can find
+NAMELESS = "0.0.0.0"  # noqa: S104 - leads to this machine, and is none of its own names
+KEY = "the-key-that-nobody-may-read"
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
+ONE_DAY = timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def _without_waiting() -> Iterator[None]:
+    with no_waiting():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def stranger() -> trustme.CA:
+    """Give an authority that nobody here trusts."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def bundle(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return written(authority, tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def other_bundle(stranger: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return written(stranger, tmp_path_factory.mktemp("stranger"))
+
+
+def written(authority: trustme.CA, folder: Path) -> str:
+    path = folder / "bundle.pem"
+    authority.cert_pem.write_to_path(path)
+    return str(path)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(order_count=0, api_key=KEY) as running:
+        yield running
+
+
+@pytest.fixture
+def server(sandbox: Sandbox, authority: trustme.CA) -> Iterator[TlsRelay]:
+    """Give the sandbox behind TLS, with a certificate of the private authority."""
+    with TlsRelay(sandbox.url, authority.issue_cert("127.0.0.1", NAMELESS, HOST)) as relay:
+        yield relay
+
+
+@pytest.fixture
+def proxy(server: TlsRelay, monkeypatch: pytest.MonkeyPatch) -> Iterator[ConnectProxy]:
+    """Give the proxy that the environment names; it knows the way to the server."""
+    ports = {f"{HOST}:443": server.port, f"{NAMELESS}:{server.port}": server.port}
+    with ConnectProxy(ports) as running:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{running.port}")
+        yield running
+
+
+def client_of(server: TlsRelay, **options: Any) -> OllangClient:
+    return OllangClient(KEY, base_url=f"https://127.0.0.1:{server.port}", **options)
+
+
+def behind_proxy(**options: Any) -> OllangClient:
+    return OllangClient(KEY, base_url=f"https://{HOST}", **options)
+
+
+def cancel(client: OllangClient, sandbox: Sandbox) -> None:
+    """Cancel an order, and see that it is cancelled."""
+    order_id = sandbox.orders.add(status="pending")["id"]
+    with client:
+        client.cancel_order(order_id)
+    assert sandbox.orders.get(order_id)["status"] == "cancelled"
+
+
+def assert_refused(client: OllangClient, server: TlsRelay, sandbox: Sandbox) -> None:
+    """See that the client gives up at the certificate, once and for all."""
+    with client:
+        error = error_of_cancel(client)
+    assert type(error) is errors.CertificateError
+    assert "certificate" in str(error)
+    assert (error.attempts, error.answer_lost) == (1, False)
+    assert server.connections == 1
+    assert sandbox.requests == []
+
+
+# Whom the client trusts.
+
+
+def test_a_private_authority_is_trusted_by_its_bundle(
+    server: TlsRelay, sandbox: Sandbox, bundle: str
+) -> None:
+    cancel(client_of(server, verify=bundle), sandbox)
+    assert server.connections == 1
+
+
+def test_without_its_bundle_it_is_not_trusted(server: TlsRelay, sandbox: Sandbox) -> None:
+    assert_refused(client_of(server), server, sandbox)
+
+
+def test_the_bundle_of_another_authority_does_not_help(
+    server: TlsRelay, sandbox: Sandbox, other_bundle: str
+) -> None:
+    assert_refused(client_of(server, verify=other_bundle), server, sandbox)
+
+
+BAD_CERTIFICATES: dict[str, Callable[[trustme.CA], trustme.LeafCert]] = {
+    "another host's": lambda authority: authority.issue_cert("elsewhere.test"),
+    "another address's": lambda authority: authority.issue_cert("127.0.0.2"),
+    "expired": lambda authority: authority.issue_cert(
+        "127.0.0.1", not_after=datetime.now(UTC) - ONE_DAY
+    ),
+    "not valid yet": lambda authority: authority.issue_cert(
+        "127.0.0.1", not_before=datetime.now(UTC) + ONE_DAY
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_CERTIFICATES)
+def test_a_certificate_that_does_not_fit_is_refused(
+    sandbox: Sandbox, authority: trustme.CA, bundle: str, kind: str
+) -> None:
+    with TlsRelay(sandbox.url, BAD_CERTIFICATES[kind](authority)) as server:
+        assert_refused(client_of(server, verify=bundle), server, sandbox)
+
+
+def test_a_server_is_taken_unseen_only_with_a_warning(server: TlsRelay, sandbox: Sandbox) -> None:
+    with pytest.warns(InsecureRequestWarning):
+        cancel(client_of(server, verify=False), sandbox)
+
+
+@pytest.mark.parametrize("content", ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAA"])
+def test_a_bundle_without_a_certificate_is_refused_before_any_connection(
+    tmp_path: Path, content: str
+) -> None:
+    path = tmp_path / "bundle.pem"
+    path.write_text(content)
+    with pytest.raises(errors.InvalidInputError, match="no CA certificate") as caught:
+        OllangClient(KEY, verify=str(path))
+    assert str(path) in str(caught.value)
+
+
+# The environment's bundle is for whoever says nothing else.
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_the_environments_bundle_is_used_where_none_is_named(
+    server: TlsRelay, sandbox: Sandbox, bundle: str, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, bundle)
+    cancel(client_of(server), sandbox)
+
+
+def test_a_bundle_of_ones_own_wins_over_the_environments(
+    server: TlsRelay,
+    sandbox: Sandbox,
+    bundle: str,
+    other_bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", other_bundle)
+    cancel(client_of(server, verify=bundle), sandbox)
+
+
+def test_the_environments_bundle_does_not_widen_ones_own(
+    server: TlsRelay,
+    sandbox: Sandbox,
+    bundle: str,
+    other_bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+    assert_refused(client_of(server, verify=other_bundle), server, sandbox)
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_verify_false_wins_over_the_environments_bundle(
+    server: TlsRelay, sandbox: Sandbox, other_bundle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", other_bundle)
+    cancel(client_of(server, verify=False), sandbox)
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_bundle_of_the_environment_that_cannot_be_read_lets_nothing_out(
+    server: TlsRelay,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: str | None,
+) -> None:
+    path = tmp_path / "bundle.pem"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
+
+    with client_of(server) as client:
+        error = error_of_cancel(client)
+
+    assert type(error) is errors.CertificateError
+    assert (error.attempts, error.answer_lost) == (1, False)
+    assert sandbox.requests == []
+
+
+# By way of a proxy.
+
+
+def test_a_proxy_carries_requests_that_it_cannot_read(
+    proxy: ConnectProxy, sandbox: Sandbox, bundle: str
+) -> None:
+    cancel(behind_proxy(verify=bundle), sandbox)
+
+    [request] = sandbox.requests
+    assert request.key_accepted
+    assert proxy.heads == [f"CONNECT {HOST}:443 HTTP/1.0".encode()]
+    assert len(proxy.seen) > 1000  # the handshake and the rest are among it
+    for secret in (KEY, "X-Api-Key", "integration/orders", request.order_id):
+        assert secret.encode().lower() not in proxy.seen.lower()
+
+
+@pytest.mark.parametrize("variable", ["https_proxy", "ALL_PROXY", "all_proxy"])
+def test_a_proxy_is_found_under_each_of_its_names(
+    proxy: ConnectProxy,
+    sandbox: Sandbox,
+    bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+) -> None:
+    monkeypatch.delenv("HTTPS_PROXY")
+    monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.port}")
+    cancel(behind_proxy(verify=bundle), sandbox)
+    assert proxy.connections == 1
+
+
+def test_a_proxy_for_http_gets_what_is_not_encrypted(monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        RawServer(NO_CONTENT) as proxy,
+        OllangClient(KEY, base_url=f"http://{HOST}", allow_http=True) as client,
+    ):
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+        client.cancel_order("o-1")
+    [request] = proxy.requests
+    assert request.startswith(f"POST http://{HOST}/integration/orders/cancel/o-1 ".encode())
+
+
+def test_a_proxy_that_shows_a_certificate_of_its_own_is_refused(
+    proxy: ConnectProxy, server: TlsRelay, sandbox: Sandbox, other_bundle: str
+) -> None:
+    assert_refused(behind_proxy(verify=other_bundle), server, sandbox)
+    assert proxy.connections == 1
+    assert KEY.encode() not in proxy.seen
+
+
+def test_a_request_to_this_machine_takes_no_proxy(
+    proxy: ConnectProxy, server: TlsRelay, sandbox: Sandbox, bundle: str
+) -> None:
+    cancel(client_of(server, verify=bundle), sandbox)
+    assert proxy.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "by_proxy"),
+    [(NAMELESS, 0), (f"{NAMELESS}/8", 0), ("*", 0), ("elsewhere.test", 1), ("", 1)],
+)
+def test_no_proxy_names_what_takes_none(
+    proxy: ConnectProxy,
+    server: TlsRelay,
+    sandbox: Sandbox,
+    bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+    no_proxy: str,
+    by_proxy: int,
+) -> None:
+    url = f"https://{NAMELESS}:{server.port}"
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    cancel(OllangClient(KEY, base_url=url, verify=bundle), sandbox)
+    assert proxy.connections == by_proxy
+
+
+# What a proxy's trouble means, and what it does not show.
+
+LOGIN = "proxy-user:proxy-s3cret"
+REFUSALS = [
+    b"HTTP/1.1 403 Forbidden\r\n\r\n",
+    b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+]
+
+
+def assert_keeps_the_login(error: BaseException, log: str) -> None:
+    encoded = base64.b64encode(LOGIN.encode()).decode()
+    shown = str(error) + repr(error) + "".join(traceback.format_exception(error)) + log
+    assert [part for part in (*LOGIN.split(":"), encoded) if part in shown] == []
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_proxy_that_refuses_lets_nothing_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, refusal: bytes
+) -> None:
+    with RawServer(refusal) as proxy, behind_proxy() as client:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{LOGIN}@127.0.0.1:{proxy.port}")
+        error = error_of_cancel(client)
+
+    assert type(error) is errors.ConnectionFailedError
+    assert refusal.split(b" ")[1].decode() in str(error)
+    assert not error.answer_lost
+    assert proxy.connections == RetryPolicy().max_attempts
+    assert {request.split(b"\r\n")[0] for request in proxy.requests} == {
+        f"CONNECT {HOST}:443 HTTP/1.0".encode()
+    }
+    assert b"Proxy-Authorization: Basic" in proxy.requests[0]
+    assert_keeps_the_login(error, caplog.text)
+
+
+def test_a_proxy_that_is_not_there_loses_no_answer(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ConnectProxy({}) as gone:
+        port = gone.port
+    monkeypatch.setenv("HTTPS_PROXY", f"http://{LOGIN}@127.0.0.1:{port}")
+
+    with behind_proxy() as client:
+        error = error_of_cancel(client)
+
+    assert type(error) is errors.ConnectionFailedError
+    assert (error.attempts, error.answer_lost) == (RetryPolicy().max_attempts, False)
+    assert_keeps_the_login(error, caplog.text)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://{}@127.0.0.1:99999",
+        "http://{}@[::1",
+        "gopher://{}@127.0.0.1:1",
+        "socks5://{}@127.0.0.1:1",
+    ],
+)
+def test_a_proxy_that_cannot_be_one_is_refused_without_its_login(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, url: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", url.format(LOGIN))
+
+    with behind_proxy() as client:
+        error = error_of_cancel(client)
+
+    assert type(error) is errors.InvalidInputError
+    assert not error.answer_lost
+    assert_keeps_the_login(error, caplog.text)

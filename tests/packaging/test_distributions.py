@@ -1,0 +1,127 @@
+"""What is in the wheel and in the source distribution, and what is not."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+import tomllib
+import zipfile
+from email import message_from_bytes
+from email.message import Message
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_ollang import __version__
+
+from .conftest import BIN, ROOT, run
+
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+NAME = f"airflow_provider_ollang-{__version__}"
+#: What a checkout has for its own forge alone.
+NOT_DISTRIBUTED = {".ci/run"}
+
+
+def content_of_wheel(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def content_of_sdist(path: Path) -> dict[str, bytes]:
+    with tarfile.open(path) as archive:
+        files = {member.name: archive.extractfile(member) for member in archive.getmembers()}
+        return {name.removeprefix(f"{NAME}/"): file.read() for name, file in files.items() if file}
+
+
+@pytest.fixture(scope="session")
+def metadata(wheel: Path) -> Message:
+    return message_from_bytes(content_of_wheel(wheel)[f"{NAME}.dist-info/METADATA"])
+
+
+def test_the_files_are_named_after_the_version(wheel: Path, sdist: Path) -> None:
+    assert (wheel.name, sdist.name) == (f"{NAME}-py3-none-any.whl", f"{NAME}.tar.gz")
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(
+    wheel: Path, project_files: list[str]
+) -> None:
+    package = {path for path in project_files if path.startswith("airflow_provider_ollang/")}
+    assert {Path(path).suffix for path in package} == {".py", ".typed"}
+    about = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
+    assert set(content_of_wheel(wheel)) == package | {f"{NAME}.dist-info/{path}" for path in about}
+
+
+def test_the_source_distribution_holds_the_projects_files_and_nothing_else(
+    sdist: Path, project_files: list[str]
+) -> None:
+    expected = {*project_files, "PKG-INFO"} - NOT_DISTRIBUTED
+    assert set(content_of_sdist(sdist)) == expected
+
+
+def test_what_is_packed_is_what_is_in_the_checkout(
+    wheel: Path, sdist: Path, checkout: Path
+) -> None:
+    for content in (content_of_wheel(wheel), content_of_sdist(sdist)):
+        for name, packed in content.items():
+            if (checkout / name).exists():
+                assert packed == (checkout / name).read_bytes(), name
+
+
+def test_a_wheel_of_the_checkout_is_byte_for_byte_that_of_the_source_distribution(
+    wheel: Path, checkout: Path, tmp_path: Path
+) -> None:
+    command = (BIN / "python", "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path)
+    run(*command, cwd=checkout)
+    assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
+
+
+# Put together here, so that this very file passes.
+REGISTRIES = "|".join(name.replace(" ", r"\.") for name in ("pypi org", "pythonhosted org"))
+TRACES = re.compile(rf"{REGISTRIES}|--(?:extra-)?index-url[ =]|(?<![\w.])/(?:root|home|Users)/\w")
+
+
+def test_no_line_names_a_registry_or_somebodys_home(wheel: Path, sdist: Path) -> None:
+    found = [
+        f"{name}: {line}"
+        for content in (content_of_wheel(wheel), content_of_sdist(sdist))
+        for name, packed in content.items()
+        for line in packed.decode().splitlines()
+        if TRACES.search(line)
+    ]
+    assert found == []
+
+
+def test_the_metadata_says_what_pyproject_says(metadata: Message) -> None:
+    project = PYPROJECT["project"]
+    assert metadata["Name"] == "airflow-provider-ollang"
+    assert metadata["Version"] == __version__
+    assert metadata["Summary"] == project["description"]
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata.get_all("License-File") == ["LICENSE"]
+    assert metadata["Requires-Python"] == project["requires-python"]
+    assert metadata["Keywords"].split(",") == sorted(project["keywords"])
+    assert metadata.get_all("Classifier") == project["classifiers"]
+    assert metadata.get_all("Project-URL") == ["Ollang API, https://api-docs.ollang.com"]
+    assert metadata.get_all("Provides-Extra") == ["sandbox"]
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert metadata.get_payload(decode=True) == (ROOT / "README.md").read_bytes()
+
+
+def test_each_dependency_has_a_lower_bound_and_no_other(metadata: Message) -> None:
+    required = metadata.get_all("Requires-Dist") or []
+    bounded = re.compile(r"[a-z-]+>=[0-9.]+(?:; extra == 'sandbox')?")
+    assert [one for one in required if not bounded.fullmatch(one)] == []
+    ours = PYPROJECT["project"]
+    assert len(required) == sum(
+        map(len, (ours["dependencies"], *ours["optional-dependencies"].values()))
+    )
+
+
+def test_the_entry_points_are_airflows_and_the_sandboxs_command(wheel: Path) -> None:
+    written = content_of_wheel(wheel)[f"{NAME}.dist-info/entry_points.txt"].decode()
+    assert [line for line in written.splitlines() if line] == [
+        "[console_scripts]",
+        "ollang-sandbox = airflow_provider_ollang.sandbox.__main__:main",
+        "[apache_airflow_provider]",
+        "provider_info = airflow_provider_ollang:get_provider_info",
+    ]

@@ -1,0 +1,89 @@
+"""The wheel in an environment of its own, as a user gets it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from airflow_provider_ollang import __version__
+from airflow_provider_ollang.provider_info import CONNECTION_TYPE
+
+from .conftest import BIN, run
+
+IMPORT_ALL = """
+import importlib, pkgutil
+import airflow_provider_ollang as package
+assert "site-packages" in package.__file__, package.__file__
+for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+    print(importlib.import_module(module.name).__name__)
+"""
+DISCOVER = """
+from airflow.providers_manager import ProvidersManager
+manager = ProvidersManager()
+provider = manager.providers["airflow-provider-ollang"]
+print("found:", provider.version, manager.hooks["ollang"].hook_name)
+"""
+USERS_FILE = """
+from airflow_provider_ollang.api.client import OllangClient
+
+with OllangClient("key") as client:
+    client.cancel_order(5)
+    reveal_type(client.get_order("o-1").status)
+"""
+
+
+def test_every_module_can_be_imported(
+    installed: Callable[..., str], project_files: list[str]
+) -> None:
+    imported = installed("python", "-c", IMPORT_ALL).split()
+    modules = [path for path in project_files if path.startswith("airflow_provider_ollang/")]
+    expected = [path[:-3].removesuffix("/__init__").replace("/", ".") for path in modules]
+    assert {"airflow_provider_ollang", *imported} == {
+        name for name, path in zip(expected, modules, strict=True) if path.endswith(".py")
+    }
+
+
+def test_airflow_discovers_the_provider(installed: Callable[..., str]) -> None:
+    printed = installed("python", "-c", DISCOVER)
+    assert f"found: {__version__} {CONNECTION_TYPE['hook-name']}" in printed
+
+
+def test_mypy_reads_the_types(installed: Callable[..., str], tmp_path: Path) -> None:
+    users_file = tmp_path / "clean_up.py"
+    users_file.write_text(USERS_FILE)
+    where = installed("python", "-c", "import sys; print(sys.executable)").strip()
+    printed = run(
+        *(BIN / "mypy", "--python-executable", where, "--strict", users_file.name),
+        cwd=tmp_path,
+        succeeds=False,
+    )
+    assert 'error: Argument 1 to "cancel_order" of "OllangClient" has incompatible' in printed
+    assert "Revealed type is" in printed
+    assert "import-untyped" not in printed
+    assert "Found 1 error in 1 file" in printed
+
+
+def test_without_its_extra_the_sandbox_says_what_to_install(wheel: Path, tmp_path: Path) -> None:
+    run(BIN / "uv", "venv", "--quiet", "bare", cwd=tmp_path)
+    uv_install = (BIN / "uv", "pip", "install", "--quiet", "--python", "bare")
+    run(*uv_install, "--no-deps", wheel, cwd=tmp_path)
+
+    printed = run(tmp_path / "bare/bin/ollang-sandbox", cwd=tmp_path, succeeds=False)
+
+    assert printed == (
+        "ollang-sandbox: the sandbox needs its extra: "
+        "pip install 'airflow-provider-ollang[sandbox]'\n"
+    )
+
+
+def test_the_list_of_packages_has_the_dependencies_and_no_path(sbom: Path) -> None:
+    listed = json.loads(sbom.read_text())
+    assert listed["bomFormat"] == "CycloneDX"
+    about = listed["metadata"]["component"]
+    assert (about["type"], about["name"]) == ("library", "airflow-provider-ollang")
+    assert about["version"] == __version__
+    versions = {component["name"]: component["version"] for component in listed["components"]}
+    assert {"apache-airflow", "requests", "tenacity"} <= versions.keys()
+    assert {"pytest", "hypothesis", "mypy"}.isdisjoint(versions)
+    assert "file://" not in sbom.read_text()

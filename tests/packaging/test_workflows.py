@@ -1,0 +1,103 @@
+"""The workflows do what they should and may do no more; they call make, which is tested here."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from .conftest import BIN, ROOT, make, run
+
+WORKFLOWS = {path.name: path for path in (ROOT / ".github" / "workflows").glob("*.yml")}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CI, RELEASE = (yaml.safe_load(WORKFLOWS[name].read_text()) for name in ("ci.yml", "release.yml"))
+
+
+def jobs() -> Iterator[tuple[str, Any]]:
+    for workflow in (CI, RELEASE):
+        yield from workflow["jobs"].items()
+
+
+def commands() -> list[str]:
+    steps = [step for _, job in jobs() for step in job.get("steps", [])]
+    return [step["run"] for step in steps if "run" in step]
+
+
+def test_every_workflow_is_looked_at() -> None:
+    assert set(WORKFLOWS) == {"ci.yml", "release.yml"}
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_every_action_is_pinned_by_its_hash_and_names_its_version(name: str) -> None:
+    used = re.findall(r"uses: (.*)", WORKFLOWS[name].read_text())
+    pinned = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+    own = re.compile(r"\./\.github/workflows/[\w.-]+\.yml( #.*)?")
+    assert used
+    assert [one for one in used if not (pinned.fullmatch(one) or own.fullmatch(one))] == []
+
+
+def test_a_job_may_read_and_only_publishing_may_prove_who_it_is() -> None:
+    assert CI["permissions"] == RELEASE["permissions"] == {"contents": "read"}
+    more = {name: job["permissions"] for name, job in jobs() if "permissions" in job}
+    assert more == {"publish": {"id-token": "write", "attestations": "write"}}
+    assert RELEASE["jobs"]["publish"]["environment"] == "pypi"
+
+
+def test_no_job_runs_for_ever() -> None:
+    unbounded = [name for name, job in jobs() if "steps" in job and "timeout-minutes" not in job]
+    assert unbounded == []
+
+
+def test_a_release_publishes_what_ci_has_tested() -> None:
+    assert RELEASE[True]["push"]["tags"] == ["v[0-9]+.[0-9]+.[0-9]+"]  # YAML reads "on" as true
+    assert RELEASE["jobs"]["ci"] == {
+        "name": "CI",
+        "needs": "tag",
+        "uses": "./.github/workflows/ci.yml",
+    }
+    publish = RELEASE["jobs"]["publish"]
+    assert publish["needs"] == "ci"
+    assert not any("run" in step for step in publish["steps"])
+    assert not any("password" in step.get("with", {}) for step in publish["steps"])
+
+
+def test_the_wheel_is_tested_on_every_version_that_the_project_names() -> None:
+    matrix = CI["jobs"]["wheel"]["strategy"]["matrix"]
+    classified = [one.rpartition(" ")[2] for one in PROJECT["classifiers"] if ":: 3." in one]
+    assert matrix["python"] == classified
+    [oldest] = [one for one in PROJECT["dependencies"] if one.startswith("apache-airflow>")]
+    assert oldest.removeprefix("apache-airflow>=").startswith(matrix["airflow"][0])
+
+
+def test_every_command_is_a_target_that_exists() -> None:
+    listed = set(re.findall(r"^  make ([a-z-]+)", make("help", cwd=ROOT), flags=re.MULTILINE))
+    called = {target for command in commands() for target in command.split()[1:]}
+    assert {command.split()[0] for command in commands()} == {"make"}
+    assert called - {'"$TARGET"'} <= listed
+    assert set(CI["jobs"]["check"]["strategy"]["matrix"]["target"]) <= listed
+
+
+def test_a_tag_is_the_versions_and_stands_in_the_changelog(checkout: Path) -> None:
+    make("check-tag", cwd=checkout, succeeds=False, TAG="v99.0.0")
+    changelog = checkout / "CHANGELOG.md"
+    written = changelog.read_text()
+    try:
+        changelog.write_text(f"{written}\n## [{version()}] - 2026-12-01\n")
+        make("check-tag", cwd=checkout, TAG=f"v{version()}")
+    finally:
+        changelog.write_text(written)
+
+
+def version() -> str:
+    source = (ROOT / "airflow_provider_ollang" / "__init__.py").read_text()
+    [found] = re.findall(r'^__version__ = "(.*)"', source, flags=re.MULTILINE)
+    return found
+
+
+def test_an_auditor_of_workflows_finds_nothing() -> None:
+    run(BIN / "zizmor", "--quiet", "--offline", ".github", cwd=ROOT)
