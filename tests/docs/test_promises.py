@@ -1,0 +1,44 @@
+"""The pages that promise something name the tests that hold it: they exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_ollang.sandbox.faults import KINDS
+
+ROOT = Path(__file__).parents[2]
+PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text() for name in ("safety", "reliability")}
+#: Tables whose rows promise something have a column for the test.
+HEAD = re.compile(r"\| (how|promise) \| .* \| test \|")
+
+
+def promises(page: str) -> list[str]:
+    """Return the rows of all tables that have a column for the test."""
+    rows: list[str] = []
+    for table in re.findall(r"(?:^\|.*\n)+", page, flags=re.MULTILINE):
+        head, _, *body = table.splitlines()
+        rows += body if HEAD.fullmatch(head) else []
+    return rows
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_test_that_a_page_names_exists(name: str) -> None:
+    written = " ".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    existing = set(re.findall(r"def (test_\w+)", written))
+    named = set(re.findall(r"`(test_\w+)`", PAGES[name]))
+    assert len(named) > 30
+    assert named - existing == set()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_promise_names_a_test(name: str) -> None:
+    rows = promises(PAGES[name])
+    assert len(rows) > 20
+    assert [row for row in rows if "`test_" not in row.split("|")[3]] == []
+
+
+def test_every_kind_of_fault_is_explained() -> None:
+    assert {kind for kind in KINDS if f"`{kind}`" not in PAGES["reliability"]} == set()
