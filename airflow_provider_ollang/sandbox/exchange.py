@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +50,12 @@ class Exchange:
 
     async def handle(self) -> None:
         """Let the API act on the request, and send its answer."""
-        await self.api(self.scope, self.receive, self._send_noted)
+
+        async def send(message: Message) -> None:
+            self._note_act(message)
+            await self._send_noted(message)
+
+        await self.api(self.scope, self.receive, send)
 
     async def ask_api(self, query: Mapping[str, str] | None = None) -> ApiAnswer:
         """Let the API act on the request, and return its answer instead of sending it.
@@ -59,6 +65,7 @@ class Exchange:
         answer = ApiAnswer(0, [], b"")
 
         async def keep(message: Message) -> None:
+            self._note_act(message)
             if message["type"] == "http.response.start":
                 answer.status = message["status"]
                 answer.headers = _all_but_length(message["headers"])
@@ -118,6 +125,10 @@ class Exchange:
     def _transport(self) -> asyncio.Transport:
         transport: asyncio.Transport = self.scope["state"]["transport"]
         return transport
+
+    def _note_act(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] < 300:
+            self.received.acted = time.time()
 
     async def _send_noted(self, message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -16,8 +16,8 @@ _ORDER_ID = re.compile(r"/integration/orders/(?:cancel/)?([^/]+)")
 class Received:
     """A request that reached the sandbox.
 
-    ``status`` and ``fault`` are filled in as the request is dealt with: a ``status`` of ``None``
-    means that nothing was answered, or nothing yet.
+    ``status``, ``fault`` and ``acted`` are filled in as the request is dealt with: a ``status`` of
+    ``None`` means that nothing was answered, or nothing yet.
     """
 
     method: str
@@ -30,6 +30,8 @@ class Received:
     """Seconds since the epoch."""
     status: int | None = None
     fault: str | None = None
+    acted: float | None = None
+    """When the API did as it was asked, whatever was answered; ``None`` if it did not."""
 
     @property
     def is_cancel(self) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 from airflow_provider_ollang.sandbox import Sandbox
+from airflow_provider_ollang.sandbox.received import Received
 from demo.airflow_home import airflow_home
 from demo.standalone import Airflow, processes_of, standalone
 from tests.chaos.verdict import Verdict, judge
@@ -91,7 +92,7 @@ def observe(orders: int, chunk_size: int, seed: int) -> Observation:
         received = sandbox.requests
         status_of = {order["id"]: order["status"] for order in sandbox.orders}
     return Observation(
-        verdict=judge(stale, status_of, lines),
+        verdict=judge(stale, status_of, _cancelled_at(received), lines),
         requests=len(received),
         faults=Counter(request.fault for request in received if request.fault),
         records=records,
@@ -174,6 +175,11 @@ def _is_task(process: psutil.Process) -> bool:
 
 def _title(process: psutil.Process) -> str:
     return " ".join(process.cmdline())
+
+
+def _cancelled_at(received: list[Received]) -> dict[str, float]:
+    acts = [(it.order_id, it.acted) for it in received if it.is_cancel and it.acted]
+    return {str(order_id): acted for order_id, acted in reversed(acts)}
 
 
 def _lines(folder: Path) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,12 +21,19 @@ OUTCOMES = (
 )
 
 
-def line(outcome: str, order_id: str = "o", answer_lost: bool = False) -> dict[str, Any]:
-    return {"id": order_id, "outcome": outcome, "answer_lost": answer_lost}
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+def line(
+    outcome: str, order_id: str = "o", answer_lost: bool = False, time: datetime = NOON
+) -> dict[str, Any]:
+    fields = {"id": order_id, "outcome": outcome, "answer_lost": answer_lost}
+    return {**fields, "time": time.isoformat(timespec="milliseconds")}
 
 
 def verdict(status: str, *lines: dict[str, Any], stale: bool = True) -> Verdict:
-    return judge(frozenset({"o"} if stale else ()), {"o": status}, lines)
+    cancelled_at = {"o": NOON.timestamp()} if status == "cancelled" else {}
+    return judge(frozenset({"o"} if stale else ()), {"o": status}, cancelled_at, lines)
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
@@ -57,6 +65,14 @@ def test_each_line_counts() -> None:
     assert not verdict("pending", line("cancelled"), line("not_tried")).is_good
 
 
+@pytest.mark.parametrize("outcome", ["cancelled", "already_cancelled"])
+def test_an_order_is_not_cancelled_before_it_is(outcome: str) -> None:
+    too_early = line(outcome, time=NOON - timedelta(seconds=1))
+
+    assert verdict("cancelled", too_early, line("already_cancelled")).contradicted == {"o"}
+    assert verdict("cancelled", line(outcome, time=NOON + timedelta(seconds=1))).is_good
+
+
 def test_an_order_without_a_record_is_unaccounted() -> None:
     assert verdict("pending").unaccounted == {"o"}
     assert verdict("cancelled").contradicted == {"o"}
@@ -74,6 +90,7 @@ def test_what_was_left_is_counted_by_its_last_record() -> None:
     found = judge(
         frozenset({"a", "b", "c"}),
         {"a": "cancelled", "b": "pending", "c": "pending"},
+        {"a": NOON.timestamp()},
         [line("cancelled", "a"), line("failed", "b"), line("not_tried", "b"), line("failed", "c")],
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 SAYS_CANCELLED = frozenset({"cancelled", "already_cancelled"})
@@ -36,12 +37,16 @@ class Verdict:
 
 
 def judge(
-    stale: frozenset[str], status_of: Mapping[str, str], lines: Iterable[Mapping[str, Any]]
+    stale: frozenset[str],
+    status_of: Mapping[str, str],
+    cancelled_at: Mapping[str, float],
+    lines: Iterable[Mapping[str, Any]],
 ) -> Verdict:
     """Return the verdict.
 
     :param stale: the orders that were to be cancelled
     :param status_of: the status that each order of the sandbox has at the end
+    :param cancelled_at: when each cancelled order was cancelled, in seconds since the epoch
     :param lines: the lines of all records, those of one order in the order of their time
     """
     said: dict[str, list[Mapping[str, Any]]] = {}
@@ -57,15 +62,26 @@ def judge(
         contradicted=frozenset(
             order_id
             for order_id in said.keys() | cancelled
-            if not _is_true(said.get(order_id, []), status_of.get(order_id))
+            if not _is_true(
+                said.get(order_id, []), status_of.get(order_id), cancelled_at.get(order_id, 0)
+            )
         ),
     )
 
 
-def _is_true(lines: list[Mapping[str, Any]], status: str | None) -> bool:
-    """Return whether an order's lines agree with its status, and leave no cancel out."""
+def _is_true(lines: list[Mapping[str, Any]], status: str | None, cancelled_at: float) -> bool:
+    """Return whether an order's lines agree with what became of it, and leave no cancel out."""
     if status == "cancelled":
-        admits = any(line["outcome"] in SAYS_CANCELLED or line["answer_lost"] for line in lines)
-        return admits and not any(line["outcome"] in SAYS_MOVED_ON for line in lines)
+        said = [line for line in lines if line["outcome"] in SAYS_CANCELLED]
+        return (
+            (bool(said) or any(line["answer_lost"] for line in lines))
+            and all(_time_of(line) >= cancelled_at for line in said)
+            and not any(line["outcome"] in SAYS_MOVED_ON for line in lines)
+        )
     possible = SAYS_UNFINISHED if status == "pending" else SAYS_UNFINISHED | SAYS_MOVED_ON
     return all(line["outcome"] in possible for line in lines)
+
+
+def _time_of(line: Mapping[str, Any]) -> float:
+    # A record tells milliseconds: what comes after them is cut off.
+    return datetime.fromisoformat(line["time"]).timestamp() + 0.001

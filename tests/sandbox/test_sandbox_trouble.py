@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import islice
@@ -252,6 +253,23 @@ def test_a_page_can_be_not_what_it_says(sandbox, client):
 
 
 @pytest.mark.parametrize("kind", ["page-repeats", "page-shrinks", "page-without-end", "moves-on"])
+@pytest.mark.parametrize(
+    ("kind", "acted"), [(None, True), ("timeout-after", True), ("reset-before", False)]
+)
+def test_a_request_tells_whether_the_api_did_as_it_was_asked(sandbox, kind, acted):
+    order = sandbox.orders.add()
+    sandbox.answer_next(Answer(fault=kind))
+    before = time.time()
+
+    with suppress(requests.RequestException):
+        Client(sandbox).cancel(order["id"], timeout=0.5)
+    [received] = sandbox.requests
+    assert (received.acted is not None) == acted
+    assert not acted or before <= received.acted <= time.time()
+    assert Client(sandbox).cancel("f" * 24).status_code == 404
+    assert sandbox.requests[-1].acted is None
+
+
 def test_a_fault_that_a_request_cannot_meet_leaves_it_alone(sandbox, client, kind):
     sandbox.answer_next(Answer(fault=kind))
 
