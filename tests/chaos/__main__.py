@@ -36,7 +36,8 @@ def main() -> int:
 
 def _print(seen: Observation) -> None:
     verdict = seen.verdict
-    _table("what became of the stale orders", {"cancelled": verdict.cancelled, **verdict.left})
+    left = {f"left, recorded as {outcome}": number for outcome, number in verdict.left.items()}
+    _table("what became of the stale orders", {"cancelled": verdict.cancelled, **left})
     _table(
         "what must be 0",
         {

@@ -252,7 +252,6 @@ def test_a_page_can_be_not_what_it_says(sandbox, client):
     assert ids(1, "page-repeats")[0] == first  # nothing comes before it
 
 
-@pytest.mark.parametrize("kind", ["page-repeats", "page-shrinks", "page-without-end", "moves-on"])
 @pytest.mark.parametrize(
     ("kind", "acted"), [(None, True), ("timeout-after", True), ("reset-before", False)]
 )
@@ -270,6 +269,7 @@ def test_a_request_tells_whether_the_api_did_as_it_was_asked(sandbox, kind, acte
     assert sandbox.requests[-1].acted is None
 
 
+@pytest.mark.parametrize("kind", ["page-repeats", "page-shrinks", "page-without-end", "moves-on"])
 def test_a_fault_that_a_request_cannot_meet_leaves_it_alone(sandbox, client, kind):
     sandbox.answer_next(Answer(fault=kind))
 
