@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import select
 import socket
 import socketserver
@@ -79,9 +80,9 @@ class ConnectProxy(Relay):
         self.seen = bytearray()
 
     @property
-    def heads(self) -> list[bytes]:
-        """The first lines of the requests that it could read."""
-        return [line for line in self.seen.split(b"\r\n") if line.endswith(b"HTTP/1.0")]
+    def asked_for(self) -> list[str]:
+        """The requests that it could read, without the version of HTTP: Python 3.12 has a newer."""
+        return [line.decode() for line in re.findall(rb"(\S+ \S+) HTTP/1\.\d\r\n", self.seen)]
 
     def relay(self, client: socket.socket) -> None:
         head = b""

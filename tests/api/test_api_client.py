@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
-import ssl
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from airflow_provider_ollang import __version__
 from airflow_provider_ollang.api import errors
@@ -76,36 +70,6 @@ def test_a_client_is_refused_before_any_request(sandbox: Sandbox, key: str, base
 def test_a_ca_bundle_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(errors.InvalidInputError, match="does not exist"):
         OllangClient("key", verify=str(tmp_path / "no.pem"))
-
-
-@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
-def test_a_request_to_this_machine_takes_no_proxy(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, variable: str
-) -> None:
-    with Sandbox(order_count=0) as proxy:
-        monkeypatch.setenv(variable, proxy.url)
-        monkeypatch.delenv("NO_PROXY", raising=False)
-        monkeypatch.delenv("no_proxy", raising=False)
-
-        with client_of(sandbox) as client:
-            assert client.check_health().ok
-
-        assert proxy.requests == []
-    assert len(sandbox.requests) == 1
-
-
-def test_a_proxy_that_refuses_means_that_nothing_was_sent(
-    monkeypatch: pytest.MonkeyPatch, closed_port: int
-) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{closed_port}")
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    monkeypatch.delenv("no_proxy", raising=False)
-
-    with OllangClient(KEY, base_url="https://ollang.invalid", retry_policy=ONCE) as client:
-        error = error_of_cancel(client)
-
-    assert isinstance(error, errors.TransportError)
-    assert not error.answer_lost
 
 
 def test_netrc_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -263,64 +227,6 @@ def test_a_refused_connection_is_retried_and_loses_no_answer(closed_port: int) -
     assert (error.attempts, error.answer_lost) == (RetryPolicy().max_attempts, False)
     assert error.status is None
     assert error.order_id == SOME_ID
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a self-signed certificate of 127.0.0.1 and its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sandbox")])
-    now = datetime.now(UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    path.write_bytes(
-        certificate.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return path
-
-
-@pytest.fixture
-def tls_server(certificate: Path) -> Iterator[RawServer]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    with RawServer(NO_CONTENT, tls=context) as server:
-        yield server
-
-
-def test_an_untrusted_certificate_is_not_tried_again(tls_server: RawServer) -> None:
-    with OllangClient(KEY, base_url=f"https://127.0.0.1:{tls_server.port}") as client:
-        error = error_of_cancel(client)
-
-    assert type(error) is errors.CertificateError
-    assert (error.attempts, error.answer_lost) == (1, False)
-    assert (tls_server.connections, tls_server.requests) == (1, [])
-    assert_keeps_the_key(error)
-
-
-@pytest.mark.parametrize("verify", ["bundle", False])
-@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
-def test_a_certificate_is_trusted_by_a_bundle_or_unseen(
-    tls_server: RawServer, certificate: Path, verify: str | bool
-) -> None:
-    options: dict[str, Any] = {"verify": str(certificate) if verify else False}
-    with OllangClient(KEY, base_url=f"https://127.0.0.1:{tls_server.port}", **options) as client:
-        assert client.cancel_order(SOME_ID).attempts == 1
 
 
 # Connections.

@@ -248,7 +248,7 @@ def test_a_proxy_carries_requests_that_it_cannot_read(
 
     [request] = sandbox.requests
     assert request.key_accepted
-    assert proxy.heads == [f"CONNECT {HOST}:443 HTTP/1.0".encode()]
+    assert proxy.asked_for == [f"CONNECT {HOST}:443"]
     assert len(proxy.seen) > 1000  # the handshake and the rest are among it
     for secret in (KEY, "X-Api-Key", "integration/orders", request.order_id):
         assert secret.encode().lower() not in proxy.seen.lower()
@@ -340,9 +340,8 @@ def test_a_proxy_that_refuses_lets_nothing_out(
     assert refusal.split(b" ")[1].decode() in str(error)
     assert not error.answer_lost
     assert proxy.connections == RetryPolicy().max_attempts
-    assert {request.split(b"\r\n")[0] for request in proxy.requests} == {
-        f"CONNECT {HOST}:443 HTTP/1.0".encode()
-    }
+    for request in proxy.requests:
+        assert request.startswith(f"CONNECT {HOST}:443 HTTP/1.".encode())
     assert b"Proxy-Authorization: Basic" in proxy.requests[0]
     assert_keeps_the_login(error, caplog.text)
 

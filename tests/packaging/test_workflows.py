@@ -14,7 +14,8 @@ import yaml
 from .conftest import BIN, ROOT, make, run
 
 WORKFLOWS = {path.name: path for path in (ROOT / ".github" / "workflows").glob("*.yml")}
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT, DEV_TOOLS = PYPROJECT["project"], PYPROJECT["dependency-groups"]["dev"]
 CI, RELEASE = (yaml.safe_load(WORKFLOWS[name].read_text()) for name in ("ci.yml", "release.yml"))
 
 
@@ -53,6 +54,13 @@ def test_no_job_runs_for_ever() -> None:
     assert unbounded == []
 
 
+def test_no_checkout_keeps_its_token() -> None:
+    steps = [step for _, job in jobs() for step in job.get("steps", [])]
+    checkouts = [step for step in steps if step.get("uses", "").startswith("actions/checkout@")]
+    assert checkouts
+    assert {step["with"]["persist-credentials"] for step in checkouts} == {False}
+
+
 def test_a_release_publishes_what_ci_has_tested() -> None:
     assert RELEASE[True]["push"]["tags"] == ["v[0-9]+.[0-9]+.[0-9]+"]  # YAML reads "on" as true
     assert RELEASE["jobs"]["ci"] == {
@@ -72,6 +80,8 @@ def test_the_wheel_is_tested_on_every_version_that_the_project_names() -> None:
     assert matrix["python"] == classified
     [oldest] = [one for one in PROJECT["dependencies"] if one.startswith("apache-airflow>")]
     assert oldest.removeprefix("apache-airflow>=").startswith(matrix["airflow"][0])
+    [newest] = [one for one in DEV_TOOLS if str(one).startswith("apache-airflow==")]
+    assert newest.removeprefix("apache-airflow==").startswith(matrix["airflow"][-1])
 
 
 def test_every_command_is_a_target_that_exists() -> None:
@@ -83,12 +93,17 @@ def test_every_command_is_a_target_that_exists() -> None:
 
 
 def test_a_tag_is_the_versions_and_stands_in_the_changelog(checkout: Path) -> None:
-    make("check-tag", cwd=checkout, succeeds=False, TAG="v99.0.0")
     changelog = checkout / "CHANGELOG.md"
     written = changelog.read_text()
     try:
-        changelog.write_text(f"{written}\n## [{version()}] - 2026-12-01\n")
+        changelog.write_text("## [Unreleased]\n")
+        refused = make("check-tag", cwd=checkout, succeeds=False, TAG=f"v{version()}")
+        assert "CHANGELOG.md has no section" in refused
+        changelog.write_text(f"## [{version()}] - 2026-12-01\n")
         make("check-tag", cwd=checkout, TAG=f"v{version()}")
+        for tag in ("v99.0.0", f"{version()}", f"v{version()}.1", "v$(exit)"):
+            refused = make("check-tag", cwd=checkout, succeeds=False, TAG=tag)
+            assert f"TAG is '{tag}'" in refused
     finally:
         changelog.write_text(written)
 
