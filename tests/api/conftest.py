@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -47,9 +46,8 @@ def client(sandbox: Sandbox) -> Iterator[OllangClient]:
 class RawServer:
     """Answers every request with the next of some bytes, and keeps what came on the wire."""
 
-    def __init__(self, *answers: bytes, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *answers: bytes) -> None:
         self._answers = list(answers)
-        self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.connections = 0
@@ -73,8 +71,6 @@ class RawServer:
 
     def _serve(self, connection: socket.socket) -> None:
         try:
-            if self._tls:
-                connection = self._tls.wrap_socket(connection, server_side=True)
             with connection, connection.makefile("rb") as lines:
                 while head := _head(lines):
                     self.requests.append(head)
