@@ -26,10 +26,10 @@ from airflow_provider_ollang.api.errors import (
 )
 from airflow_provider_ollang.api.secret import mask
 
-#: The request cannot be made at all.
+#: The request cannot be made at all. InvalidHeader is not among them: requests raises it for an
+#: answer whose Content-Length contradicts itself, and the headers sent are ours.
 _NOT_SENDABLE = (
     requests.exceptions.InvalidURL,
-    requests.exceptions.InvalidHeader,
     requests.exceptions.InvalidSchema,  # of a proxy that requests cannot speak with
     LocationParseError,
 )

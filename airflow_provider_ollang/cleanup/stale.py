@@ -195,7 +195,8 @@ def _found(pattern: re.Pattern[str] | None, name: Any) -> bool:
 
 
 def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+    """Return a field as text that can be written: half a surrogate pair of JSON cannot."""
+    return None if value is None else str(value).encode("utf-8", "replace").decode()
 
 
 def _stale_order(order: Order, reference_time: datetime) -> StaleOrder:

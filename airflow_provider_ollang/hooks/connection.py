@@ -15,6 +15,9 @@ from airflow_provider_ollang.provider_info import CONNECTION_TYPE
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
+#: What Airflow's database holds of a host.
+MAX_HOST = 500
+
 #: How a truth value may read in an extra: a URI gives it as text.
 _TRUTH_VALUES = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -32,7 +35,7 @@ def client_from_connection(
     where = f"connection {connection.conn_id!r}"
     if connection.conn_type != CONNECTION_TYPE["connection-type"]:
         raise InvalidInputError(
-            f"{where} is of type {connection.conn_type!r}, expected is 'ollang': "
+            f"{where} is of type {connection.conn_type!r:.80}, expected is 'ollang': "
             "choose another connection, or change its type."
         )
     # A key in the wrong field leaves this one empty: said first, so that no message repeats it.
@@ -66,6 +69,10 @@ def _base_url(connection: Connection, where: str, *, allow_http: bool) -> str:
     if scheme not in ("", "http", "https"):
         raise InvalidInputError(
             f"{where}, schema: expected http or https, came {connection.schema!r:.80}"
+        )
+    if len(host) > MAX_HOST:
+        raise InvalidInputError(
+            f"{field}: expected at most {MAX_HOST} characters, came {len(host)}"
         )
     if not host:
         if scheme or connection.port:
@@ -108,7 +115,9 @@ def _number(
         number = math.nan
     if not 0 < number <= most or (whole and number != int(number)):
         kind = "a whole number from 1" if whole else "a number above 0 and up"
-        raise InvalidInputError(f"{where}, extra {name}: expected {kind} to {most}, came {value!r}")
+        raise InvalidInputError(
+            f"{where}, extra {name}: expected {kind} to {most}, came {value!r:.80}"
+        )
     return number
 
 
@@ -118,7 +127,9 @@ def _flag(extra: dict[str, Any], name: str, where: str, *, default: bool) -> boo
         return default
     flag = _TRUTH_VALUES.get(str(value).strip().lower())
     if flag is None:
-        raise InvalidInputError(f"{where}, extra {name}: expected true or false, came {value!r}")
+        raise InvalidInputError(
+            f"{where}, extra {name}: expected true or false, came {value!r:.80}"
+        )
     return flag
 
 

@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import (
     ObjectStoragePath,
 )
 
+from airflow_provider_ollang.api.answers import one_line
 from airflow_provider_ollang.api.errors import (
     LOST_ANSWER_NOTE,
     ApiError,
@@ -62,7 +63,7 @@ class CancelOrderOperator(OllangBaseOperator):
         "order_id": parameters.order_id,
         "skip_on_codes": parameters.codes,
         "require_status": parameters.statuses,
-        "ollang_conn_id": parameters.text,
+        "ollang_conn_id": parameters.connection_id,
     }
     template_fields = tuple(parsers)
     optional = frozenset({"require_status"})
@@ -153,7 +154,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         "max_share": parameters.share,
         "reference_time": parameters.moment,
         "chunk_size": parameters.positive_whole_number,
-        "ollang_conn_id": parameters.text,
+        "ollang_conn_id": parameters.connection_id,
     }
     template_fields = tuple(parsers)
     optional = frozenset(
@@ -241,7 +242,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
 
         reference_time, older_than = self._reference_time(context), self._value("older_than")
         try:
-            reference_time - older_than
+            (reference_time - older_than).astimezone(UTC)
         except OverflowError as error:
             raise InvalidInputError(
                 f"older_than: {older_than} reaches back before the first date there is. Expected "
@@ -329,7 +330,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         "tolerated_codes": parameters.codes,
         "preview": parameters.flag,
         "report_path": parameters.report_path,
-        "ollang_conn_id": parameters.text,
+        "ollang_conn_id": parameters.connection_id,
     }
     template_fields = tuple(parsers)
     optional = frozenset({"requests_per_second", "require_status", "report_path"})
@@ -430,9 +431,9 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
             record = open_record(path, preview=self._value("preview"))
         except Exception as error:  # each file system has its own
             raise InvalidInputError(
-                f"report_path: no record can be written at {report_path!r}, so nothing was "
-                f"cancelled: {type(error).__name__}: {error}. Give a path that can be written, "
-                "with {{ run_id }} in its name, so that each run has a record of its own."
+                f"report_path: no record can be written at {report_path!r:.300}, so nothing was "
+                f"cancelled: {type(error).__name__}: {one_line(error)}. Give a path that can be "
+                "written, with {{ run_id }} in its name, so that each run has a record of its own."
             ) from error
         self.log.info("The record is written to %s.", path)
         return record

@@ -13,10 +13,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pendulum
+from jinja2 import Undefined
 
 from airflow_provider_ollang.api.errors import InvalidInputError
 from airflow_provider_ollang.api.models import ORDER_TYPES, STATUSES, parse_time
 from airflow_provider_ollang.api.validation import check_order_id
+
+#: Airflow's column for it, ``StringID``.
+MAX_CONNECTION_ID = 250
 
 _NOTHING = frozenset({"", "none", "null", "undefined"})
 _FLAGS = {"true": True, "false": False}
@@ -24,12 +28,14 @@ _FLAGS = {"true": True, "false": False}
 
 def refuse(name: str, value: Any, expected: str) -> InvalidInputError:
     """Return the error that names the parameter, what came, and what is expected."""
-    return InvalidInputError(f"{name}: expected {expected}, came {value!r:.120}")
+    return InvalidInputError(f"{name}: expected {expected}, came {_shown(value)}")
 
 
 def is_nothing(value: Any) -> bool:
-    """Return whether a value is ``None`` or what a template writes for it."""
-    return value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING)
+    """Return whether a value is ``None`` or what a template, native or not, gives for it."""
+    if isinstance(value, str):
+        return value.strip().lower() in _NOTHING
+    return value is None or isinstance(value, Undefined)
 
 
 def is_rendered_later(value: Any) -> bool:
@@ -42,10 +48,17 @@ def is_rendered_later(value: Any) -> bool:
 
 
 def text(name: str, value: Any) -> str:
-    """Return text that is not blank."""
-    if not isinstance(value, str) or is_nothing(value):
+    """Return text that is not blank, and that can be sent."""
+    if not isinstance(value, str) or is_nothing(value) or not _is_unicode(value):
         raise refuse(name, value, "text")
     return value
+
+
+def connection_id(name: str, value: Any) -> str:
+    """Return the id of a connection, as long as Airflow's database takes one."""
+    if not text(name, value).isprintable() or len(value) > MAX_CONNECTION_ID:
+        raise refuse(name, value, f"one line of text of at most {MAX_CONNECTION_ID} characters")
+    return str(value)
 
 
 def flag(name: str, value: Any) -> bool:
@@ -134,7 +147,7 @@ def order_types(name: str, value: Any) -> tuple[str, ...]:
 
 def order_id(name: str, value: Any) -> str:
     """Return an order id."""
-    return check_order_id(value, field=name)
+    return _order_id(name, value)
 
 
 def order_ids(name: str, value: Any) -> list[str]:
@@ -142,17 +155,44 @@ def order_ids(name: str, value: Any) -> list[str]:
     items = _list(name, value, may_be_empty=True)
     if any(isinstance(item, (list, tuple)) for item in items):
         raise refuse(name, value, "a list of order ids; map chunks with .expand(order_ids=…)")
-    ids = (check_order_id(item, field=f"{name}[{index}]") for index, item in enumerate(items))
+    ids = (_order_id(f"{name}[{index}]", item) for index, item in enumerate(items))
     return list(dict.fromkeys(ids))
 
 
 def report_path(name: str, value: Any) -> str:
     """Return an absolute path or a URL of a file."""
     path = text(name, value)
-    is_absolute = path.startswith("/") or re.match(r"[a-z][a-z0-9+]*://", path)
+    # file://a is a file in whichever folder the worker happens to run.
+    is_absolute = re.match(r"(?:(?:file|local)://)?/|(?!file:|local:)[a-z][a-z0-9+]*://", path)
     if not is_absolute or path.endswith("/"):
         raise refuse(name, value, "an absolute path or URL of a file, such as s3://bucket/a.jsonl")
     return path
+
+
+def _shown(value: Any) -> str:
+    """Return a value as an error shows it, also one that Python refuses to write."""
+    try:
+        return f"{value!r:.120}"
+    except (ValueError, RecursionError):  # a number of thousands of digits; nesting without end
+        return f"a value of type {type(value).__name__} that is too large to be shown"
+
+
+def _is_unicode(value: str) -> bool:
+    """Return whether text can be sent: half a surrogate pair cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _order_id(name: str, value: Any) -> str:
+    try:
+        return check_order_id(value, field=name)
+    except InvalidInputError:
+        raise
+    except (ValueError, RecursionError) as error:  # what cannot be shown is no order id either
+        raise refuse(name, value, "an order id as text") from error
 
 
 def _known(name: str, value: Any, known: Collection[str]) -> tuple[str, ...]:
