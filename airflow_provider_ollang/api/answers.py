@@ -102,7 +102,9 @@ def _code(fields: dict[str, Any] | None, secret: str) -> str | None:
     code = (fields or {}).get("code")
     if code is None or code == "":
         return None
-    return one_line(code, secret=secret) or repr(code)  # white space is a code, if none we know
+    text = one_line(code, secret=secret)
+    # What reads otherwise than it came is none that we know, even if only by white space.
+    return text if text == code else one_line(repr(code), secret=secret)
 
 
 def _error_class(status: int, code: str | None, *, is_json_object: bool) -> type[OllangError]:

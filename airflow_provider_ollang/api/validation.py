@@ -28,7 +28,7 @@ def check_order_id(value: Any, *, field: str = "order_id") -> str:
         if isinstance(value, (int, float)):
             hint = "A native template turns digits into a number: pass the id as text."
         raise InvalidInputError(
-            f"{field}: expected an order id as text, came {type(value).__name__} {value!r:.80}. "
+            f"{field}: expected an order id as text, came {type(value).__name__} {shown(value)}. "
             f"{hint}"
         )
     if not _ORDER_ID.fullmatch(value) or value.lower() in _NOTHING:
@@ -37,6 +37,14 @@ def check_order_id(value: Any, *, field: str = "order_id") -> str:
             f"came {value!r:.80}. Was a template rendered to nothing?"
         )
     return value
+
+
+def shown(value: Any) -> str:
+    """Return a value as an error shows it, also one that Python refuses to write."""
+    try:
+        return f"{value!r:.120}"
+    except (ValueError, RecursionError):  # a number of thousands of digits; nesting without end
+        return f"a value of type {type(value).__name__} that is too large to be shown"
 
 
 def check_api_key(value: Any, *, field: str = "api_key") -> str:

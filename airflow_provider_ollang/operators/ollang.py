@@ -309,7 +309,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
     cancelled before. Fails, after every order was tried, if one met more than tolerated codes.
 
     :param order_ids: the orders; cancels start in this order, and a double is cancelled once
-    :param max_workers: requests under way at most
+    :param max_workers: requests under way at most, up to 128
     :param requests_per_second: requests started at most, by all workers together
     :param max_orders: a longer list fails before the first cancel; 0 allows none
     :param require_status: read each order first, and leave it alone if it has none of these
@@ -323,7 +323,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
 
     parsers: ClassVar[Parsers] = {
         "order_ids": parameters.order_ids,
-        "max_workers": parameters.positive_whole_number,
+        "max_workers": parameters.workers,
         "requests_per_second": parameters.rate,
         "max_orders": parameters.allowance,
         "require_status": parameters.statuses,

@@ -17,10 +17,11 @@ from jinja2 import Undefined
 
 from airflow_provider_ollang.api.errors import InvalidInputError
 from airflow_provider_ollang.api.models import ORDER_TYPES, STATUSES, parse_time
-from airflow_provider_ollang.api.validation import check_order_id
+from airflow_provider_ollang.api.validation import check_order_id, shown
 
 #: Airflow's column for it, ``StringID``.
 MAX_CONNECTION_ID = 250
+MAX_WORKERS = 128
 
 _NOTHING = frozenset({"", "none", "null", "undefined"})
 _FLAGS = {"true": True, "false": False}
@@ -28,7 +29,7 @@ _FLAGS = {"true": True, "false": False}
 
 def refuse(name: str, value: Any, expected: str) -> InvalidInputError:
     """Return the error that names the parameter, what came, and what is expected."""
-    return InvalidInputError(f"{name}: expected {expected}, came {_shown(value)}")
+    return InvalidInputError(f"{name}: expected {expected}, came {shown(value)}")
 
 
 def is_nothing(value: Any) -> bool:
@@ -82,6 +83,14 @@ def whole_number(name: str, value: Any, *, least: int) -> int:
 def positive_whole_number(name: str, value: Any) -> int:
     """Return a whole number from 1."""
     return whole_number(name, value, least=1)
+
+
+def workers(name: str, value: Any) -> int:
+    """Return a number of workers: each is a thread, and a connection."""
+    number = positive_whole_number(name, value)
+    if number > MAX_WORKERS:
+        raise refuse(name, value, f"a whole number from 1 to {MAX_WORKERS}")
+    return number
 
 
 def allowance(name: str, value: Any) -> int:
@@ -147,7 +156,7 @@ def order_types(name: str, value: Any) -> tuple[str, ...]:
 
 def order_id(name: str, value: Any) -> str:
     """Return an order id."""
-    return _order_id(name, value)
+    return check_order_id(value, field=name)
 
 
 def order_ids(name: str, value: Any) -> list[str]:
@@ -155,7 +164,7 @@ def order_ids(name: str, value: Any) -> list[str]:
     items = _list(name, value, may_be_empty=True)
     if any(isinstance(item, (list, tuple)) for item in items):
         raise refuse(name, value, "a list of order ids; map chunks with .expand(order_ids=…)")
-    ids = (_order_id(f"{name}[{index}]", item) for index, item in enumerate(items))
+    ids = (check_order_id(item, field=f"{name}[{index}]") for index, item in enumerate(items))
     return list(dict.fromkeys(ids))
 
 
@@ -169,14 +178,6 @@ def report_path(name: str, value: Any) -> str:
     return path
 
 
-def _shown(value: Any) -> str:
-    """Return a value as an error shows it, also one that Python refuses to write."""
-    try:
-        return f"{value!r:.120}"
-    except (ValueError, RecursionError):  # a number of thousands of digits; nesting without end
-        return f"a value of type {type(value).__name__} that is too large to be shown"
-
-
 def _is_unicode(value: str) -> bool:
     """Return whether text can be sent: half a surrogate pair cannot."""
     try:
@@ -184,15 +185,6 @@ def _is_unicode(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _order_id(name: str, value: Any) -> str:
-    try:
-        return check_order_id(value, field=name)
-    except InvalidInputError:
-        raise
-    except (ValueError, RecursionError) as error:  # what cannot be shown is no order id either
-        raise refuse(name, value, "an order id as text") from error
 
 
 def _known(name: str, value: Any, known: Collection[str]) -> tuple[str, ...]:

@@ -30,6 +30,8 @@ def run(arguments: Sequence[str] | None) -> int:
 def _serve(sandbox: Sandbox) -> int:
     try:
         signal.signal(signal.SIGTERM, _terminate)
+        # A shell lets what it starts in the background ignore it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.stdout.write(f"Ollang sandbox on {sandbox.url}\n")
         sys.stdout.flush()
         threading.Event().wait()

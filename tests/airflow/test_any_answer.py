@@ -53,7 +53,10 @@ def sandbox() -> Iterator[Sandbox]:
 
 codes = st.sampled_from([*CODES, "order_not_found", "TEAPOT", "", None, 409, True]) | any_json
 messages = st.just(f"the key is {KEY}") | st.lists(texts, max_size=3) | any_json
-error_bodies = bodies(
+coded_bodies = st.sampled_from([*CODES, "TEAPOT", ""]).map(
+    lambda code: json.dumps({"code": code, "message": "m"}).encode()
+)
+error_bodies = coded_bodies | bodies(
     st.fixed_dictionaries({}, optional={"code": codes, "message": messages, "error": messages}),
     any_json,
 )
@@ -219,6 +222,7 @@ def test_no_cancel_is_sent_unless_the_order_reads_as_required(
     tolerated=st.sets(st.sampled_from(sorted(CODES))),
     workers=st.integers(1, 3),
 )
+@example([Answer.json(404, {"code": "ORDER_NOT_FOUND"})], set(), 1)
 def test_each_order_of_a_batch_is_accounted_for_once_and_truly(
     sandbox: Sandbox,
     tmp_path_factory: pytest.TempPathFactory,
@@ -365,11 +369,41 @@ FIELDS = {
     "createdAt": dates,
     "projectId": st.sampled_from(["p-1", "p-2"]),
 }
-plain_orders = st.fixed_dictionaries(FIELDS)
+STALE = {"name": "a", "type": "cc", "status": "pending", "createdAt": DATES[0], "projectId": "p-1"}
+#: Stale but for one field, or stale: so that each field counts.
+nearly_stale = st.builds(
+    lambda order_id, odd: {"id": order_id, **STALE, **odd},
+    FIELDS["id"],
+    st.sampled_from(sorted(FIELDS)).flatmap(
+        lambda name: st.fixed_dictionaries({name: FIELDS[name] | FIELDS[name] | any_json})
+    ),
+)
 odd_orders = st.fixed_dictionaries(
     {}, optional={name: values | values | scalars | any_json for name, values in FIELDS.items()}
 )
-orders = st.lists(plain_orders | plain_orders | odd_orders | any_json, max_size=6)
+orders = st.lists(nearly_stale | nearly_stale | odd_orders | any_json, max_size=6)
+ODD = {
+    "id": ["None", "NaN", "a/b", "", "a" * 129, None, 5, ["a-1"]],
+    "name": [None, 5, ["a"], "keep a", f"a {KEY}", "b", ""],
+    "type": [None, "other", "CC", ["cc"]],
+    "status": [None, "ongoing", "archived", "cancelled", "Pending", ["pending"], True],
+    "createdAt": [*DATES, None, 0, 1e9, ["2026-01-01T00:00:00Z"]],
+    "projectId": [None, "p-9", 1],
+}
+#: For each field every odd value, in an order that is stale but for it.
+ONE_OFF = [
+    {"id": f"{name}-{number}", **STALE, name: value}
+    for name, values in ODD.items()
+    for number, value in enumerate(values)
+]
+STRICT = {
+    "statuses": ["pending"],
+    "order_types": ["cc"],
+    "project_ids": ["p-1"],
+    "name_matches": "a",
+    "exclude_name_matches": "keep",
+    "exclude_order_ids": ["createdAt-0"],
+}
 rules = st.fixed_dictionaries(
     {"statuses": st.sampled_from([["pending"], ["pending", "ongoing"]])},
     optional={
@@ -394,6 +428,9 @@ def page(data: Any, number: int, *, has_next: bool) -> Answer:
 
 @examples(300)
 @given(pages=st.lists(orders, min_size=1, max_size=3), rule=rules)
+@example([ONE_OFF], STRICT)
+@example([ONE_OFF], {"statuses": ["pending"]})
+@example([ONE_OFF], {"statuses": ["pending"], "exclude_name_matches": "keep"})
 def test_exactly_those_orders_are_stale_that_the_rule_surely_means(
     sandbox: Sandbox, pages: list[list[Any]], rule: dict[str, Any]
 ) -> None:
@@ -445,6 +482,9 @@ listing_bodies = bodies(
         },
     ),
 )
+@example(page({"id": "a-1"}, 1, has_next=False), {"statuses": ["pending"]}, {})
+@example(page(None, 1, has_next=False), {"statuses": ["pending"]}, {})
+@example(page(5, 1, has_next=False), {"statuses": ["pending"]}, {})
 def test_any_answer_to_a_listing_is_a_whole_listing_or_an_error(
     sandbox: Sandbox, given_answer: Answer, rule: dict[str, Any], guards: dict[str, Any]
 ) -> None:
@@ -460,6 +500,7 @@ def test_any_answer_to_a_listing_is_a_whole_listing_or_an_error(
     assert given_answer.status == 200
     assert fields is not None
     assert fields["meta"]["hasNextPage"] is False
+    assert isinstance(fields["data"], list)
     stale = {order["id"] for order in fields["data"] if is_stale(order, rule)}
     assert set(ending.result) <= stale
     assert len(stale) <= guards.get("max_orders", len(stale))

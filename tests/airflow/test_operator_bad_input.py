@@ -69,7 +69,7 @@ BAD: dict[type, dict[str, tuple[str, list[Any]]]] = {
     },
     BatchCancelOrdersOperator: {
         "order_ids": ("order id|list", [None, "None", "abc", [["a"]], ["a b"], [None]]),
-        "max_workers": ("whole number", [0, -1, None, "many", 1.5]),
+        "max_workers": ("whole number", [0, -1, None, "many", 1.5, 129]),
         "requests_per_second": ("number", [0, -1, "fast", float("inf"), True]),
         "max_orders": ("whole number", [-1, None, 1.5, "many"]),
         "require_status": ("pending|list", ["pending", [], ["waiting"]]),

@@ -224,6 +224,13 @@ def test_a_body_that_is_no_json_object_is_documented_for_no_refusal(
     assert "text/html" in str(error)
 
 
+@pytest.mark.parametrize("code", ["ORDER_ALREADY_CANCELLED ", "\tORDER_ALREADY_CANCELLED", " \n"])
+def test_a_code_with_white_space_around_it_is_none_that_we_know(code: str) -> None:
+    error = error_from_json(409, {"code": code})
+    assert type(error) is errors.ApiError
+    assert error.meaning == repr(code)
+
+
 @pytest.mark.parametrize("code", [0, False, True, 409, ["ORDER_ALREADY_CANCELLED"], {"a": 1}])
 def test_a_code_that_is_no_text_is_no_known_one(code: Any) -> None:
     assert type(error_from_json(409, {"code": code})) is errors.ApiError
