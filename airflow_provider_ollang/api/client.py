@@ -59,7 +59,8 @@ class OllangClient:
     """A client of the Ollang integration API. Threads may share it: each gets its own connection.
 
     Every call has time-outs, follows no redirect, and is repeated by the retry policy. Cancelling
-    is repeated too: doing it twice changes nothing.
+    is repeated too: doing it twice changes nothing. Proxies and ``REQUESTS_CA_BUNDLE`` are taken
+    from the environment as it is when the client is made.
 
     :param api_key: the key, sent as ``X-Api-Key`` and shown nowhere
     :param base_url: where the API is
@@ -87,15 +88,19 @@ class OllangClient:
         check_verify(verify)
         self.retry_policy = retry_policy or RetryPolicy()
         self.pace = pace or Pace()
+        # Read once: requests would look through the environment before each request.
+        environment = requests.Session().merge_environment_settings(
+            self.base_url, {}, None, verify, None
+        )
+        host = urlsplit(self.base_url).hostname or ""
         self._options: dict[str, Any] = {
             "timeout": (min(CONNECT_TIMEOUT, timeout), timeout),
-            "verify": verify,
+            "verify": environment["verify"],
+            # A proxy would see the key on its way to this very machine.
+            "proxies": {} if is_loopback(host) else environment["proxies"],
             "allow_redirects": False,
             "stream": True,  # so that a body is read only up to a limit
         }
-        host = urlsplit(self.base_url).hostname or ""
-        if is_loopback(host):  # a proxy would see the key on its way to this very machine
-            self._options["proxies"] = {"http": None, "https": None, "all": None}
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
 
@@ -185,18 +190,23 @@ class OllangClient:
         """
         return self._read_page(query or OrderQuery(), page, take)
 
-    def iter_orders(self, query: OrderQuery | None = None) -> Iterator[Order]:
+    def iter_orders(self, query: OrderQuery | None = None, *, readers: int = 1) -> Iterator[Order]:
         """Yield every order of a listing, page after page, each id once.
 
         A listing that breaks off raises: it never ends early as if it were whole. One whose
         pages shifted while it was read is read again for what slipped through.
 
         :param query: which orders, and how sorted
+        :param readers: pages read side by side
         :raises UnexpectedAnswerError: a page is none, repeats what came before, or pages never end
         :raises OllangError: any refusal or trouble, by its class
         """
         wanted = query or OrderQuery()
-        return read_listing(lambda page, check: self._read_page(wanted, page, PAGE_SIZE, check))
+        return read_listing(
+            lambda number, check: self._read_page(wanted, number, PAGE_SIZE, check),
+            page_size=PAGE_SIZE,
+            readers=readers,
+        )
 
     def _read_page(
         self, query: OrderQuery, number: int, take: int, check: PageCheck | None = None
@@ -269,6 +279,8 @@ class OllangClient:
         if failure:  # raised here, it has no context: the exception's frames hold the key
             raise failure
         log.debug("%s %s: HTTP %d, %d bytes", method, path, response.status_code, len(body))
+        if response.status_code != 429:
+            self.pace.note_answer()
         wanted = 204 if method == "POST" else 200
         answer = None if method == "POST" else parse_json(body, secret=self._api_key)
         if response.status_code != wanted or (method == "GET" and answer is None):
@@ -287,6 +299,7 @@ class OllangClient:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = _Session()
+            session.trust_env = False
             session.headers["User-Agent"] = f"airflow-provider-ollang/{__version__}"
             session.auth = _ApiKeyAuth(self._api_key)
             adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=1)

@@ -1,4 +1,9 @@
-"""When the next request may go out: one pace for all threads that share a client."""
+"""When the next request may go out: one pace for all threads that share a client.
+
+The API publishes no limit, so the pace finds it, as TCP finds that of a network: refused, it falls
+to the rate at which requests were answered since the last refusal; left alone, it rises, slowly
+at first and faster the longer it goes well.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,11 @@ from airflow_provider_ollang.api.errors import StoppedError
 
 _waiting = True
 _SLICE_SECONDS = 0.1
+#: Refusals of so short a time are one: requests that were under way together.
+_ONE_REFUSAL_SECONDS = 1.0
+#: After so many seconds without a refusal the pace has doubled.
+_DOUBLING_SECONDS = 50.0
+_LEAST_PER_SECOND = 0.5
 
 
 @contextmanager
@@ -36,7 +46,11 @@ class Pace:
     """
 
     def __init__(self, requests_per_second: float | None = None) -> None:
-        self._interval = 1 / requests_per_second if requests_per_second else 0.0
+        self._most_per_second = requests_per_second or math.inf
+        # What the API was found to allow, at the last refusal; and the answers since then.
+        self._found_per_second = math.inf
+        self._refused_at = time.monotonic()
+        self._answers = 0
         self._lock = threading.Lock()
         self._next_turn = 0.0
         self._held_until = -math.inf
@@ -72,9 +86,15 @@ class Pace:
         if self.stopped:
             raise StoppedError("the client was stopped before this request went out")
 
-    def hold(self, seconds: float) -> None:
-        """Let no request out for so many seconds: the API refused one of them as too many."""
+    def note_answer(self) -> None:
+        """Heed an answer that is no refusal for speed."""
         with self._lock:
+            self._answers += 1
+
+    def hold(self, seconds: float) -> None:
+        """Let no request out for so many seconds, and fewer after that: the API refused one."""
+        with self._lock:
+            self._slow_down(seconds)
             self._held_until = max(self._held_until, time.monotonic() + seconds)
             self._next_turn = max(self._next_turn, self._held_until)
 
@@ -87,5 +107,21 @@ class Pace:
     def _take_turn(self) -> float:
         with self._lock:
             turn = max(time.monotonic(), self._next_turn)
-            self._next_turn = turn + self._interval
+            self._next_turn = turn + 1 / min(self._most_per_second, self._allowed(turn))
             return turn
+
+    def _allowed(self, moment: float) -> float:
+        """Return how many requests a second the API is thought to allow by then."""
+        return self._found_per_second * (1 + ((moment - self._refused_at) / _DOUBLING_SECONDS) ** 2)
+
+    def _slow_down(self, seconds: float) -> None:
+        now = time.monotonic()
+        span = now - self._refused_at
+        is_first = math.isinf(self._found_per_second)
+        if span < _ONE_REFUSAL_SECONDS and not is_first:
+            return
+        answered_per_second = self._answers / max(span, seconds, _ONE_REFUSAL_SECONDS)
+        # One refusal does not stop the whole batch, even if nothing was answered.
+        least = _LEAST_PER_SECOND if is_first else self._allowed(now) / 2
+        self._found_per_second = max(answered_per_second, least, _LEAST_PER_SECOND)
+        self._refused_at, self._answers = now, 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,8 @@ from airflow_provider_ollang.api.secret import Masked
 from airflow_provider_ollang.api.validation import check_order_id
 
 SECONDS_A_DAY = 86_400
+#: Pages of the listing that are read side by side.
+READERS = 8
 #: An earlier date is a placeholder, and would make a new order the oldest of all.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -141,7 +144,7 @@ def find_stale_orders(client: OllangClient, rule: StaleRule) -> Finding:
     :raises OllangError: the listing could not be read to its end; part of it is no finding
     """
     finding = Finding()
-    for order in client.iter_orders(rule.query()):
+    for order in client.iter_orders(rule.query(), readers=READERS):
         finding.examined += 1
         if reason := rule.doubt(order):
             finding.doubtful.append(f"order {order.id!r:.80} ({order.name!r:.80}): {reason}")
@@ -199,14 +202,20 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value).encode("utf-8", "replace").decode()
 
 
+def _shared(value: Any) -> str | None:
+    """Return a field as text, once for all orders that have the same: there may be many."""
+    text = _text(value)
+    return None if text is None else sys.intern(text)
+
+
 def _stale_order(order: Order, reference_time: datetime) -> StaleOrder:
     assert order.created is not None  # noqa: S101 - is_stale has seen it
     return StaleOrder(
         id=order.id,
         name=_text(order.name),
-        type=_text(order.type),
-        status=order.status,
+        type=_shared(order.type),
+        status=sys.intern(str(order.status)),
         createdAt=order.created_at,
-        projectId=_text(order.project_id),
+        projectId=_shared(order.project_id),
         age=round((reference_time - order.created).total_seconds() / SECONDS_A_DAY, 1),
     )

@@ -114,7 +114,10 @@ class OllangBaseOperator(BaseOperator):
             # Airflow only calls on_kill() and lets the task go on: it may have come before this.
             if self._told_to_end:
                 client.pace.stop()
-            yield client
+            try:
+                yield client
+            finally:  # threads of a call that broke off must not try again
+                client.pace.stop()
 
     def on_kill(self) -> None:
         """Send nothing more."""

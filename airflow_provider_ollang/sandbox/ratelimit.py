@@ -17,8 +17,12 @@ class RateLimit:
     def __init__(
         self, per_second: float | None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._per_second = per_second
         self._clock = clock
+        self.set(per_second)
+
+    def set(self, per_second: float | None) -> None:
+        """Let another number of requests through, beginning with a full bucket."""
+        self._per_second = per_second
         self._capacity = max(1.0, per_second or 0.0)
         self.reset()
 

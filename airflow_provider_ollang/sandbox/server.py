@@ -85,6 +85,10 @@ class Sandbox:
         """The requests received so far, in order; those to ``/_sandbox/`` are not among them."""
         return self._log.all()
 
+    def limit_rate(self, per_second: float | None) -> None:
+        """Answer 429 beyond so many requests a second from now on; ``None`` for no limit."""
+        self._rate_limit.set(per_second)
+
     def reset(self) -> None:
         """Start over: the seed's orders, no requests received, no canned answers."""
         self.orders.reset()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +12,7 @@ from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.models import OrderQuery
 from airflow_provider_ollang.sandbox import Answer, Sandbox
 
-from .conftest import SOME_ID
+from .conftest import SOME_ID, client_of
 
 LISTING = "/integration/orders"
 
@@ -295,6 +297,43 @@ def test_an_item_count_is_a_whole_number_or_unknown(
     sandbox.answer_next(page([], itemCount=count))
 
     assert client.list_orders().item_count == item_count
+
+
+# Pages that are read side by side.
+
+
+def test_pages_are_read_side_by_side_and_come_in_their_order(sandbox: Sandbox) -> None:
+    added = [sandbox.orders.add(age=timedelta(minutes=minutes))["id"] for minutes in range(400)]
+    sandbox.answer_always(Answer(delay=0.2), path=LISTING)
+    begin = time.monotonic()
+    with client_of(sandbox) as client:
+        ids = [order.id for order in client.iter_orders(readers=7)]
+    together = time.monotonic() - begin
+
+    assert ids == added[::-1]
+    pages = Counter(received.query["pageOptions[page]"] for received in sandbox.requests)
+    assert pages == Counter(str(number) for number in range(1, 9))
+    assert together < sum(0.2 for _ in pages)  # one after the other, that is the least
+
+
+@pytest.mark.parametrize("kind", ["reset-after", "malformed", "page-repeats", "page-shrinks"])
+@pytest.mark.parametrize("page", [1, 2, 5, 6])
+def test_pages_side_by_side_come_whole_whichever_meets_a_fault(
+    sandbox: Sandbox, client: OllangClient, kind: str, page: int
+) -> None:
+    ids = {sandbox.orders.add()["id"] for _ in range(280)}
+    sandbox.answer_next(*[Answer()] * (page - 1), Answer(fault=kind), path=LISTING)
+
+    assert {order.id for order in client.iter_orders(readers=4)} == ids
+
+
+def test_a_page_that_breaks_off_beside_others_is_an_error(sandbox: Sandbox) -> None:
+    for _ in range(280):
+        sandbox.orders.add()
+    sandbox.answer_next(Answer())
+    sandbox.answer_always(Answer.json(401, {"code": "UNAUTHORIZED"}))
+    with client_of(sandbox) as client, pytest.raises(errors.UnauthorizedError):
+        list(client.iter_orders(readers=4))
 
 
 # One order.

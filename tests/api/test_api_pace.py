@@ -45,6 +45,62 @@ def test_a_shorter_hold_does_not_end_a_longer_one() -> None:
     assert time.monotonic() - begin >= 0.3
 
 
+def seconds_for(turns: int, pace: Pace) -> float:
+    begin = time.monotonic()
+    for _ in range(turns):
+        pace.wait_turn()
+    return time.monotonic() - begin
+
+
+def test_without_a_refusal_nothing_is_slowed_down() -> None:
+    pace = Pace()
+    for _ in range(20):
+        pace.note_answer()
+    assert seconds_for(1000, pace) < seconds_for(10, Pace(10))
+
+
+def test_a_refusal_slows_down_to_what_was_answered() -> None:
+    pace = Pace()
+    for _ in range(40):
+        pace.note_answer()
+    pace.hold(0.01)  # 40 answers in what counts as a second
+
+    pace.wait_turn()
+    assert seconds_for(21, pace) >= 0.45
+
+
+def test_refusals_of_requests_that_were_under_way_together_are_one() -> None:
+    pace = Pace()
+    for _ in range(40):
+        pace.note_answer()
+    for _ in range(16):
+        pace.hold(0.01)
+
+    assert seconds_for(21, pace) < seconds_for(11, Pace(5))
+
+
+def test_a_refusal_without_any_answer_halves_the_pace_at_most() -> None:
+    pace = Pace()
+    for _ in range(40):
+        pace.note_answer()
+    pace.hold(0.01)
+    time.sleep(1.1)
+    pace.hold(0.01)
+
+    pace.wait_turn()
+    assert 0.45 <= seconds_for(11, pace) < seconds_for(21, Pace(10))
+
+
+def test_an_own_limit_holds_whatever_the_api_allows() -> None:
+    pace = Pace(20)
+    for _ in range(1000):
+        pace.note_answer()
+    pace.hold(0.01)
+
+    pace.wait_turn()
+    assert seconds_for(10, pace) >= 0.45
+
+
 @pytest.mark.parametrize("kind", ["held", "slow", "asleep"])
 def test_a_stop_ends_every_wait(kind: str) -> None:
     pace = Pace(0.01 if kind == "slow" else None)

@@ -269,12 +269,9 @@ def test_a_proxy_is_found_under_each_of_its_names(
 
 
 def test_a_proxy_for_http_gets_what_is_not_encrypted(monkeypatch: pytest.MonkeyPatch) -> None:
-    with (
-        RawServer(NO_CONTENT) as proxy,
-        OllangClient(KEY, base_url=f"http://{HOST}", allow_http=True) as client,
-    ):
+    with RawServer(NO_CONTENT) as proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
-        client.cancel_order("o-1")
+        OllangClient(KEY, base_url=f"http://{HOST}", allow_http=True).cancel_order("o-1")
     [request] = proxy.requests
     assert request.startswith(f"POST http://{HOST}/integration/orders/cancel/o-1 ".encode())
 
@@ -332,9 +329,9 @@ def assert_keeps_the_login(error: BaseException, log: str) -> None:
 def test_a_proxy_that_refuses_lets_nothing_out(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, refusal: bytes
 ) -> None:
-    with RawServer(refusal) as proxy, behind_proxy() as client:
+    with RawServer(refusal) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://{LOGIN}@127.0.0.1:{proxy.port}")
-        error = error_of_cancel(client)
+        error = error_of_cancel(behind_proxy())
 
     assert type(error) is errors.ConnectionFailedError
     assert refusal.split(b" ")[1].decode() in str(error)

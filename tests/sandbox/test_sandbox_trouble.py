@@ -360,6 +360,14 @@ def test_requests_beyond_the_rate_limit_are_told_to_wait():
         assert statuses(client, 2) == [200, 429]
 
 
+def test_the_rate_limit_can_change(sandbox, client):
+    assert statuses(client, 3) == [200] * 3
+    sandbox.limit_rate(0.001)
+    assert statuses(client, 2) == [200, 429]
+    sandbox.limit_rate(None)
+    assert statuses(client, 3) == [200] * 3
+
+
 @pytest.mark.parametrize(
     ("per_second", "at", "waits"),
     [
