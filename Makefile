@@ -42,6 +42,10 @@ test-scheduler: .venv/ready ## Tests on a real scheduler: approval, time-out, SI
 chaos: .venv/ready ## 10,000 orders, every fault, workers killed: nothing lost, nothing untrue (10 minutes)
 	@$(BIN)/python -m tests.chaos $(if $(ORDERS),--orders $(ORDERS)) $(if $(SEED),--seed $(SEED))
 
+.PHONY: bench
+bench: .venv/ready ## Measure against limits and peers, and plot: make bench BENCH=name for one (9 minutes)
+	@$(BIN)/python -m benchmarks $(BENCH)
+
 .PHONY: lint
 lint: .venv/ready ## Check style, format and workflows
 	@$(BIN)/ruff check .

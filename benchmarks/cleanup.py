@@ -1,0 +1,38 @@
+"""Find all orders of a server, cancel them with a record, and print how many and peak memory.
+
+Usage: ``python -m benchmarks.cleanup URL API_KEY``
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from airflow_provider_ollang.api.client import OllangClient
+from airflow_provider_ollang.cleanup.batch import Batch
+from airflow_provider_ollang.cleanup.outcome import Outcome
+from airflow_provider_ollang.cleanup.record import FileRecord
+from airflow_provider_ollang.cleanup.stale import StaleRule, find_stale_orders
+
+
+def main(url: str, api_key: str) -> None:
+    """Clean up."""
+    rule = StaleRule(reference_time=datetime.now(UTC), older_than=timedelta(days=7))
+    with tempfile.TemporaryDirectory() as folder, OllangClient(api_key, base_url=url) as client:
+        orders = find_stale_orders(client, rule).orders
+        record = FileRecord((Path(folder) / "record.jsonl").open("xb"))
+        report = Batch(client, [order.id for order in orders], record=record).run()
+    sys.stdout.write(f"{report.counts[Outcome.CANCELLED]} {_peak_bytes()}\n")
+
+
+def _peak_bytes() -> int:
+    # Not getrusage: there a new process begins with the peak of the one that started it.
+    status = Path("/proc/self/status").read_text()
+    [line] = [line for line in status.splitlines() if line.startswith("VmHWM")]
+    return 1024 * int(line.split()[1])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,79 @@
+"""Ten and a hundred times as many orders: the time for each must stay the same."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from statistics import median
+
+from benchmarks.figures import Figure, Result, Target, conclude
+from benchmarks.ours import CANCEL, seconds_to_cancel
+from benchmarks.sdk import seconds_an_order
+from benchmarks.server import order_id
+from benchmarks.servers import Server, canned_server
+from benchmarks.sockets import seconds_to_send
+
+#: A batch of so many takes longer than any fluctuation, and is measured once.
+MEASURED_ONCE = 100_000
+
+
+def run(
+    *,
+    sizes: Sequence[int] = (1000, 10_000, 100_000),
+    workers: int = 16,
+    latency_ms: float = 5,
+    runs: int = 5,
+    sample: int = 500,
+) -> Result:
+    """Measure.
+
+    :param sizes: numbers of orders; the first is what the others are held against
+    :param sample: orders that the SDK cancels; the others would take as long each
+    """
+    ids = [order_id(number) for number in range(max(sizes))]
+    with canned_server(latency_ms=latency_ms) as server:
+        seconds_to_cancel(server, ids[: sizes[0]], workers)  # warms up
+        ours = _in_turn(server, ids, sizes, workers, runs)
+        lines = [f"POST {CANCEL}{it}" for it in ids[: sizes[0]]]
+        bare = [seconds_to_send(server, lines, workers) / len(lines) for _ in range(runs)]
+        sdk = [seconds_an_order(server, ids[:sample]) for _ in range(min(runs, 3))]
+    first = median(ours[sizes[0]])
+    figures = [
+        *(Figure("ours", f"an order of {size}", _ms(ours[size]), "ms") for size in sizes),
+        Figure("limit", "an order, latency / workers", [latency_ms / workers], "ms"),
+        Figure("limit", f"an order, {workers} bare sockets", _ms(bare), "ms"),
+        Figure("peer", "an order, official SDK in a loop", _ms(sdk), "ms"),
+    ]
+    targets = [
+        Target(f"an order of {size} / of {sizes[0]}", median(ours[size]) / first, most=1.05)
+        for size in sizes[1:]
+    ]
+    series = {
+        "orders": list(sizes),
+        "ours": [size * median(ours[size]) for size in sizes],
+        "sdk": [size * median(sdk) for size in sizes],
+        "ideal": [size * latency_ms / workers / 1000 for size in sizes],
+        "workers": workers,
+        "latency_ms": latency_ms,
+    }
+    return Result("scale", figures, targets, series)
+
+
+def _in_turn(
+    server: Server, ids: Sequence[str], sizes: Sequence[int], workers: int, runs: int
+) -> dict[int, list[float]]:
+    """Return the seconds an order, by size."""
+    found: dict[int, list[float]] = {size: [] for size in sizes}
+    for number in range(runs):
+        for size in sizes:
+            if number == 0 or size < MEASURED_ONCE:
+                found[size].append(seconds_to_cancel(server, ids[:size], workers) / size)
+    return found
+
+
+def _ms(seconds: Sequence[float]) -> list[float]:
+    return [1000 * it for it in seconds]
+
+
+if __name__ == "__main__":
+    sys.exit(conclude(run()))
