@@ -1,8 +1,9 @@
 """When the next request may go out: one pace for all threads that share a client.
 
 The API publishes no limit, so the pace finds it, as TCP finds that of a network: refused, it falls
-to the rate at which requests were answered since the last refusal; left alone, it rises, slowly
-at first and faster the longer it goes well.
+a little below the rate at which requests were answered since the last refusal; left alone, it
+rises, and faster the longer it goes well. So it makes up for a fall within seconds: refusals by
+chance, or for what others send, must not grind it down.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ _waiting = True
 _SLICE_SECONDS = 0.1
 #: Refusals of so short a time are one: requests that were under way together.
 _ONE_REFUSAL_SECONDS = 1.0
-#: After so many seconds without a refusal the pace has doubled.
-_DOUBLING_SECONDS = 50.0
+#: What is left of the pace after a refusal, and what share of that comes back in the first second.
+_FALL_TO, _RISE_A_SECOND = 0.95, 0.025
+#: After so many seconds without a refusal the pace has more than doubled.
+_DOUBLING_SECONDS = 25.0
 _LEAST_PER_SECOND = 0.5
 
 
@@ -51,6 +54,7 @@ class Pace:
         self._found_per_second = math.inf
         self._refused_at = time.monotonic()
         self._answers = 0
+        self._held_seconds = 0.0
         self._lock = threading.Lock()
         self._next_turn = 0.0
         self._held_until = -math.inf
@@ -94,8 +98,11 @@ class Pace:
     def hold(self, seconds: float) -> None:
         """Let no request out for so many seconds, and fewer after that: the API refused one."""
         with self._lock:
-            self._slow_down(seconds)
-            self._held_until = max(self._held_until, time.monotonic() + seconds)
+            now = time.monotonic()
+            self._slow_down(now)
+            held_until = max(self._held_until, now + seconds)
+            self._held_seconds += held_until - max(self._held_until, now)
+            self._held_until = held_until
             self._next_turn = max(self._next_turn, self._held_until)
 
     def sleep(self, seconds: float) -> None:
@@ -112,16 +119,19 @@ class Pace:
 
     def _allowed(self, moment: float) -> float:
         """Return how many requests a second the API is thought to allow by then."""
-        return self._found_per_second * (1 + ((moment - self._refused_at) / _DOUBLING_SECONDS) ** 2)
+        seconds = moment - self._refused_at
+        rise = _RISE_A_SECOND * seconds + (seconds / _DOUBLING_SECONDS) ** 2
+        return self._found_per_second * (1 + rise)
 
-    def _slow_down(self, seconds: float) -> None:
-        now = time.monotonic()
+    def _slow_down(self, now: float) -> None:
         span = now - self._refused_at
         is_first = math.isinf(self._found_per_second)
         if span < _ONE_REFUSAL_SECONDS and not is_first:
             return
-        answered_per_second = self._answers / max(span, seconds, _ONE_REFUSAL_SECONDS)
+        # A time in which nothing could go out says nothing of what is allowed.
+        active = max(span - self._held_seconds, _ONE_REFUSAL_SECONDS)
+        found = _FALL_TO * self._answers / active
         # One refusal does not stop the whole batch, even if nothing was answered.
         least = _LEAST_PER_SECOND if is_first else self._allowed(now) / 2
-        self._found_per_second = max(answered_per_second, least, _LEAST_PER_SECOND)
-        self._refused_at, self._answers = now, 0
+        self._found_per_second = max(found, least, _LEAST_PER_SECOND)
+        self._refused_at, self._answers, self._held_seconds = now, 0, 0.0
