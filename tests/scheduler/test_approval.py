@@ -43,7 +43,7 @@ def question(scheduler: Scheduler, dag_id: str, run_id: str) -> Any:
 def answer(scheduler: Scheduler, run_id: str, option: str) -> None:
     # Airflow 3.3.2 fails the approval, and nothing is cancelled, if the answer comes before the
     # scheduler has heard that the asking process ended. Nowhere shows when; no person is as quick.
-    time.sleep(5)
+    time.sleep(8)
     path = f"/dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/{APPROVAL}/-1/hitlDetails"
     scheduler.call("PATCH", path, json={"chosen_options": [option]})
 

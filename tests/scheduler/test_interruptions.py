@@ -101,7 +101,7 @@ def assert_the_rest_was_finished(round_: Round, first: list[dict[str, Any]]) -> 
 def test_a_batch_out_of_time_leaves_a_complete_record(
     scheduler: Scheduler, sandbox: Sandbox
 ) -> None:
-    round_ = Round(scheduler, sandbox, "timed_out_batch")
+    round_ = Round(scheduler, sandbox, "timed_out_batch", orders=5 * ORDERS)
 
     assert round_.end() == "failed"
     record = round_.record()
@@ -109,7 +109,7 @@ def test_a_batch_out_of_time_leaves_a_complete_record(
     said = outcomes(record)
     assert round_.cancelled() - said.get("failed", set()) == said["cancelled"]
     assert round_.counts() == {
-        "total": ORDERS,
+        "total": round_.orders,
         **{outcome: len(ids) for outcome, ids in said.items()},
     }
 

@@ -23,7 +23,7 @@ def write_process_id(context: Any) -> None:
 
 for dag_id, limits in {
     "interrupted_batch": {"retries": 1, "retry_delay": timedelta(seconds=1)},
-    "timed_out_batch": {"retries": 0, "execution_timeout": timedelta(seconds=2)},
+    "timed_out_batch": {"retries": 0, "execution_timeout": timedelta(seconds=8)},
 }.items():
     with DAG(
         dag_id=dag_id,
