@@ -32,7 +32,9 @@ def draw_all(source: Path = FOLDER, target: Path = IMAGES) -> list[Path]:
 def time_against_orders(series: dict[str, Any]) -> Figure:
     """Return how long a batch takes, by its size."""
     figure, axes = pyplot.subplots(figsize=(7, 4))
-    axes.loglog(series["orders"], series["sdk"], "s--", color="tab:gray", label="official SDK")
+    axes.loglog(
+        series["orders"], series["sdk"], "s--", color="tab:gray", label="official SDK, extrapolated"
+    )
     axes.loglog(series["orders"], series["ours"], "o-", color="tab:blue", label="this package")
     axes.loglog(series["orders"], series["ideal"], ":", color="black", label="latency / workers")
     axes.set_xlabel(f"orders ({series['latency_ms']:g} ms an answer)")

@@ -15,6 +15,8 @@ from benchmarks.sockets import seconds_to_send
 
 #: A batch of so many takes longer than any fluctuation, and is measured once.
 MEASURED_ONCE = 100_000
+#: Batches of the first size before each larger one, and after it.
+SMALL_BATCHES = 4
 
 
 def run(
@@ -33,11 +35,10 @@ def run(
     ids = [order_id(number) for number in range(max(sizes))]
     with canned_server(latency_ms=latency_ms) as server:
         seconds_to_cancel(server, ids[: sizes[0]], workers)  # warms up
-        ours = _in_turn(server, ids, sizes, workers, runs)
+        ours, ratios = _measure(server, ids, sizes, workers, runs)
         lines = [f"POST {CANCEL}{it}" for it in ids[: sizes[0]]]
         bare = [seconds_to_send(server, lines, workers) / len(lines) for _ in range(runs)]
         sdk = [seconds_an_order(server, ids[:sample]) for _ in range(min(runs, 3))]
-    first = median(ours[sizes[0]])
     figures = [
         *(Figure("ours", f"an order of {size}", _ms(ours[size]), "ms") for size in sizes),
         Figure("limit", "an order, latency / workers", [latency_ms / workers], "ms"),
@@ -45,8 +46,8 @@ def run(
         Figure("peer", "an order, official SDK in a loop", _ms(sdk), "ms"),
     ]
     targets = [
-        Target(f"an order of {size} / of {sizes[0]}", median(ours[size]) / first, most=1.05)
-        for size in sizes[1:]
+        Target(f"an order of {size} / of {sizes[0]}", median(found), most=1.05)
+        for size, found in ratios.items()
     ]
     series = {
         "orders": list(sizes),
@@ -59,16 +60,29 @@ def run(
     return Result("scale", figures, targets, series)
 
 
-def _in_turn(
+def _measure(
     server: Server, ids: Sequence[str], sizes: Sequence[int], workers: int, runs: int
-) -> dict[int, list[float]]:
-    """Return the seconds an order, by size."""
+) -> tuple[dict[int, list[float]], dict[int, list[float]]]:
+    """Return the seconds an order by size, and their ratios to those of the first size.
+
+    A ratio is to the small batches right before and after it: the machine's speed drifts.
+    """
+    first, *larger = sizes
+
+    def seconds(size: int) -> float:
+        return seconds_to_cancel(server, ids[:size], workers) / size
+
     found: dict[int, list[float]] = {size: [] for size in sizes}
+    ratios: dict[int, list[float]] = {size: [] for size in larger}
     for number in range(runs):
-        for size in sizes:
+        for size in larger:
             if number == 0 or size < MEASURED_ONCE:
-                found[size].append(seconds_to_cancel(server, ids[:size], workers) / size)
-    return found
+                before = [seconds(first) for _ in range(SMALL_BATCHES)]
+                found[size].append(seconds(size))
+                after = [seconds(first) for _ in range(SMALL_BATCHES)]
+                found[first] += before + after
+                ratios[size].append(found[size][-1] / median(before + after))
+    return found, ratios
 
 
 def _ms(seconds: Sequence[float]) -> list[float]:

@@ -51,6 +51,8 @@ CONNECT_TIMEOUT = 10.0
 
 #: The most orders that the API gives on one page.
 PAGE_SIZE = 50
+#: No account has as many orders: a larger number says nothing, and a share of it would be none.
+MAX_COUNT = 10**12
 #: No answer of this API comes near; more is not read.
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
@@ -254,7 +256,7 @@ class OllangClient:
         return OrderPage(
             orders=tuple(Order.from_json(item if isinstance(item, dict) else {}) for item in data),
             page=number,
-            item_count=count if isinstance(count, int) and not isinstance(count, bool) else None,
+            item_count=count if _is_count(count) else None,
             has_next=has_next,
         )
 
@@ -339,6 +341,10 @@ def _read(response: requests.Response, order_id: str | None) -> bytes:
                 order_id=order_id,
             )
     return bytes(body)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_COUNT
 
 
 def _error_of_read(error: OllangError) -> OllangError:

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: No account has as many orders: a larger number that an answer holds says nothing.
-MAX_COUNT = 10**12
-
 
 class OllangHook(BaseHook):
     """Reads an Ollang connection and gives a client of the API.
@@ -81,7 +78,7 @@ class OllangHook(BaseHook):
                 count = client.list_orders(take=1).item_count
         except OllangError as error:
             return False, str(error)
-        orders = count if count is not None and 0 <= count < MAX_COUNT else "an unknown number of"
+        orders = "an unknown number of" if count is None else count
         return True, f"The key works: {client.base_url} lists {orders} orders for it."
 
     def _connection(self) -> Connection:

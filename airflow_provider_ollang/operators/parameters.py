@@ -111,6 +111,9 @@ def rate(name: str, value: Any) -> float:
 def duration(name: str, value: Any) -> timedelta:
     """Return a duration above 0, from a timedelta or ISO 8601 text without months and years."""
     expected = "a duration above 0 as a timedelta or in ISO 8601, such as P7D or PT12H"
+    # pendulum counts modulo 2**32: P4294967303D would be 7 days, and young orders stale.
+    if isinstance(value, str) and re.search(r"\d{9}", value):
+        raise refuse(name, value, f"{expected}, in numbers of at most 8 digits")
     parsed = _parse_duration(name, value, expected) if isinstance(value, str) else value
     if not isinstance(parsed, timedelta) or parsed <= timedelta(0):
         raise refuse(name, value, expected)

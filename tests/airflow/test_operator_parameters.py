@@ -185,3 +185,9 @@ def test_what_is_no_order_id_is_refused(value: Any) -> None:
 @pytest.mark.parametrize("value", ["6512bd43d9caa6e02c990b0a", "a", "A-b_9", "0", "a" * 128])
 def test_an_order_id_is_taken_as_it_came(value: str) -> None:
     assert parameters.order_id("order_id", value) == value
+
+
+@pytest.mark.parametrize("age", ["P4294967303D", "PT4297000000S", "P613566758W", "P123456789D"])
+def test_an_age_of_too_many_digits_is_refused_and_not_wrapped_around(age: str) -> None:
+    with pytest.raises(InvalidInputError, match="at most 8 digits"):
+        parameters.duration("older_than", age)

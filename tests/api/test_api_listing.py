@@ -289,7 +289,17 @@ def test_a_listing_that_never_holds_still_is_read_thrice_and_a_warning_says_so(
 
 
 @pytest.mark.parametrize(
-    ("count", "item_count"), [(0, 0), (7, 7), (None, None), ("7", None), (True, None), (1.5, None)]
+    ("count", "item_count"),
+    [
+        (0, 0),
+        (7, 7),
+        (None, None),
+        ("7", None),
+        (True, None),
+        (1.5, None),
+        (-1, None),
+        (10**400, None),
+    ],
 )
 def test_an_item_count_is_a_whole_number_or_unknown(
     sandbox: Sandbox, client: OllangClient, count: Any, item_count: int | None
