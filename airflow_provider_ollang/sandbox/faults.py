@@ -76,7 +76,9 @@ async def _truncated(exchange: Exchange) -> None:
 # Refusals and errors.
 
 
-def _too_many_requests(retry_after: Callable[[], str] | None) -> Make:
+def too_many_requests(retry_after: Callable[[], str] | None) -> Make:
+    """Return what refuses a request for speed, with what ``retry_after`` tells as its header."""
+
     async def make(exchange: Exchange) -> None:
         headers = [("retry-after", retry_after())] if retry_after else []
         await exchange.respond_json(TOO_MANY_REQUESTS.status, TOO_MANY_REQUESTS.body, headers)
@@ -185,11 +187,11 @@ KINDS: dict[str, Fault] = {
     "timeout-after": Fault(_timeout_after),
     "slow-drip": Fault(_slow_drip),
     "truncated": Fault(_truncated),
-    "429": Fault(_too_many_requests(lambda: "1")),
-    "429-date": Fault(_too_many_requests(_soon)),
-    "429-bare": Fault(_too_many_requests(None)),
-    "429-nonsense": Fault(_too_many_requests(lambda: "soon")),
-    "429-hour": Fault(_too_many_requests(lambda: str(HOUR))),
+    "429": Fault(too_many_requests(lambda: "1")),
+    "429-date": Fault(too_many_requests(_soon)),
+    "429-bare": Fault(too_many_requests(None)),
+    "429-nonsense": Fault(too_many_requests(lambda: "soon")),
+    "429-hour": Fault(too_many_requests(lambda: str(HOUR))),
     "500": Fault(_error(500, "Internal server error")),
     "502": Fault(_web_page(502, "502 Bad Gateway")),
     "503": Fault(_error(503, "Service Unavailable")),

@@ -18,7 +18,6 @@ from airflow_provider_ollang.sandbox.exchange import Exchange
 from airflow_provider_ollang.sandbox.orders import Orders
 from airflow_provider_ollang.sandbox.ratelimit import RateLimit
 from airflow_provider_ollang.sandbox.received import Received, order_id_in
-from airflow_provider_ollang.sandbox.refusals import TOO_MANY_REQUESTS
 
 CONTROL = "/_sandbox/"
 
@@ -120,7 +119,7 @@ class Gate:
         if canned is not None:
             await canned.give(exchange)
         elif wait := self._rate_limit.wait():
-            await _too_fast(exchange, wait)
+            await faults.too_many_requests(lambda: str(wait))(exchange)
         else:
             await self._handle_or_fail(exchange)
 
@@ -130,11 +129,6 @@ class Gate:
             await exchange.handle()
         else:
             await faults.make(kind, exchange)
-
-
-async def _too_fast(exchange: Exchange, wait: int) -> None:
-    headers = [("retry-after", str(wait))]
-    await exchange.respond_json(TOO_MANY_REQUESTS.status, TOO_MANY_REQUESTS.body, headers)
 
 
 def _target(scope: Scope) -> str:
