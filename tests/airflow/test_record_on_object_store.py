@@ -41,11 +41,11 @@ def s3() -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def _credentials(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+def _connection(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A connection of its own: Airflow keeps the store of a bare s3:// for the whole process.
+    extra = {"endpoint_url": s3, "region_name": "us-east-1"}
+    aws = {"conn_type": "aws", "login": "any", "password": "any", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_NIGHT_S3", json.dumps(aws))
 
 
 def parts(folder: str) -> dict[str, list[dict[str, Any]]]:
@@ -62,11 +62,11 @@ def test_a_batch_leaves_its_record_on_an_object_store(ollang_sandbox: Sandbox, r
         BatchCancelOrdersOperator(
             task_id="cancel",
             order_ids=ids,
-            report_path="s3://records/night/report.jsonl",
+            report_path="s3://night_s3@records/night/report.jsonl",
         )
     )
 
-    found = parts("s3://records/night")
+    found = parts("s3://night_s3@records/night")
     assert list(found) == [f"report.part{number:04d}.jsonl" for number in range(len(found))]
     assert len(found) >= 3
     assert found["report.part0000.jsonl"] == []
@@ -80,7 +80,7 @@ def test_a_bucket_that_is_not_there_fails_before_the_first_request(
 ) -> None:
     order_id = ollang_sandbox.orders.add()["id"]
     operator = BatchCancelOrdersOperator(
-        task_id="cancel", order_ids=[order_id], report_path="s3://no-such-bucket/report.jsonl"
+        task_id="cancel", order_ids=[order_id], report_path="s3://night_s3@no-such-bucket/report.jsonl"
     )
     with pytest.raises(AirflowFailException, match=r"report_path.*nothing was cancelled"):
         run.execute(operator)
