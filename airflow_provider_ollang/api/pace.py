@@ -3,7 +3,8 @@
 The API publishes no limit, so the pace finds it, as TCP finds that of a network: refused, it falls
 a little below the rate at which requests were answered since the last refusal; left alone, it
 rises, and faster the longer it goes well. So it makes up for a fall within seconds: refusals by
-chance, or for what others send, must not grind it down.
+chance, or for what others send, must not grind it down. Nor does a first one that comes before
+there was anything to measure.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ _FALL_TO, _RISE_A_SECOND = 0.95, 0.025
 #: After so many seconds without a refusal the pace has more than doubled.
 _DOUBLING_SECONDS = 25.0
 _LEAST_PER_SECOND = 0.5
+#: After fewer answers, a first refusal may be by chance; of a limit, the next one follows at once.
+_ENOUGH_ANSWERS = 10
 
 
 @contextmanager
@@ -53,6 +56,7 @@ class Pace:
         # What the API was found to allow, at the last refusal; and the answers since then.
         self._found_per_second = math.inf
         self._refused_at = time.monotonic()
+        self._refusals = 0
         self._answers = 0
         self._held_seconds = 0.0
         self._lock = threading.Lock()
@@ -125,13 +129,17 @@ class Pace:
 
     def _slow_down(self, now: float) -> None:
         span = now - self._refused_at
-        is_first = math.isinf(self._found_per_second)
-        if span < _ONE_REFUSAL_SECONDS and not is_first:
+        if span < _ONE_REFUSAL_SECONDS and self._refusals:
             return
+        self._refusals += 1
+        if self._refusals > 1 or self._answers >= _ENOUGH_ANSWERS:
+            self._found_per_second = self._estimate(span, now)
+        self._refused_at, self._answers, self._held_seconds = now, 0, 0.0
+
+    def _estimate(self, span: float, now: float) -> float:
         # A time in which nothing could go out says nothing of what is allowed.
         active = max(span - self._held_seconds, _ONE_REFUSAL_SECONDS)
         found = _FALL_TO * self._answers / active
         # One refusal does not stop the whole batch, even if nothing was answered.
-        least = _LEAST_PER_SECOND if is_first else self._allowed(now) / 2
-        self._found_per_second = max(found, least, _LEAST_PER_SECOND)
-        self._refused_at, self._answers, self._held_seconds = now, 0, 0.0
+        least = 0.0 if math.isinf(self._found_per_second) else self._allowed(now) / 2
+        return max(found, least, _LEAST_PER_SECOND)

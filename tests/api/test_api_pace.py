@@ -79,6 +79,27 @@ def test_refusals_of_requests_that_were_under_way_together_are_one() -> None:
     assert seconds_for(21, pace) < seconds_for(11, Pace(5))
 
 
+def test_a_first_refusal_after_few_answers_only_holds() -> None:
+    pace = Pace()
+    for _ in range(5):
+        pace.note_answer()
+    pace.hold(0.01)
+
+    assert seconds_for(1000, pace) < seconds_for(10, Pace(10))
+
+
+def test_a_second_refusal_right_after_it_slows_down() -> None:
+    pace = Pace()
+    pace.hold(0.01)
+    time.sleep(1.1)
+    for _ in range(20):
+        pace.note_answer()
+    pace.hold(0.01)
+
+    pace.wait_turn()
+    assert seconds_for(11, pace) >= 0.45
+
+
 def test_a_refusal_without_any_answer_halves_the_pace_at_most() -> None:
     pace = Pace()
     for _ in range(40):
