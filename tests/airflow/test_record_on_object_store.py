@@ -80,7 +80,9 @@ def test_a_bucket_that_is_not_there_fails_before_the_first_request(
 ) -> None:
     order_id = ollang_sandbox.orders.add()["id"]
     operator = BatchCancelOrdersOperator(
-        task_id="cancel", order_ids=[order_id], report_path="s3://night_s3@no-such-bucket/report.jsonl"
+        task_id="cancel",
+        order_ids=[order_id],
+        report_path="s3://night_s3@no-such-bucket/report.jsonl",
     )
     with pytest.raises(AirflowFailException, match=r"report_path.*nothing was cancelled"):
         run.execute(operator)
