@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from statistics import median
 
 from benchmarks.figures import Figure, Result, Target, conclude
@@ -34,8 +35,7 @@ def run(
     :param sample: orders that the SDK cancels; the others would take as long each
     """
     ids = [order_id(number) for number in range(max(sizes))]
-    with canned_server(latency_ms=latency_ms) as server:
-        _stay_on_one_core()
+    with canned_server(latency_ms=latency_ms) as server, _on_one_core():
         seconds_to_cancel(server, ids[: sizes[0]], workers)  # warms up
         ours, ratios = _measure(server, ids, sizes, workers, runs)
         lines = [f"POST {CANCEL}{it}" for it in ids[: sizes[0]]]
@@ -62,13 +62,18 @@ def run(
     return Result("scale", figures, targets, series)
 
 
-def _stay_on_one_core() -> None:
+@contextmanager
+def _on_one_core() -> Iterator[None]:
     """Leave the other cores to the server: threads of one Python slow each other down on several.
 
     How much so changes from second to second, by more than what is looked for here.
     """
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def _measure(
