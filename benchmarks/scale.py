@@ -68,6 +68,9 @@ def _on_one_core() -> Iterator[None]:
 
     How much so changes from second to second, by more than what is looked for here.
     """
+    if not hasattr(os, "sched_setaffinity"):  # only Linux lets a process choose
+        yield
+        return
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(cores)})
     try:
