@@ -188,7 +188,8 @@ class Batch:
             self._end_early("the API rejected the key")
         elif isinstance(error, RateLimitedError):
             longest = self._client.retry_policy.longest_retry_after
-            if (error.retry_after or 0) > longest:
+            if error.retry_after is not None and error.retry_after > longest:
+                self.report.retry_after = error.retry_after
                 self._end_early(f"the API asks to wait {error.retry_after:g} s")
 
     def _settle_all(self) -> None:

@@ -15,6 +15,7 @@ from airflow_provider_ollang.api.errors import (
     ApiError,
     OllangError,
     OrderAlreadyCancelledError,
+    OrderMovedOnError,
     OrderNotCancellableError,
     OrderNotFoundError,
     StoppedError,
@@ -41,6 +42,7 @@ class Outcome(StrEnum):
 _OUTCOME_BY_ERROR: dict[type[OllangError], Outcome] = {
     OrderAlreadyCancelledError: Outcome.ALREADY_CANCELLED,
     OrderNotCancellableError: Outcome.NOT_CANCELLABLE,
+    OrderMovedOnError: Outcome.STATUS_CHANGED,
     OrderNotFoundError: Outcome.NOT_FOUND,
     AccessDeniedError: Outcome.ACCESS_DENIED,
     StoppedError: Outcome.NOT_TRIED,
@@ -117,6 +119,7 @@ class Report:
     :param remarkable: the first 1,000 results that are not ``cancelled``
     :param ended_early: why not every order was tried, where that is so
     :param key_rejected: whether that was because of the key
+    :param retry_after: seconds that the API asked to wait, where that ended it
     """
 
     total: int
@@ -128,6 +131,7 @@ class Report:
     remarkable: list[OrderResult] = field(default_factory=list)
     ended_early: str | None = None
     key_rejected: bool = False
+    retry_after: float | None = None
 
     @property
     def retry_may_help(self) -> bool:

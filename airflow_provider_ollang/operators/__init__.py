@@ -1,1 +1,5 @@
 """Airflow operators."""
+
+from airflow_provider_ollang.airflow_version import require_airflow
+
+require_airflow()

@@ -26,6 +26,11 @@ from airflow_provider_ollang.api.errors import (
 )
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators import parameters
+from airflow_provider_ollang.operators.retry import (
+    HAS_RETRY_POLICIES,
+    RetryAfterPolicy,
+    exception_to_retry,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_ollang.api.client import OllangClient
@@ -75,6 +80,12 @@ class OllangBaseOperator(BaseOperator):
 
     _running: OllangClient | None = None
     _told_to_end = False
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # A mapped task passes None for each argument that its author left out.
+        if HAS_RETRY_POLICIES and self.retry_policy is None:
+            self.retry_policy = RetryAfterPolicy()
 
     def _check_parameters(self) -> None:
         """Refuse what can be known to be wrong; called at the end of each constructor."""
@@ -140,6 +151,8 @@ def as_airflow_exceptions() -> Iterator[None]:
 
 
 def _airflow_exception(error: OllangError) -> AirflowException:
-    kind = AirflowFailException if isinstance(error, FINAL_ERRORS) else AirflowException
     hints = [hint for refused, hint in HINTS.items() if isinstance(error, refused)]
-    return kind(" ".join([str(error), *hints]))
+    text = " ".join([str(error), *hints])
+    if isinstance(error, FINAL_ERRORS):
+        return AirflowFailException(text)
+    return exception_to_retry(text, error.retry_after)

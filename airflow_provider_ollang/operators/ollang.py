@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow.providers.common.compat.sdk import (
-    AirflowException,
     AirflowFailException,
     AirflowSkipException,
     ObjectStoragePath,
@@ -28,6 +27,7 @@ from airflow_provider_ollang.operators.base import (
     Parsers,
     as_airflow_exceptions,
 )
+from airflow_provider_ollang.operators.retry import exception_to_retry
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -97,12 +97,16 @@ class CancelOrderOperator(OllangBaseOperator):
             self._take_parameters()
             order_id: str = self._value("order_id")
             with self._client() as client:
-                self._cancel(client, order_id)
+                self._cancel(client, order_id, context)
         return order_id
 
-    def _cancel(self, client: OllangClient, order_id: str) -> None:
+    def _cancel(self, client: OllangClient, order_id: str, context: Context) -> None:
+        from airflow_provider_ollang.operators import metrics
+
+        require_status = self._value("require_status")
         try:
-            receipt = client.cancel_order(order_id, require_status=self._value("require_status"))
+            with metrics.of_one_order(context["ti"]):
+                receipt = client.cancel_order(order_id, require_status=require_status)
         except OrderMovedOnError as error:
             note = f" Note: {LOST_ANSWER_NOTE}, if it is cancelled." if error.answer_lost else ""
             raise AirflowSkipException(f"{error}.{note}") from error
@@ -439,10 +443,13 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         return record
 
     def _run(self, batch: Batch, context: Context) -> Report:
+        from airflow_provider_ollang.operators import metrics
+
         what = "Previewing" if batch.report.preview else "Cancelling"
         self.log.info("%s %d orders.", what, batch.report.total)
         try:
-            batch.run()
+            with metrics.of_a_batch(batch.report, context["ti"]):
+                batch.run()
         except BaseException:
             try:
                 self._publish(context, batch.report)
@@ -489,7 +496,9 @@ def _conclude(report: Report) -> dict[str, int]:
         first = report.first_failure
         text = f"{report.failures} orders failed ({listed})."
         text += f" The first: {first.id}: {first.message}" if first else ""
-        raise AirflowException(text) if report.retry_may_help else AirflowFailException(text)
+        if report.retry_may_help:
+            raise exception_to_retry(text, report.retry_after)
+        raise AirflowFailException(text)
     if counts.get("already_cancelled") == report.total and not report.preview:
         raise AirflowSkipException(f"All {report.total} orders are cancelled already.")
     return counts

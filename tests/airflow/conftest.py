@@ -29,6 +29,8 @@ class TaskInstance:
 
     map_index: int = -1
     try_number: int = 1
+    dag_id: str = "dag"
+    task_id: str = "task"
     xcoms: dict[str, Any] = field(default_factory=dict)
 
     def xcom_push(self, key: str, value: Any) -> None:

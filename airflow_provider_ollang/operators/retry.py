@@ -1,0 +1,76 @@
+"""Where the API asks for a long wait, the task ends and is tried again at that time.
+
+Airflow 3.3 brought retry policies: the worker asks one about the exception at hand. On an older
+Airflow the task's own ``retry_delay`` applies.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowException
+
+if TYPE_CHECKING:
+    from airflow.sdk import RetryDecision
+
+try:
+    from airflow.sdk import RetryPolicy
+except ImportError:
+    HAS_RETRY_POLICIES = False
+    RetryPolicy = object  # type: ignore[misc, assignment]
+else:
+    HAS_RETRY_POLICIES = True
+
+#: A longer wait than this is no wait any more, but a mistake.
+LONGEST_DELAY = timedelta(days=1)
+
+
+class RetryAfterException(AirflowException):
+    """The task failed, and the API said when to ask again.
+
+    :param message: what happened
+    :param retry_after: seconds that the API asks to wait
+    """
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class RetryAfterPolicy(RetryPolicy):
+    """Tries a task again when the API said so, instead of after ``retry_delay``.
+
+    The operators have it on Airflow 3.3 and newer, unless they are given another one. How often a
+    task is tried stays with its ``retries``. Only a wait counts that is too long for the client to
+    sit out in the task (60 seconds), and a day at most.
+    """
+
+    def evaluate(
+        self,
+        exception: BaseException,
+        try_number: int,
+        max_tries: int,
+        context: Any = None,
+    ) -> RetryDecision:
+        """Return when to try again, by the exception's ``retry_after``, where it has one."""
+        from airflow.sdk import RetryDecision
+
+        from airflow_provider_ollang.api import retry
+
+        seconds: float | None = getattr(exception, "retry_after", None)
+        if seconds is None or seconds <= retry.RetryPolicy().longest_retry_after:
+            return RetryDecision.default()
+        delay = min(timedelta(seconds=seconds), LONGEST_DELAY)
+        return RetryDecision.retry(delay, reason=f"the API asks to wait {seconds:g} s")
+
+
+def exception_to_retry(message: str, retry_after: float | None) -> AirflowException:
+    """Return what fails a task so that Airflow's retries apply, at the time that the API named.
+
+    :param message: what happened
+    :param retry_after: seconds that the API asks to wait, where it does
+    """
+    if retry_after is None:
+        return AirflowException(message)
+    return RetryAfterException(message, retry_after)

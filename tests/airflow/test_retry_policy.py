@@ -1,0 +1,117 @@
+"""A long wait that the API asks for: carried by the task's error, heeded by Airflow 3.3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import airflow
+import pytest
+from airflow.providers.common.compat.sdk import (
+    DAG,
+    AirflowException,
+    AirflowFailException,
+    BaseOperator,
+)
+
+from airflow_provider_ollang.operators.ollang import (
+    BatchCancelOrdersOperator,
+    CancelOrderOperator,
+    FindStaleOrdersOperator,
+)
+from airflow_provider_ollang.operators.retry import RetryAfterException, RetryAfterPolicy
+from airflow_provider_ollang.sandbox import Answer, Sandbox
+
+HOUR = 3600.0
+OPERATORS = [
+    (CancelOrderOperator, {"order_id": "o-1"}),
+    (BatchCancelOrdersOperator, {"order_ids": ["o-1", "o-2"], "max_workers": 1}),
+    (FindStaleOrdersOperator, {"older_than": "P7D"}),
+]
+
+needs_retry_policies = pytest.mark.skipif(
+    tuple(map(int, airflow.__version__.split(".")[:2])) < (3, 3),
+    reason="retry policies came with Airflow 3.3",
+)
+
+
+def decide(exception: BaseException) -> tuple[str, timedelta | None]:
+    decision = RetryAfterPolicy().evaluate(exception, try_number=1, max_tries=2)
+    return decision.action.value, decision.retry_delay
+
+
+@pytest.mark.parametrize(("operator", "arguments"), OPERATORS)
+def test_a_long_wait_ends_the_task_at_once_and_its_error_carries_it(
+    operator: type[BaseOperator], arguments: dict[str, Any], sandbox: Sandbox, run: Any
+) -> None:
+    sandbox.answer_always(Answer(status=429, headers={"Retry-After": "3600"}))
+    with pytest.raises(RetryAfterException, match="the API asks to wait 3600 s") as error:
+        run.execute(operator(task_id="t", **arguments))
+    assert error.value.retry_after == HOUR
+    assert not isinstance(error.value, AirflowFailException)
+    assert len(sandbox.requests) == 1
+
+
+def test_a_refusal_for_good_is_never_tried_again_whatever_wait_it_names(
+    sandbox: Sandbox, run: Any
+) -> None:
+    sandbox.answer_always(Answer(status=401, headers={"Retry-After": "3600"}))
+    with pytest.raises(AirflowFailException):
+        run.execute(CancelOrderOperator(task_id="t", order_id="o-1"))
+
+
+@needs_retry_policies
+@pytest.mark.parametrize(("operator", "arguments"), OPERATORS)
+def test_every_operator_has_the_policy_by_default(
+    operator: type[BaseOperator], arguments: dict[str, Any]
+) -> None:
+    assert isinstance(operator(task_id="t", **arguments).retry_policy, RetryAfterPolicy)
+
+
+@needs_retry_policies
+def test_a_mapped_task_has_it_too() -> None:
+    with DAG("d", start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None):
+        mapped = CancelOrderOperator.partial(task_id="t").expand(order_id=["o-1"])
+    assert isinstance(mapped.unmap({"order_id": "o-1"}).retry_policy, RetryAfterPolicy)
+
+
+@needs_retry_policies
+def test_another_policy_wins_over_it() -> None:
+    from airflow.sdk import ExceptionRetryPolicy
+
+    other = ExceptionRetryPolicy(rules=[])
+    one = CancelOrderOperator(task_id="t", order_id="o-1", retry_policy=other)
+    defaults = CancelOrderOperator(
+        task_id="t", order_id="o-1", default_args={"retry_policy": other}
+    )
+    assert one.retry_policy is defaults.retry_policy is other
+
+
+@needs_retry_policies
+@pytest.mark.parametrize(
+    ("seconds", "delay"),
+    [
+        (61, timedelta(seconds=61)),
+        (HOUR, timedelta(hours=1)),
+        (10.0**12, timedelta(days=1)),
+    ],
+)
+def test_the_task_is_tried_again_at_the_time_the_api_named(
+    seconds: float, delay: timedelta
+) -> None:
+    assert decide(RetryAfterException("busy", seconds)) == ("retry", delay)
+
+
+@needs_retry_policies
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: RetryAfterException("busy", 60),  # the client has sat out such waits
+        lambda: RetryAfterException("busy", 0),
+        lambda: AirflowException("no answer"),
+        lambda: ValueError("anything"),
+    ],
+)
+def test_for_all_else_the_tasks_own_delay_applies(make: Callable[[], BaseException]) -> None:
+    assert decide(make()) == ("default", None)
