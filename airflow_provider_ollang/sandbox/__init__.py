@@ -15,13 +15,13 @@ __all__ = ["Answer", "Sandbox"]
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded on first use, so that the command line can say which extra is missing.
-    if name == "Sandbox":
-        from airflow_provider_ollang.sandbox.server import Sandbox
+    # Loaded on first use, so that what lacks the extra can say so.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from airflow_provider_ollang.sandbox.extra import require_extra
 
-        return Sandbox
-    if name == "Answer":
-        from airflow_provider_ollang.sandbox.answers import Answer
+    require_extra()
+    from airflow_provider_ollang.sandbox.answers import Answer
+    from airflow_provider_ollang.sandbox.server import Sandbox
 
-        return Answer
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return {"Answer": Answer, "Sandbox": Sandbox}[name]

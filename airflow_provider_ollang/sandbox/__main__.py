@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Sequence
 
-_REQUIREMENTS = ("starlette", "uvicorn")
+from airflow_provider_ollang.sandbox.extra import require_extra
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, or say that the extra it needs is missing; return the exit code."""
-    if not all(map(importlib.util.find_spec, _REQUIREMENTS)):
-        sys.stderr.write(
-            "ollang-sandbox: the sandbox needs its extra: "
-            "pip install 'airflow-provider-ollang[sandbox]'\n"
-        )
+    try:
+        require_extra()
+    except ImportError as error:
+        sys.stderr.write(f"ollang-sandbox: {error}\n")
         return 1
     from airflow_provider_ollang.sandbox import command
 

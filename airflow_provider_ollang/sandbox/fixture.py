@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_ollang.sandbox.server import Sandbox
+from airflow_provider_ollang.sandbox import Sandbox
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ EXAMPLES = {
     "example_ollang_cancel_listed_orders",
     "example_ollang_cancel_one_order",
     "example_ollang_cleanup_in_chunks",
+    "example_ollang_count_waiting_orders",
     "example_ollang_nightly_cleanup",
 }
 #: Waits for a person, so the tests under a scheduler run it. Airflow 3.1 brought approvals.
@@ -164,6 +165,15 @@ def test_one_order_is_cancelled(
     ended = run_example("example_ollang_cancel_one_order", order_id=wanted)
     assert ended.states("cancel_order") == Counter(success=1)
     assert cancelled_since(sandbox, before) == {wanted}
+
+
+def test_a_task_of_ones_own_only_reads(
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], run_example: Callable[..., Ended]
+) -> None:
+    add_orders(1, 2, 3)
+    ended = run_example("example_ollang_count_waiting_orders")
+    assert ended.states("count_waiting_orders") == Counter(success=1)
+    assert {request.method for request in sandbox.requests} == {"GET"}
 
 
 def test_a_clean_up_in_chunks_cancels_all_in_tasks_of_500(

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from importlib.metadata import distribution
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import airflow
@@ -17,6 +18,7 @@ from airflow.providers_manager import ProvidersManager
 from airflow_provider_ollang import __version__, get_provider_info
 from airflow_provider_ollang.hooks.ollang import OllangHook
 
+ROOT = Path(__file__).parents[2]
 AIRFLOW_VERSION = tuple(int(part) for part in airflow.__version__.split(".")[:2])
 READS_FORM_FROM_INFO = AIRFLOW_VERSION >= (3, 2)
 
@@ -199,3 +201,30 @@ def test_the_providers_command_shows_it(airflow: Callable[..., Any]) -> None:
     assert shown.returncode == 0, shown.stderr
     assert "airflow-provider-ollang" in shown.stdout
     assert "OllangHook" in shown.stdout
+
+
+def test_the_registry_is_told_of_every_class_with_its_description() -> None:
+    yaml = pytest.importorskip("yaml", reason="only the development set-up brings PyYAML")
+    registry = yaml.safe_load((ROOT / ".airflow-registry.yaml").read_text())
+    info = get_provider_info()
+    assert registry["package-name"] == info["package-name"]
+    assert registry["display-name"] == info["name"]
+    assert registry["docs-url"] == info["integrations"][0]["external-doc-url"]
+    for part in ("hooks", "operators"):
+        named = {entry["module"] for entry in registry[part]}
+        modules = [module for it in info[part] for module in it["python-modules"]]
+        assert named == {
+            f"{module}.{name}"
+            for module in modules
+            for name, found in vars(importlib.import_module(module)).items()
+            if isinstance(found, type) and found.__module__ == module
+        }
+    for entry in registry["other"]:
+        module, _, name = entry["module"].rpartition(".")
+        assert hasattr(importlib.import_module(module), name)
+
+
+def test_the_how_to_guides_are_there() -> None:
+    for integration in get_provider_info()["integrations"]:
+        for guide in integration["how-to-guide"]:
+            assert (ROOT / guide.lstrip("/")).is_file()

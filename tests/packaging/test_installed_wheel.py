@@ -75,6 +75,14 @@ def test_without_its_extra_the_sandbox_says_what_to_install(wheel: Path, tmp_pat
         "ollang-sandbox: the sandbox needs its extra: "
         "pip install 'airflow-provider-ollang[sandbox]'\n"
     )
+    printed = run(
+        *(tmp_path / "bare/bin/python", "-c", "from airflow_provider_ollang.sandbox import Sandbox"),
+        cwd=tmp_path,
+        succeeds=False,
+    )
+    assert printed.splitlines()[-1] == (
+        "ImportError: the sandbox needs its extra: pip install 'airflow-provider-ollang[sandbox]'"
+    )
 
 
 def test_the_list_of_packages_has_the_dependencies_and_no_path(sbom: Path) -> None:

@@ -1,0 +1,32 @@
+"""### Count the Ollang orders that wait, by type
+
+A task of your own: `OllangHook` gives a client of the API, with its retries and typed errors. This
+one only reads. What it returns can be seen under the task's XCom.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+
+from airflow.providers.common.compat.sdk import DAG, task
+
+from airflow_provider_ollang.hooks.ollang import OllangHook
+
+with DAG(
+    dag_id="example_ollang_count_waiting_orders",
+    doc_md=__doc__,
+    schedule="@daily",
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    tags=["ollang", "example"],
+):
+
+    @task
+    def count_waiting_orders() -> dict[str, int]:
+        """Return the number of pending orders of each type."""
+        with OllangHook().get_conn() as client:
+            orders = client.iter_orders()
+            return dict(Counter(str(o.type) for o in orders if o.status == "pending"))
+
+    count_waiting_orders()
