@@ -2,7 +2,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' airflow_provider_ollang/__init__.py)
-WHEEL_BIN := build/wheel/.venv/bin
 
 .DEFAULT_GOAL := help
 
@@ -81,17 +80,16 @@ check-tag: ## Check that TAG=vX.Y.Z is the version's, and that the changelog has
 	@grep -qF "## [$(VERSION)] " CHANGELOG.md || { echo "CHANGELOG.md has no section for $(VERSION)"; exit 1; }
 
 .PHONY: test-wheel
-test-wheel: ## Test the wheel in dist on one Airflow: make test-wheel AIRFLOW=2.11
-	@rm -rf build/wheel && mkdir -p build/wheel
-	@tar --extract --file dist/*.tar.gz --directory build/wheel --strip-components 1
-	@rm -r build/wheel/airflow_provider_ollang build/wheel/tests/packaging
-	@$(PYTHON) -m venv build/wheel/.venv
-	@$(WHEEL_BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
-	@$(WHEEL_BIN)/uv pip install --quiet --python $(WHEEL_BIN)/python --group test \
-	  "$$(echo dist/*.whl)[sandbox]" 'apache-airflow==$(AIRFLOW).*'
-	@cd build/wheel && .venv/bin/python -c \
-	  'import airflow_provider_ollang as tested; assert "site-packages" in tested.__file__, tested'
-	@cd build/wheel && .venv/bin/python -m pytest tests/api tests/cleanup tests/sandbox tests/airflow
+test-wheel: .venv/ready ## Test the wheel in dist on one Airflow: make test-wheel AIRFLOW=2.11 ON=3.12
+	@$(BIN)/nox --session tests --keywords 'airflow-$(AIRFLOW) and python-$(or $(ON),3.11)'
+
+.PHONY: test-matrix
+test-matrix: build ## Build the wheel and test it on every supported Airflow and Python (an hour)
+	@$(BIN)/nox --session tests oldest
+
+.PHONY: reference
+reference: .venv/ready ## Write docs/reference.md from the code
+	@$(BIN)/python -m tests.docs.reference
 
 .PHONY: constraints
 constraints: .venv/ready ## Pin the development set-up's packages anew

@@ -118,7 +118,9 @@ def _is_ours(kind: type) -> bool:
 
 
 def _is_plain_error(found: Any) -> bool:
-    return isinstance(found, type) and issubclass(found, Exception) and "__init__" not in vars(found)
+    return (
+        isinstance(found, type) and issubclass(found, Exception) and "__init__" not in vars(found)
+    )
 
 
 def _methods(found: Any) -> Iterator[tuple[str, Any]]:
@@ -135,14 +137,19 @@ def _signature(function: Any) -> str:
     text = _unquoted(str(found.replace(parameters=parameters)))
     if len(text) < 80:
         return text
-    star = ["*"] if parameters[0].kind is inspect.Parameter.KEYWORD_ONLY else []
-    rows = "".join(f"    {_unquoted(str(row))},\n" for row in [*star, *parameters])
+    rows = "".join(f"    {_unquoted(str(it))},\n" for it in parameters)
+    first = next((it for it in parameters if it.kind is inspect.Parameter.KEYWORD_ONLY), None)
+    if first:
+        rows = rows.replace(
+            f"    {_unquoted(str(first))},", f"    *,\n    {_unquoted(str(first))},", 1
+        )
     arrow = text[text.rindex(")") :]
     return f"(\n{rows}{arrow}"
 
 
 def _unquoted(text: str) -> str:
-    """Return it without the quotes that postponed annotations have."""
+    """Return it without what is no Python: quoted annotations, and marks of default factories."""
+    text = text.replace("<factory>", "...")
     return re.sub(r": '([^']*)'|-> '([^']*)'", lambda it: it[0].replace("'", ""), text)
 
 

@@ -76,7 +76,11 @@ def test_without_its_extra_the_sandbox_says_what_to_install(wheel: Path, tmp_pat
         "pip install 'airflow-provider-ollang[sandbox]'\n"
     )
     printed = run(
-        *(tmp_path / "bare/bin/python", "-c", "from airflow_provider_ollang.sandbox import Sandbox"),
+        *(
+            tmp_path / "bare/bin/python",
+            "-c",
+            "from airflow_provider_ollang.sandbox import Sandbox",
+        ),
         cwd=tmp_path,
         succeeds=False,
     )

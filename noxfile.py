@@ -1,0 +1,89 @@
+"""The tests against the built wheel, on every Airflow and Python that are supported.
+
+``make test-matrix`` builds the wheel and runs all of it; ``make test-wheel AIRFLOW=2.11`` runs one
+Airflow with the wheel that is there.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tarfile
+import tomllib
+from pathlib import Path
+
+import nox
+
+#: The newest packages of this day are installed, so that a run today and one next year are alike.
+CUT_OFF = "2026-11-20T00:00:00Z"
+#: What each Airflow runs on. Sources: their own metadata.
+PYTHONS = {
+    "2.11": ("3.11", "3.12"),
+    "3.0": ("3.11", "3.12"),
+    "3.1": ("3.11", "3.12", "3.13"),
+    "3.2": ("3.11", "3.12", "3.13"),
+    "3.3": ("3.11", "3.12", "3.13"),
+}
+OLDEST_AIRFLOW, NEWEST_AIRFLOW = "2.11", "3.3"
+FOLDERS = ("tests/api", "tests/cleanup", "tests/sandbox", "tests/airflow")
+
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_existing_virtualenvs = False
+nox.options.error_on_missing_interpreters = True
+
+DIST = Path("dist").absolute()
+
+
+@nox.session
+@nox.parametrize(
+    ("python", "airflow"),
+    [
+        nox.param(python, airflow, id=f"airflow-{airflow}, python-{python}")
+        for airflow, pythons in PYTHONS.items()
+        for python in pythons
+    ],
+)
+def tests(session: nox.Session, airflow: str) -> None:
+    """Test with the newest packages that this Airflow allows."""
+    _test(session, f"apache-airflow=={airflow}.*")
+
+
+@nox.session(python="3.11")
+@nox.parametrize("airflow", [OLDEST_AIRFLOW, NEWEST_AIRFLOW])
+def oldest(session: nox.Session, airflow: str) -> None:
+    """Test with the oldest of each package that this one allows."""
+    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    wanted = [it for it in project["dependencies"] if not it.startswith("apache-airflow>")]
+    pins = [re.sub(">=", "==", it) for it in wanted]
+    _test(session, f"apache-airflow=={airflow}.*", *pins)
+
+
+def _test(session: nox.Session, *requirements: str) -> None:
+    [wheel] = DIST.glob("*.whl")
+    group = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "test")
+    session.install(
+        *(f"{wheel}[sandbox]", *group, *requirements), env={"UV_EXCLUDE_NEWER": CUT_OFF}
+    )
+    session.chdir(_unpack_tests(Path(session.create_tmp())))
+    session.run(
+        *("python", "-c"),
+        "import airflow_provider_ollang as it; assert 'site-packages' in it.__file__, it.__file__",
+    )
+    session.run("uv", "pip", "list", external=True, silent=True)
+    session.run(
+        *("python", "-m", "pytest", "--numprocesses", "2", "--dist", "loadfile"),
+        *(session.posargs or FOLDERS),
+        env={"AIRFLOW_HOME": str(Path(session.create_tmp()) / "airflow")},
+    )
+
+
+def _unpack_tests(folder: Path) -> Path:
+    """Unpack the source distribution without the package, so that the wheel is what is tested."""
+    [sdist] = DIST.glob("*.tar.gz")
+    checkout = folder / "checkout"
+    shutil.rmtree(checkout, ignore_errors=True)
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, filter="data")
+    (folder / sdist.name.removesuffix(".tar.gz")).rename(checkout)
+    shutil.rmtree(checkout / "airflow_provider_ollang")
+    return checkout
