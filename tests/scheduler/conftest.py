@@ -12,6 +12,7 @@ from airflow_provider_ollang.sandbox import Sandbox
 from demo.airflow_home import EXAMPLE_DAGS, airflow_home
 from demo.standalone import standalone
 from tests.scheduler.scheduler import Scheduler, wait_for
+from tests.scheduler.statsd import Statsd
 
 
 def _copy_dags(target: Path) -> int:
@@ -23,7 +24,7 @@ def _copy_dags(target: Path) -> int:
     impatient = _replace(impatient, "timedelta(hours=12)", "timedelta(seconds=3)")
     impatient = _replace(impatient, 'dag_id="example_ollang', 'dag_id="impatient')
     (target / "impatient.py").write_text(impatient)
-    return 4
+    return 5
 
 
 def _replace(text: str, old: str, new: str) -> str:
@@ -38,10 +39,20 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="session")
-def scheduler(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
+def statsd() -> Statsd:
+    return Statsd()
+
+
+@pytest.fixture(scope="session")
+def scheduler(
+    sandbox: Sandbox, statsd: Statsd, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Scheduler]:
     dags = tmp_path_factory.mktemp("dags")
     number = _copy_dags(dags)
-    with airflow_home(sandbox, dags) as environment, standalone(environment) as (url, _):
+    with (
+        airflow_home(sandbox, dags) as environment,
+        standalone({**environment, **statsd.settings}) as (url, _),
+    ):
         scheduler = Scheduler(url, Path(environment["AIRFLOW_HOME"]))
         wait_for(lambda: scheduler.call("GET", "/dags")["total_entries"] == number)
         yield scheduler

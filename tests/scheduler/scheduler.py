@@ -55,6 +55,11 @@ class Scheduler:
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
         return self.call("GET", path, params={"deserialize": "true"})["value"]
 
+    def log(self, dag_id: str, run_id: str, task_id: str) -> str:
+        """Return what the first try of a task logged, as the API gives it."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/1"
+        return str(self.call("GET", path)["content"])
+
 
 def wait_for(look: Callable[[], Found | None], seconds: float = PATIENCE_SECONDS) -> Found:
     """Return what a look finds, once it finds something."""

@@ -1,0 +1,88 @@
+"""What Airflow does about a long wait that the API asks for, and the metrics that it sends."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import pytest
+
+from airflow_provider_ollang.sandbox import Answer, Sandbox
+from tests.scheduler.scheduler import Scheduler, wait_for
+from tests.scheduler.statsd import Statsd
+
+CANCELLED, REFUSED, FAILED = (
+    f"airflow.ollang.orders.{name}" for name in ("cancelled", "refused", "failed")
+)
+
+
+@pytest.fixture
+def order_id(sandbox: Sandbox) -> str:
+    sandbox.reset()
+    sandbox.answer_normally()
+    sandbox.orders.clear()
+    return sandbox.orders.add()["id"]
+
+
+def begin(scheduler: Scheduler, order_id: str) -> str:
+    return scheduler.trigger("one_cancel", {"order_id": order_id})
+
+
+def wait_for_state(scheduler: Scheduler, run_id: str, state: str) -> None:
+    wait_for(lambda: scheduler.states("one_cancel", run_id)["cancel"] == state)
+
+
+def sent(sandbox: Sandbox) -> Counter[str | None]:
+    return Counter(request.order_id for request in sandbox.requests if request.is_cancel)
+
+
+def test_a_wait_of_an_hour_holds_no_worker_and_outlasts_the_tasks_own_delay(
+    scheduler: Scheduler, sandbox: Sandbox, order_id: str
+) -> None:
+    sandbox.answer_next(Answer(status=429, headers={"Retry-After": "3600"}), method="POST")
+    run_id = begin(scheduler, order_id)
+    wait_for_state(scheduler, run_id, "up_for_retry")
+    time.sleep(8)  # the task's own delay is a second
+    assert scheduler.states("one_cancel", run_id) == {"cancel": "up_for_retry"}
+    assert sent(sandbox) == {order_id: 1}
+    assert "the API asks to wait 3600 s" in scheduler.log("one_cancel", run_id, "cancel")
+
+
+def test_without_such_a_wait_the_task_is_tried_again_after_its_own_delay(
+    scheduler: Scheduler, sandbox: Sandbox, order_id: str
+) -> None:
+    sandbox.answer_next(Answer(status=501), method="POST")
+    run_id = begin(scheduler, order_id)
+    assert scheduler.wait_for_run("one_cancel", run_id) == "success"
+    assert sent(sandbox) == {order_id: 2}
+
+
+def test_what_became_of_orders_is_counted(
+    scheduler: Scheduler, sandbox: Sandbox, statsd: Statsd, order_id: str
+) -> None:
+    ids = [sandbox.orders.add()["id"] for _ in range(5)]
+    ids += [sandbox.orders.add(status="completed")["id"] for _ in range(3)]
+    before = Counter(statsd.counts())
+
+    def counted() -> Counter[str]:
+        return Counter(statsd.counts()) - before
+
+    run_ids = {
+        "interrupted_batch": scheduler.trigger("interrupted_batch", {"order_ids": ids}),
+        "one_cancel": begin(scheduler, order_id),
+    }
+    for dag_id, run_id in run_ids.items():
+        assert scheduler.wait_for_run(dag_id, run_id) == "success"
+
+    wait_for(lambda: counted() == {CANCELLED: 6, REFUSED: 3}, seconds=20)
+    assert "airflow.ollang.orders.seconds" in statsd.timed
+
+
+def test_an_order_that_failed_is_counted_as_such(
+    scheduler: Scheduler, sandbox: Sandbox, statsd: Statsd, order_id: str
+) -> None:
+    before = statsd.counts().get(FAILED, 0)
+    sandbox.answer_next(Answer(status=501), method="POST")
+    run_id = begin(scheduler, order_id)
+    assert scheduler.wait_for_run("one_cancel", run_id) == "success"
+    wait_for(lambda: statsd.counts().get(FAILED, 0) == before + 1, seconds=20)
