@@ -40,4 +40,5 @@ with DAG(
     CancelOrderOperator.partial(
         task_id="cancel_order",
         map_index_template="{{ task.order_id }}",
+        doc_md="Cancels one order, for good; is skipped if there is nothing to cancel.",
     ).expand(order_id=listed_orders())

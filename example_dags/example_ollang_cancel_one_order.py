@@ -32,4 +32,5 @@ with DAG(
         task_id="cancel_order",
         order_id="{{ params.order_id }}",
         require_status=["pending"],
+        doc_md="Cancels the order, for good; is skipped if there is nothing to cancel.",
     )

@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.providers.common.compat.sdk import (
     DAG,
     AirflowOptionalProviderFeatureException,
+    Param,
     task,
 )
 
@@ -42,12 +43,30 @@ if ApprovalOperator:
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
+        params={
+            "older_than": Param(
+                "P7D",
+                type="string",
+                pattern="^P[0-9DWTHMSY]+$",
+                title="Older than",
+                description="Age from which an order is stale, in ISO 8601: P7D, P2W, PT12H.",
+            ),
+            "limit": Param(
+                100,
+                type="integer",
+                minimum=1,
+                maximum=100,
+                title="At most",
+                description="The oldest so many are asked about; the next run takes the others.",
+            ),
+        },
         tags=["ollang", "example"],
     ):
         find_stale_orders = FindStaleOrdersOperator(
             task_id="find_stale_orders",
-            older_than=timedelta(days=7),
-            limit=100,
+            older_than="{{ params.older_than }}",
+            limit="{{ params.limit }}",
+            doc_md="Reads all orders and returns the ids of the stale ones, oldest first.",
         )
 
         @task.short_circuit
@@ -60,12 +79,14 @@ if ApprovalOperator:
             subject="Cancel these stale Ollang orders, for good?",
             body=find_stale_orders.output["summary"],
             response_timeout=timedelta(hours=12),
+            doc_md="Waits for a person under *Required Actions*. No answer is a no.",
         )
 
         cancel_approved_orders = BatchCancelOrdersOperator(
             task_id="cancel_approved_orders",
             order_ids=find_stale_orders.output,
             require_status=["pending"],
+            doc_md="Cancels exactly the orders that were approved, for good.",
         )
 
         is_anything_stale(find_stale_orders.output) >> approve_cancels >> cancel_approved_orders

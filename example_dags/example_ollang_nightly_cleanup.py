@@ -37,21 +37,25 @@ with DAG(
         "older_than": Param(
             "P7D",
             type="string",
-            pattern="^P.+",
+            pattern="^P[0-9DWTHMSY]+$",
             title="Older than",
             description="Age from which an order is stale, in ISO 8601: P7D, P2W, PT12H.",
         ),
         "statuses": Param(
             ["pending"],
             type="array",
-            items={"type": "string"},
+            items={"type": "string", "enum": ["pending", "ongoing"]},
+            examples=["pending", "ongoing"],
+            minItems=1,
             title="Statuses",
-            description="Only orders with one of these statuses are cancelled.",
+            description="Only orders with one of these statuses are cancelled. An order that is "
+            "ongoing is being worked on.",
         ),
         "max_orders": Param(
             200,
             type="integer",
             minimum=0,
+            maximum=10_000,
             title="At most",
             description="More stale orders than this fail the run: nothing is cancelled then.",
         ),
@@ -69,6 +73,8 @@ with DAG(
         older_than="{{ params.older_than }}",
         statuses="{{ params.statuses }}",
         max_orders="{{ params.max_orders }}",
+        doc_md="Reads all orders and returns the ids of the stale ones, oldest first. XCom "
+        "`summary` shows them as a table.",
     )
 
     BatchCancelOrdersOperator(
@@ -77,6 +83,8 @@ with DAG(
         require_status="{{ params.statuses }}",
         max_orders="{{ params.max_orders }}",
         preview="{{ params.preview }}",
+        doc_md="Cancels exactly these orders, for good. XCom `counts` says what became of them, "
+        "XCom `not_cancelled` which ones were left and why.",
         # A record of what became of each order, on any storage that Airflow knows:
         # report_path="s3://your-bucket/ollang/{{ run_id }}.jsonl",
     )

@@ -27,7 +27,7 @@ LONGEST_DELAY = timedelta(days=1)
 
 
 class RetryAfterException(AirflowException):
-    """The task failed, and the API said when to ask again.
+    """The task failed because the API asks for a long wait.
 
     :param message: what happened
     :param retry_after: seconds that the API asks to wait
@@ -39,11 +39,10 @@ class RetryAfterException(AirflowException):
 
 
 class RetryAfterPolicy(RetryPolicy):
-    """Tries a task again when the API said so, instead of after ``retry_delay``.
+    """Tries a task again when the API said so, instead of after the task's ``retry_delay``.
 
     The operators have it on Airflow 3.3 and newer, unless they are given another one. How often a
-    task is tried stays with its ``retries``. Only a wait counts that is too long for the client to
-    sit out in the task (60 seconds), and a day at most.
+    task is tried stays with its ``retries``. A day is the longest wait.
     """
 
     def evaluate(
@@ -56,21 +55,22 @@ class RetryAfterPolicy(RetryPolicy):
         """Return when to try again, by the exception's ``retry_after``, where it has one."""
         from airflow.sdk import RetryDecision
 
-        from airflow_provider_ollang.api import retry
-
         seconds: float | None = getattr(exception, "retry_after", None)
-        if seconds is None or seconds <= retry.RetryPolicy().longest_retry_after:
+        if not seconds:
             return RetryDecision.default()
         delay = min(timedelta(seconds=seconds), LONGEST_DELAY)
         return RetryDecision.retry(delay, reason=f"the API asks to wait {seconds:g} s")
 
 
 def exception_to_retry(message: str, retry_after: float | None) -> AirflowException:
-    """Return what fails a task so that Airflow's retries apply, at the time that the API named.
+    """Return what fails a task so that Airflow's retries apply.
 
     :param message: what happened
-    :param retry_after: seconds that the API asks to wait, where it does
+    :param retry_after: seconds that the API asks to wait, where it does; a wait that the client
+        sits out in the task says nothing about the task
     """
-    if retry_after is None:
+    from airflow_provider_ollang.api.retry import RetryPolicy as CallPolicy
+
+    if retry_after is None or retry_after <= CallPolicy().longest_retry_after:
         return AirflowException(message)
     return RetryAfterException(message, retry_after)

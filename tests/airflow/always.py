@@ -22,6 +22,7 @@ from jinja2 import TemplateError
 
 from airflow_provider_ollang.api.errors import InvalidInputError
 from airflow_provider_ollang.api.models import ORDER_TYPES, STATUSES
+from airflow_provider_ollang.operators.retry import RetryAfterException
 from airflow_provider_ollang.sandbox import Sandbox
 from airflow_provider_ollang.sandbox.received import Received
 
@@ -113,7 +114,10 @@ def end_of(sandbox: Sandbox, operator: Any, **params: Any) -> Ending:
 
 def assert_documented(error: BaseException) -> None:
     """Check that it is one of the errors that say what Airflow is to do, in one short line."""
-    expected = (AirflowSkipException, AirflowFailException, AirflowException)
+    expected = (
+        *(AirflowSkipException, AirflowFailException, AirflowException),
+        RetryAfterException,
+    )
     assert type(error) in expected, "".join(traceback.format_exception(error))
     assert_readable(str(error))
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+import airflow_provider_ollang
+
+PACKAGES = Path(airflow_provider_ollang.__file__).parents[1]
 
 
 def import_beside(airflow: Path, module: str) -> str:
     """Import a module where only that Airflow is found, and return the last line of its error."""
-    code = f"import sys; sys.path[:0] = {[str(airflow), str(ROOT)]}; import {module}"
+    code = f"import sys; sys.path[:0] = {[str(airflow), str(PACKAGES)]}; import {module}"
     done = subprocess.run(
         [sys.executable, "-S", "-c", code], capture_output=True, text=True, check=False, cwd=airflow
     )
@@ -34,6 +36,7 @@ def test_an_older_airflow_is_named_with_what_is_needed(
 
 
 def test_a_missing_airflow_is_named_with_what_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "airflow.py").write_text("raise ModuleNotFoundError(name='airflow')\n")
     said = import_beside(tmp_path, "airflow_provider_ollang.hooks.ollang")
     assert "needs Apache Airflow 2.11 or newer, found is none" in said
 
@@ -44,4 +47,4 @@ def test_the_api_and_the_cleanup_need_no_airflow(tmp_path: Path) -> None:
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
         "import airflow_provider_ollang.api.client, airflow_provider_ollang.cleanup.batch"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGES)

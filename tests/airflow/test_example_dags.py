@@ -96,6 +96,15 @@ bag = DagBag(dag_folder={example_dags!r})
 assert bag.import_errors == {{}}, bag.import_errors
 assert set(bag.dags) == {expected}, sorted(bag.dags)
 assert all(dag.doc_md for dag in bag.dags.values())
+for dag in bag.dags.values():
+    # A function's own docstring is its task's.
+    assert all(task.doc_md for task in dag.tasks if "Decorated" not in task.task_type), dag.dag_id
+    for name, param in dag.params.items():
+        param = dag.params.get_param(name)
+        schema = param.schema
+        assert schema["type"] and schema["title"] and param.description, name
+        is_bounded = {{"pattern", "minimum", "items"}} & schema.keys()
+        assert is_bounded or schema["type"] == "boolean", name
 """
     ended = command("-c", code)
     assert ended.returncode == 0, ended.stderr

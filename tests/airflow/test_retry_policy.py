@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import (
     BaseOperator,
 )
 
+from airflow_provider_ollang.api.errors import RateLimitedError
 from airflow_provider_ollang.operators.ollang import (
     BatchCancelOrdersOperator,
     CancelOrderOperator,
@@ -61,6 +62,16 @@ def test_a_refusal_for_good_is_never_tried_again_whatever_wait_it_names(
         run.execute(CancelOrderOperator(task_id="t", order_id="o-1"))
 
 
+def test_a_wait_that_the_client_sits_out_says_nothing_about_the_task(
+    sandbox: Sandbox, run: Any
+) -> None:
+    sandbox.answer_always(Answer(status=429, headers={"Retry-After": "60"}))
+    with pytest.raises(AirflowException) as error:
+        run.execute(CancelOrderOperator(task_id="t", order_id="o-1"))
+    assert type(error.value) is AirflowException
+    assert len(sandbox.requests) == 4
+
+
 @needs_retry_policies
 @pytest.mark.parametrize(("operator", "arguments"), OPERATORS)
 def test_every_operator_has_the_policy_by_default(
@@ -104,11 +115,16 @@ def test_the_task_is_tried_again_at_the_time_the_api_named(
 
 
 @needs_retry_policies
+def test_the_clients_own_errors_count_too() -> None:
+    assert decide(RateLimitedError("busy", retry_after=90)) == ("retry", timedelta(seconds=90))
+
+
+@needs_retry_policies
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: RetryAfterException("busy", 60),  # the client has sat out such waits
-        lambda: RetryAfterException("busy", 0),
+        lambda: RateLimitedError("busy", retry_after=0),
+        lambda: RateLimitedError("busy"),
         lambda: AirflowException("no answer"),
         lambda: ValueError("anything"),
     ],
