@@ -11,7 +11,6 @@ import pytest
 from airflow.providers.common.compat.sdk import Connection
 from airflow.secrets.local_filesystem import LocalFilesystemBackend
 
-from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.errors import InvalidInputError
 from airflow_provider_ollang.hooks.connection import client_from_connection
 from airflow_provider_ollang.hooks.ollang import OllangHook
@@ -49,15 +48,15 @@ def test_a_connection_from_the_command_line_gives_a_client(command: str, home: s
     run(*words, AIRFLOW_HOME=home)
     listed = run("airflow", "connections", "get", words[3], "--output", "json", AIRFLOW_HOME=home)
     [fields] = json.loads(listed[listed.index("[") :])
-    assert fields["password"] == "your-api-key"
-    connection = {name: fields[name] for name in ("conn_type", "host", "password")}
-    assert isinstance(client_from_connection(Connection(**connection)), OllangClient)
-    for name, value in json.loads(option(words, "--conn-extra") or "{}").items():
-        assert f"{value}" in str(fields["extra_dejson"][name])
-
-
-def option(words: list[str], name: str) -> str | None:
-    return words[words.index(name) + 1] if name in words else None
+    connection = Connection(
+        conn_id=words[3],
+        extra=json.dumps(fields["extra_dejson"]),
+        **{name: fields[name] for name in ("conn_type", "host", "password")},
+    )
+    assert connection.password == "your-api-key"
+    client = client_from_connection(connection)
+    assert client.base_url in (PUBLIC, "https://ollang.example")
+    assert client.retry_policy.max_attempts == (2 if "max_attempts" in command else 4)
 
 
 def test_a_file_as_secrets_backend_gives_each_of_its_connections(tmp_path: Path) -> None:
