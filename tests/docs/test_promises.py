@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_ollang.sandbox.faults import KINDS
-
 ROOT = Path(__file__).parents[2]
 PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text() for name in ("safety", "reliability")}
 #: Tables whose rows promise something have a column for the test.
@@ -38,7 +36,3 @@ def test_every_promise_names_a_test(name: str) -> None:
     rows = promises(PAGES[name])
     assert len(rows) > 20
     assert [row for row in rows if "`test_" not in row.split("|")[3]] == []
-
-
-def test_every_kind_of_fault_is_explained() -> None:
-    assert {kind for kind in KINDS if f"`{kind}`" not in PAGES["reliability"]} == set()

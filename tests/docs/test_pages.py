@@ -1,0 +1,138 @@
+"""Every page is tested like code: its blocks run, its links lead somewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from airflow.configuration import conf
+from airflow.providers.common.compat.sdk import DAG
+
+from .pages import PAGES, ROOT, Page, commands, run
+
+LANGUAGES = {"bash", "json", "python", "text"}
+KNOWN_COMMANDS = (
+    ". .venv/bin/activate",
+    "airflow connections add ",
+    "airflow connections test ",
+    "airflow dags test ",
+    "airflow db migrate",
+    "airflow pools set ",
+    "cp ",
+    "curl --silent ",
+    "export AIRFLOW_",
+    "export HTTPS_PROXY=",
+    "gh attestation verify ",
+    "git ",
+    "make ",
+    "mkdir -p ",
+    "ollang-sandbox",
+    "pip install ",
+    "pytest",
+    "python3 -m venv ",
+)
+#: The tasks that the blocks of a page define.
+TASKS = {
+    "README.md": {"find_stale_orders", "cancel_stale_orders", "cancel_order"},
+    "docs/operators.md": {
+        "find_stale_orders",
+        "cancel_stale_orders",
+        "find_in_chunks",
+        "cancel_chunks",
+        "cancel_order",
+        "cancel_each_order",
+    },
+}
+
+every_page = pytest.mark.parametrize("page", PAGES.values(), ids=list(PAGES))
+
+
+@every_page
+def test_every_block_is_of_a_kind_that_is_tested(page: Page) -> None:
+    assert {block.language for block in page.blocks} <= LANGUAGES
+
+
+@every_page
+def test_every_command_is_a_known_one(page: Page) -> None:
+    assert [it for it in page.commands if not it.startswith(KNOWN_COMMANDS)] == []
+
+
+@every_page
+def test_every_json_block_is_json(page: Page) -> None:
+    for block in page.blocks:
+        if block.language == "json":
+            json.loads(block.code)
+
+
+@every_page
+def test_the_python_blocks_of_a_page_run_in_their_order(page: Page) -> None:
+    namespace: dict[str, object] = {}
+    with DAG("page", start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None) as dag:
+        for block in page.blocks:
+            if block.language == "python" and not block.file:
+                exec(compile(block.code, page.name, "exec"), namespace)  # noqa: S102 - our own
+    assert set(dag.task_ids) == TASKS.get(page.name, set())
+
+
+def test_the_example_of_testing_a_dag_passes_where_it_is_copied_to(tmp_path: Path) -> None:
+    page = PAGES["docs/testing-your-dag.md"]
+    files = {block.file: block.code for block in page.blocks if block.file}
+    for name, code in files.items():
+        assert f"`{name}`" in page.path.read_text(), "a reader sees no block's file otherwise"
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(code)
+    assert "pytest" in page.commands
+    printed = run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", cwd=tmp_path)
+    tests = re.findall(r"^def test_", files["tests/test_my_cleanup.py"], flags=re.MULTILINE)
+    assert f"{len(tests)} passed" in printed
+
+
+def test_the_make_targets_exist() -> None:
+    written = " ".join(page.path.read_text() for page in PAGES.values())
+    mentioned = set(re.findall(r"(?:^|`)make ([a-z-]+)", written, flags=re.MULTILINE))
+    listed = set(re.findall(r"^  make ([a-z-]+)", run("make", "help"), flags=re.MULTILINE))
+    assert {"demo", "demo-ui", "test"} <= mentioned
+    assert mentioned <= listed | {"help"}
+
+
+@pytest.mark.parametrize("export", commands("export AIRFLOW__"))
+def test_the_options_of_airflow_exist(export: str) -> None:
+    section, option = export.removeprefix("export AIRFLOW__").partition("=")[0].split("__")
+    assert conf.has_option(section, option)
+
+
+@every_page
+def test_every_link_inside_the_repository_leads_somewhere(page: Page) -> None:
+    for link in page.links:
+        if re.match(r"https?://|mailto:", link):
+            continue
+        path, _, anchor = unquote(link).partition("#")
+        target = Path(os.path.normpath(page.path.parent / path)) if path else page.path
+        assert target.exists(), link
+        assert target.is_relative_to(ROOT), link
+        if anchor:
+            assert anchor in PAGES[target.relative_to(ROOT).as_posix()].anchors, link
+
+
+def test_every_page_of_the_documentation_is_reached_from_its_index() -> None:
+    reached, waiting = set(), ["docs/README.md"]
+    while waiting:
+        page = PAGES[waiting.pop()]
+        reached.add(page.name)
+        for link in page.links:
+            path = os.path.normpath(os.path.join("docs", link.partition("#")[0]))
+            if path in PAGES and path.startswith("docs/") and path not in reached:
+                waiting.append(path)
+    assert {name for name in PAGES if name.startswith("docs/")} == reached
+    assert "docs/README.md" in PAGES["README.md"].links
+
+
+def test_every_example_dag_is_listed() -> None:
+    examples = {f"example_dags/{path.name}" for path in (ROOT / "example_dags").glob("*.py")}
+    assert examples <= set(PAGES["README.md"].links)
