@@ -12,12 +12,14 @@ def require_airflow() -> None:
     """
     try:
         from airflow import __version__ as found
-    except ImportError:
+    except ModuleNotFoundError as error:
+        if error.name != "airflow":  # Airflow is there, and broken
+            raise
         found = "none"
     numbers = tuple(int(part) for part in found.split(".")[:2] if part.isdigit())
     if numbers < OLDEST:
         needed = ".".join(map(str, OLDEST))
         raise RuntimeError(
-            f"airflow-provider-ollang needs Apache Airflow {needed} or newer, found is {found}: "
-            f"upgrade Airflow (pip install 'apache-airflow>={needed}'), or remove this provider."
+            f"airflow-provider-ollang needs Apache Airflow {needed} or newer, found is {found}. "
+            "Upgrade Airflow, or remove this provider."
         )

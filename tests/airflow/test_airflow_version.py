@@ -31,7 +31,7 @@ def test_an_older_airflow_is_named_with_what_is_needed(
     (tmp_path / "airflow.py").write_text(f"__version__ = {version!r}\n")
     assert import_beside(tmp_path, f"airflow_provider_ollang.{module}") == (
         "RuntimeError: airflow-provider-ollang needs Apache Airflow 2.11 or newer, found is "
-        f"{version}: upgrade Airflow (pip install 'apache-airflow>=2.11'), or remove this provider."
+        f"{version}. Upgrade Airflow, or remove this provider."
     )
 
 
@@ -39,6 +39,12 @@ def test_a_missing_airflow_is_named_with_what_is_needed(tmp_path: Path) -> None:
     (tmp_path / "airflow.py").write_text("raise ModuleNotFoundError(name='airflow')\n")
     said = import_beside(tmp_path, "airflow_provider_ollang.hooks.ollang")
     assert "needs Apache Airflow 2.11 or newer, found is none" in said
+
+
+def test_a_broken_airflow_says_itself_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "airflow.py").write_text("import of_airflow_something\n")
+    said = import_beside(tmp_path, "airflow_provider_ollang.hooks.ollang")
+    assert said == "ModuleNotFoundError: No module named 'of_airflow_something'"
 
 
 def test_the_api_and_the_cleanup_need_no_airflow(tmp_path: Path) -> None:

@@ -105,10 +105,10 @@ def _describe(name: str, found: Any) -> Iterator[str]:
         yield f"Values: {', '.join(f'`{value}`' for value in found)}.\n"
         return
     if not _is_plain_error(found):
-        yield f"```python\n{name}{_signature(function)}\n```\n"
+        yield f"```text\n{name}{_signature(function)}\n```\n"
     for method_name, method in _methods(found):
         yield f"#### {name}.{method_name}\n"
-        yield f"```python\n{method_name}{_signature(method)}\n```\n"
+        yield f"```text\n{method_name}{_signature(method)}\n```\n"
         yield from _documented(inspect.getdoc(method) or "")
 
 

@@ -16,7 +16,7 @@ def test_the_reference_is_that_of_the_code() -> None:
 
 
 def test_every_signature_in_it_is_python() -> None:
-    signatures = re.findall(r"^```python\n(.*?)\n```$", REFERENCE.read_text(), re.M | re.S)
+    signatures = re.findall(r"^```text\n(.*?)\n```$", REFERENCE.read_text(), re.M | re.S)
     assert len(signatures) > 30
     for signature in signatures:
         ast.parse(f"def {signature}: ...")
