@@ -22,7 +22,7 @@ NO_MESSAGES = {"provider_info.py", "cleanup/summary.py"}
 ENTRIES = [
     code(row[0])
     for table in PAGES["docs/troubleshooting.md"].tables
-    if table.head[0] in ("message", "what you see")
+    if table.head[0] == "message"
     for row in table.rows
 ]
 #: Messages in which others speak: the API, and urllib3.
