@@ -18,13 +18,13 @@ import nox
 #: each Airflow some days after its last release, since what came later can break it.
 CUT_OFFS = {
     "2.11": "2026-03-21",
-    "3.0": "2026-03-21",
+    "3.0": "2025-09-10",
     "3.1": "2026-03-21",
     "3.2": "2026-06-05",
     "3.3": "2026-11-20",
 }
-#: Packages that are younger than these days, and need none of the others.
-YOUNGER = ("ollang-sdk=2026-09-06",)
+#: Packages that are younger than one of these days, and need none of the others.
+YOUNGER = ("ollang-sdk=2026-09-06", "apache-airflow-providers-common-compat=2026-11-20")
 #: What each Airflow runs on. Sources: their own metadata.
 PYTHONS = {
     "2.11": ("3.11", "3.12"),

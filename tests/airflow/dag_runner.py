@@ -12,16 +12,16 @@ import sys
 from datetime import datetime
 from typing import Any
 
+import airflow
+
 from airflow_provider_ollang.api.pace import no_waiting
 
 try:
     from airflow.dag_processing.dagbag import DagBag
-
-    IS_AIRFLOW_2 = DagBag.__module__ != "airflow.dag_processing.dagbag"
-except ImportError:
+except ImportError:  # before Airflow 3.2
     from airflow.models import DagBag
 
-    IS_AIRFLOW_2 = True
+IS_AIRFLOW_2 = airflow.__version__.startswith("2.")
 
 
 def load(file: str) -> Any:
