@@ -81,7 +81,7 @@ check-tag: ## Check that TAG=vX.Y.Z is the version's, and that the changelog has
 
 .PHONY: test-wheel
 test-wheel: .venv/ready ## Test the wheel in dist on one Airflow: make test-wheel AIRFLOW=2.11 ON=3.12
-	@$(BIN)/nox --session tests --keywords 'airflow-$(AIRFLOW) and python-$(or $(ON),3.11)'
+	@$(BIN)/nox --session 'tests(airflow-$(AIRFLOW), python-$(or $(ON),3.11))' $(if $(TESTS),-- $(TESTS))
 
 .PHONY: test-matrix
 test-matrix: build ## Build the wheel and test it on every supported Airflow and Python (an hour)
@@ -98,4 +98,4 @@ constraints: .venv/ready ## Pin the development set-up's packages anew
 
 .PHONY: clean
 clean: ## Remove what the targets above have made
-	@rm -rf .venv build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .nox build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
