@@ -7,7 +7,8 @@ answer within 12 hours, nothing is cancelled. **A cancelled order cannot be brou
 
 A table shows at most 100 orders, so `limit` keeps to the 100 oldest; the next run takes the others.
 
-Needs Airflow 3.1 or newer, which brought approvals; on an older one this file defines no DAG.
+Needs Airflow 3.1 or newer, which brought approvals, with `apache-airflow-providers-standard` 1.12.2
+or newer; on an older Airflow this file defines no DAG.
 """
 
 from __future__ import annotations
