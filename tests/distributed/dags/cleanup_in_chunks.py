@@ -1,0 +1,34 @@
+"""The example of a clean-up in chunks, with a record, and with retries that do not wait."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_ollang.operators.ollang import (
+    BatchCancelOrdersOperator,
+    FindStaleOrdersOperator,
+)
+
+with DAG(
+    dag_id="cleanup_in_chunks",
+    schedule=None,
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=1)},
+):
+    find_stale_orders = FindStaleOrdersOperator(
+        task_id="find_stale_orders",
+        older_than=timedelta(days=30),
+        exclude_name_matches="keep",
+        max_orders=20_000,
+        chunk_size=os.environ["CLEANUP_CHUNK_SIZE"],
+    )
+
+    BatchCancelOrdersOperator.partial(
+        task_id="cancel_stale_orders",
+        require_status=["pending"],
+        report_path=f"{os.environ['CLEANUP_RECORDS']}/batch.jsonl",
+        pool="ollang",
+    ).expand(order_ids=find_stale_orders.output)

@@ -1,0 +1,92 @@
+"""Processes that run side by side, each in a session of its own, and that all end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeAlias
+
+import psutil
+
+from demo.standalone import processes_of
+
+Process: TypeAlias = "subprocess.Popen[bytes]"
+
+END_SECONDS = 10
+
+
+class Processes:
+    """Started one by one, ended together with their children when the block ends.
+
+    :param logs: the folder that gets what each of them says
+    """
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._started: dict[str, Process] = {}
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for sign in (signal.SIGTERM, signal.SIGKILL):
+            self._send(sign)
+            give_up_at = time.monotonic() + END_SECONDS
+            while self._living() and time.monotonic() < give_up_at:
+                time.sleep(0.2)
+
+    def start(
+        self,
+        name: str,
+        command: Sequence[str | os.PathLike[str]],
+        environment: Mapping[str, str] | None = None,
+        user: str | None = None,
+    ) -> None:
+        """Start a process under a name.
+
+        :param user: whose process it is to be, if not one's own
+        """
+        with (self._logs / f"{name}.log").open("wb") as log:
+            self._started[name] = subprocess.Popen(
+                command,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd=None if user is None else "/",  # it may not enter the folder we are in
+                user=user,
+                group=user,
+                extra_groups=None if user is None else [],
+            )
+
+    def kill(self, name: str) -> int:
+        """Kill a process and all its children at once, and return how many there were."""
+        found = processes_of(self._started[name])
+        for process in found:
+            process.kill()
+        return len(found)
+
+    def raise_if_ended(self, *killed: str) -> None:
+        """Raise if one has ended that nobody killed, with the end of what it said."""
+        for name, process in self._started.items():
+            if name not in killed and process.poll() is not None:
+                raise AssertionError(f"{self.log(name)[-4000:]}\n{name} has ended.")
+
+    def log(self, name: str) -> str:
+        """Return what a process said."""
+        return (self._logs / f"{name}.log").read_text(errors="replace")
+
+    def _living(self) -> list[psutil.Process]:
+        for process in self._started.values():
+            process.poll()
+        return [it for process in self._started.values() for it in processes_of(process)]
+
+    def _send(self, sign: signal.Signals) -> None:
+        for process in self._living():
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(sign)
