@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.distributed import servers
-from tests.distributed.experiment import Observation, observe
+from tests.distributed.experiment import observe
+from tests.distributed.observation import Observation
 
 PACKAGES = ("airflow.providers.celery", "redis", "psycopg2", "asyncpg")
 SEEN = pytest.StashKey[Observation]()
@@ -44,28 +45,19 @@ def pytest_terminal_summary(
     if found := config.stash.get(SEEN, None):
         terminalreporter.section("figures of the distributed run")
         for name, figure in _figures(found):
-            terminalreporter.write_line(f"{name:<60}{figure:>10}")
+            terminalreporter.write_line(f"{name:<60}{figure:>10,.0f}")
 
 
-def _figures(seen: Observation) -> Iterator[tuple[str, int]]:
-    cancels = [it for it in seen.requests if it.is_cancel]
-    begun_again = (
-        min(
-            it.time
-            for it in seen.requests
-            if it.order_id in seen.lost_orders and it.time > seen.killed_at + 5
-        )
-        if seen.lost
-        else seen.killed_at
-    )
-    yield "stale orders, all cancelled", len(seen.cancelled_at)
+def _figures(seen: Observation) -> Iterator[tuple[str, float]]:
+    requests = seen.requests
+    yield "stale orders that are cancelled", len(seen.stale & seen.cancelled_at.keys())
     yield "chunks", len(seen.chunks)
     yield "chunks that died with their worker, and were tried again", len(seen.lost)
-    yield "orders that these had cancelled by then", len(seen.done_by_lost_tries)
-    yield "processes killed", seen.killed
-    yield "seconds until the first of these chunks went on", round(begun_again - seen.killed_at)
-    yield "requests: pages of the listing", sum(it.is_listing for it in seen.requests)
-    yield "requests: cancels", len(cancels)
-    yield "requests: all", len(seen.requests)
+    yield "orders of these that were cancelled by then", len(seen.done_by_lost_tries)
+    yield "processes that were killed", seen.killed
+    yield "seconds until the first of these chunks was tried again", seen.seconds_until_tried_again
+    yield "requests for a page of the listing", sum(it.is_listing for it in requests)
+    yield "requests for a cancel", sum(it.is_cancel for it in requests)
+    yield "requests", len(requests)
     yield "tasks that sent requests at the same time, at most", seen.most_at_once()
-    yield "seconds from the trigger to the end of the run", round(seen.seconds)
+    yield "seconds from the trigger to the end of the run", seen.seconds

@@ -4,107 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from airflow_provider_ollang.sandbox import Sandbox
-from airflow_provider_ollang.sandbox.received import Received
 from tests.distributed.airflow import POOL, WORKERS, Cluster, cluster
+from tests.distributed.observation import Observation, Try
 from tests.scheduler.scheduler import wait_for
 
 DAG_ID, TASK_ID = "cleanup_in_chunks", "cancel_stale_orders"
 STALE, CHUNK_SIZE, LATENCY_MS = 5_000, 250, 50
 #: The worker that is killed, and how much of one of its chunks it has done by then.
 KILLED, FROM_SHARE, TO_SHARE = WORKERS[1], 0.2, 0.6
-#: Nothing that it had sent comes later than this after its end, and no retry as early.
-LAST_REQUESTS_SECONDS = 5
 PATIENCE_SECONDS = 300
-
-
-@dataclass(frozen=True)
-class Try:
-    """One try of one mapped task, as Airflow has it."""
-
-    chunk: int
-    number: int
-    worker: str
-    state: str
-
-
-@dataclass(frozen=True)
-class Observation:
-    """What was seen.
-
-    :param stale: the orders that were to be cancelled
-    :param others: the other orders, with the status that each had before
-    :param listed: orders that the finder's query fits, stale or not
-    :param chunks: the ids of each chunk
-    :param state: the state in which the run ended
-    :param tries: every try of every chunk
-    :param counts: what each mapped task pushed as ``counts``
-    :param requests: what the sandbox received, in order
-    :param status_of: the status of every order at the end
-    :param lines: the lines of all records
-    :param records: the names of the records
-    :param killed_at: when a worker was killed, in seconds since the epoch
-    :param killed: the processes that were killed with it
-    :param seconds: how long the run took
-    """
-
-    stale: frozenset[str]
-    others: Mapping[str, str]
-    listed: int
-    chunks: list[list[str]]
-    state: str
-    tries: list[Try]
-    counts: list[dict[str, int]]
-    requests: list[Received]
-    status_of: Mapping[str, str]
-    lines: list[dict[str, Any]]
-    records: frozenset[str]
-    killed_at: float
-    killed: int
-    seconds: float
-
-    @property
-    def lost(self) -> frozenset[int]:
-        """The chunks that were tried more than once."""
-        return frozenset(it.chunk for it in self.tries if it.number > 1)
-
-    @property
-    def lost_orders(self) -> frozenset[str]:
-        """The orders of these chunks."""
-        return frozenset(order_id for chunk in self.lost for order_id in self.chunks[chunk])
-
-    @property
-    def cancelled_at(self) -> dict[str, float]:
-        """When each order was cancelled, in seconds since the epoch."""
-        acts = [(it.order_id, it.acted) for it in self.requests if it.is_cancel and it.acted]
-        return {str(order_id): acted for order_id, acted in reversed(acts)}
-
-    @property
-    def done_by_lost_tries(self) -> frozenset[str]:
-        """The orders that were cancelled by tries that did not live to their end."""
-        cancelled_at, end = self.cancelled_at, self.killed_at + LAST_REQUESTS_SECONDS
-        return frozenset(it for it in self.lost_orders if cancelled_at[it] <= end)
-
-    def most_at_once(self) -> int:
-        """Return how many tries sent requests at the same time at most, as the sandbox saw it."""
-        times: dict[tuple[int, bool], list[float]] = defaultdict(list)
-        chunk_of = {order_id: n for n, chunk in enumerate(self.chunks) for order_id in chunk}
-        end = self.killed_at + LAST_REQUESTS_SECONDS
-        for request in self.requests:
-            if request.order_id:
-                chunk = chunk_of[request.order_id]
-                times[chunk, chunk in self.lost and request.time > end].append(request.time)
-        begins = [(min(it), 1) for it in times.values()]
-        ends = [(max(it), -1) for it in times.values()]
-        return max(accumulate(change for _, change in sorted([*begins, *ends])))
 
 
 def observe(home: Path) -> Observation:
@@ -121,7 +34,8 @@ def observe(home: Path) -> Observation:
             seconds = time.monotonic() - begin
             airflow.processes.raise_if_ended(KILLED)
             tries = [it for chunk in range(len(chunks)) for it in _tries(airflow, run_id, chunk)]
-            counts = [_xcom(airflow, run_id, TASK_ID, "counts", n) for n in range(len(chunks))]
+            done = [it.chunk for it in tries if it.state == "success"]
+            counts = [_xcom(airflow, run_id, TASK_ID, "counts", chunk) for chunk in done]
         records = sorted(airflow.records.iterdir())
         return Observation(
             stale=stale,

@@ -66,10 +66,13 @@ class Processes:
 
     def kill(self, name: str) -> int:
         """Kill a process and all its children at once, and return how many there were."""
-        found = processes_of(self._started[name])
-        for process in found:
-            process.kill()
-        return len(found)
+        killed = set()
+        while found := processes_of(self._started[name]):  # one may have come meanwhile
+            for process in found:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+                    killed.add(process.pid)
+        return len(killed)
 
     def raise_if_ended(self, *killed: str) -> None:
         """Raise if one has ended that nobody killed, with the end of what it said."""

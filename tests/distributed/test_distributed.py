@@ -7,7 +7,8 @@ from collections import Counter
 from airflow_provider_ollang.api.client import PAGE_SIZE
 from tests.chaos.verdict import judge
 from tests.distributed.airflow import SLOTS, TASKS_A_WORKER, WORKERS
-from tests.distributed.experiment import KILLED, Observation
+from tests.distributed.experiment import KILLED
+from tests.distributed.observation import Observation
 
 
 def test_the_run_ends_in_success_though_a_worker_died(seen: Observation) -> None:
@@ -21,7 +22,7 @@ def test_every_stale_order_is_cancelled_and_no_other_has_changed(seen: Observati
 
 
 def test_the_listing_is_read_once(seen: Observation) -> None:
-    pages = [int(it.query["page"]) for it in seen.requests if it.is_listing]
+    pages = [int(it.query["pageOptions[page]"]) for it in seen.requests if it.is_listing]
     assert sorted(pages) == list(range(1, -(-seen.listed // PAGE_SIZE) + 1))
 
 

@@ -1,0 +1,111 @@
+"""What was seen of a clean-up on several workers, and what follows from it."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+from airflow_provider_ollang.sandbox.received import Received
+
+#: What a worker had sent before its end comes within this time, and no retry as early.
+LAST_REQUESTS_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Try:
+    """One try of one mapped task, as Airflow has it."""
+
+    chunk: int
+    number: int
+    worker: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was seen.
+
+    :param stale: the orders that were to be cancelled
+    :param others: the other orders, with the status that each had before
+    :param listed: orders that the finder's query fits, stale or not
+    :param chunks: the ids of each chunk
+    :param state: the state in which the run ended
+    :param tries: every try of every chunk
+    :param counts: what each task that succeeded pushed as ``counts``
+    :param requests: what the sandbox received, in order
+    :param status_of: the status of every order at the end
+    :param lines: the lines of all records
+    :param records: the names of the records
+    :param killed_at: when a worker was killed, in seconds since the epoch
+    :param killed: the processes that were killed with it
+    :param seconds: how long the run took
+    """
+
+    stale: frozenset[str]
+    others: Mapping[str, str]
+    listed: int
+    chunks: list[list[str]]
+    state: str
+    tries: list[Try]
+    counts: list[dict[str, int]]
+    requests: list[Received]
+    status_of: Mapping[str, str]
+    lines: list[dict[str, Any]]
+    records: frozenset[str]
+    killed_at: float
+    killed: int
+    seconds: float
+
+    @property
+    def lost(self) -> frozenset[int]:
+        """The chunks that were tried more than once."""
+        return frozenset(it.chunk for it in self.tries if it.number > 1)
+
+    @property
+    def lost_orders(self) -> frozenset[str]:
+        """The orders of these chunks."""
+        return frozenset(order_id for chunk in self.lost for order_id in self.chunks[chunk])
+
+    @property
+    def cancelled_at(self) -> dict[str, float]:
+        """When each order was cancelled, in seconds since the epoch."""
+        acts = [(it.order_id, it.acted) for it in self.requests if it.is_cancel and it.acted]
+        return {str(order_id): acted for order_id, acted in reversed(acts)}
+
+    @property
+    def done_by_lost_tries(self) -> frozenset[str]:
+        """The orders that were cancelled by tries that did not live to their end."""
+        cancelled_at = self.cancelled_at
+        return frozenset(
+            it
+            for it in self.lost_orders
+            if it in cancelled_at and not self._is_late(cancelled_at[it])
+        )
+
+    @property
+    def seconds_until_tried_again(self) -> float:
+        """How long after the kill the first lost chunk was tried again."""
+        lost = self.lost_orders
+        late = [it.time for it in self.requests if it.order_id in lost and self._is_late(it.time)]
+        return min(late, default=math.inf) - self.killed_at
+
+    def most_at_once(self) -> int:
+        """Return how many tries sent requests at the same time at most, as the sandbox saw it."""
+        times: dict[tuple[int, bool], list[float]] = defaultdict(list)
+        chunk_of = {order_id: n for n, chunk in enumerate(self.chunks) for order_id in chunk}
+        for request in self.requests:
+            if request.order_id:
+                chunk = chunk_of[request.order_id]
+                again = chunk in self.lost and self._is_late(request.time)
+                times[chunk, again].append(request.time)
+        begins = [(min(it), 1) for it in times.values()]
+        ends = [(max(it), -1) for it in times.values()]
+        return max(accumulate(change for _, change in sorted([*begins, *ends])))
+
+    def _is_late(self, moment: float) -> bool:
+        """Return whether it was no more the killed worker that did something."""
+        return moment > self.killed_at + LAST_REQUESTS_SECONDS
