@@ -45,7 +45,7 @@ def pytest_terminal_summary(
     if found := config.stash.get(SEEN, None):
         terminalreporter.section("figures of the distributed run")
         for name, figure in _figures(found):
-            terminalreporter.write_line(f"{name:<60}{figure:>10,.0f}")
+            terminalreporter.write_line(f"{name:<60}{figure:>10,.4g}")
 
 
 def _figures(seen: Observation) -> Iterator[tuple[str, float]]:
@@ -59,5 +59,6 @@ def _figures(seen: Observation) -> Iterator[tuple[str, float]]:
     yield "requests for a page of the listing", sum(it.is_listing for it in requests)
     yield "requests for a cancel", sum(it.is_cancel for it in requests)
     yield "requests", len(requests)
-    yield "tasks that sent requests at the same time, at most", seen.most_at_once()
+    yield "tasks under way at the same time, at most", seen.most_at_once()
+    yield "seconds from a chunk's first request to its last, median", seen.seconds_a_chunk()
     yield "seconds from the trigger to the end of the run", seen.seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +115,17 @@ def _share_done(sandbox: Sandbox, chunk: list[str]) -> float:
 
 def _tries(airflow: Cluster, run_id: str, chunk: int) -> list[Try]:
     path = f"/dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/{TASK_ID}/{chunk}/tries"
-    found = airflow.scheduler.call("GET", path)["task_instances"]
-    return [Try(chunk, it["try_number"], it["hostname"], it["state"]) for it in found]
+    return [
+        Try(
+            chunk=chunk,
+            number=found["try_number"],
+            worker=found["hostname"],
+            state=found["state"],
+            begin=datetime.fromisoformat(found["start_date"]),
+            end=datetime.fromisoformat(found["end_date"]),
+        )
+        for found in airflow.scheduler.call("GET", path)["task_instances"]
+    ]
 
 
 def _lines(records: list[Path]) -> list[dict[str, Any]]:

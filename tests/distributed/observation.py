@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import accumulate
+from statistics import median
 from typing import Any
 
 from airflow_provider_ollang.sandbox.received import Received
@@ -23,6 +25,8 @@ class Try:
     number: int
     worker: str
     state: str
+    begin: datetime
+    end: datetime
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,11 @@ class Observation:
         late = [it.time for it in self.requests if it.order_id in lost and self._is_late(it.time)]
         return min(late, default=math.inf) - self.killed_at
 
-    def most_at_once(self) -> int:
-        """Return how many tries sent requests at the same time at most, as the sandbox saw it."""
+    def spans(self) -> dict[tuple[int, bool], tuple[float, float]]:
+        """Return when the sandbox got the first and the last request of each try.
+
+        The key is the chunk, and whether it is the second try of a lost one.
+        """
         times: dict[tuple[int, bool], list[float]] = defaultdict(list)
         chunk_of = {order_id: n for n, chunk in enumerate(self.chunks) for order_id in chunk}
         for request in self.requests:
@@ -102,10 +109,26 @@ class Observation:
                 chunk = chunk_of[request.order_id]
                 again = chunk in self.lost and self._is_late(request.time)
                 times[chunk, again].append(request.time)
-        begins = [(min(it), 1) for it in times.values()]
-        ends = [(max(it), -1) for it in times.values()]
-        return max(accumulate(change for _, change in sorted([*begins, *ends])))
+        return {key: (min(it), max(it)) for key, it in times.items()}
+
+    def most_at_once(self) -> int:
+        """Return how many tries were under way at the same time at most, as Airflow has it."""
+        return _most_at_once((it.begin, it.end) for it in self.tries)
+
+    def most_sending_at_once(self) -> int:
+        """Return how many tries sent requests at the same time at most, as the sandbox saw it."""
+        return _most_at_once(self.spans().values())
+
+    def seconds_a_chunk(self) -> float:
+        """Return the median time of a try that nothing cut short."""
+        whole = [span for (chunk, _), span in self.spans().items() if chunk not in self.lost]
+        return median(end - begin for begin, end in whole)
 
     def _is_late(self, moment: float) -> bool:
         """Return whether it was no more the killed worker that did something."""
         return moment > self.killed_at + LAST_REQUESTS_SECONDS
+
+
+def _most_at_once(spans: Iterable[tuple[Any, Any]]) -> int:
+    changes = [change for begin, end in spans for change in ((begin, 1), (end, -1))]
+    return max(accumulate(change for _, change in sorted(changes)))

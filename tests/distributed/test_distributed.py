@@ -40,6 +40,7 @@ def test_both_workers_finish_chunks(seen: Observation) -> None:
 def test_the_pool_bounds_how_many_tasks_run_at_once(seen: Observation) -> None:
     assert TASKS_A_WORKER * len(WORKERS) > SLOTS  # nothing else does
     assert seen.most_at_once() == SLOTS
+    assert seen.most_sending_at_once() <= SLOTS
 
 
 def test_what_died_with_its_worker_is_tried_again_and_nothing_else(seen: Observation) -> None:
