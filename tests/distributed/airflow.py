@@ -27,7 +27,7 @@ WORKERS = ("worker-a", "worker-b")
 #: Tasks that one worker takes at a time: together more than the pool allows.
 TASKS_A_WORKER = 2
 POOL, SLOTS = "ollang", 2
-START_SECONDS = 120
+START_SECONDS = 180
 
 PARTS = {
     "api-server": ["api-server"],
@@ -141,7 +141,7 @@ def _wait_until_ready(processes: Processes, url: str) -> None:
             return (
                 all(health[part]["status"] == "healthy" for part in parts)
                 and dags.get("total_entries") == 1
-                and all("ready." in processes.log(name) for name in WORKERS)
+                and all(f"@{name} ready." in processes.log(name) for name in WORKERS)
             )
         return False
 

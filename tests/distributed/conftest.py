@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,8 @@ SEEN = pytest.StashKey[Observation]()
 def seen(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Observation:
     """Return what was seen of the run."""
     _require_what_it_needs()
+    # Told to end, pytest would leave all that was started behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     found = observe(tmp_path_factory.mktemp("airflow"))
     pytestconfig.stash[SEEN] = found
     return found

@@ -59,6 +59,7 @@ def postgresql(logs: Path) -> Iterator[str]:
             [found["initdb"], "--username=airflow", "--auth=trust", "--no-sync", data],
             check=True,
             capture_output=True,
+            timeout=START_SECONDS,
             cwd="/",
             user=user,
             group=user,
@@ -86,6 +87,7 @@ def redis(logs: Path) -> Iterator[str]:
 def _wait_for(processes: Processes, *command: str) -> None:
     def answers() -> bool:
         processes.raise_if_ended()
-        return subprocess.run(command, check=False, capture_output=True).returncode == 0
+        done = subprocess.run(command, check=False, capture_output=True, timeout=START_SECONDS)
+        return done.returncode == 0
 
     wait_for(answers, START_SECONDS)
