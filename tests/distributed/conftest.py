@@ -30,15 +30,17 @@ def seen(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) 
 def _require_what_it_needs() -> None:
     """Fail where something is not installed: a skipped test would look like a passed one."""
     if missing := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
-        pytest.fail(
-            f"The distributed test needs Airflow's extras celery and postgres, and "
+        pytest.exit(
+            "The distributed test needs Airflow's extras celery and postgres, and "
             f"{', '.join(missing)} cannot be imported: make setup.",
-            pytrace=False,
+            returncode=1,
         )
-    try:
-        servers.programs()
-    except servers.MissingError as error:
-        pytest.fail(str(error), pytrace=False)
+    if missing := servers.missing():
+        pytest.exit(
+            f"The distributed test needs PostgreSQL and Redis, and {', '.join(missing)} cannot be "
+            "found: apt-get install postgresql redis-server.",
+            returncode=1,
+        )
 
 
 def pytest_terminal_summary(

@@ -19,23 +19,19 @@ PROGRAMS = ("initdb", "postgres", "pg_isready", "redis-server", "redis-cli")
 START_SECONDS = 60
 
 
-class MissingError(Exception):
-    """A program that the test needs is not installed."""
+def _find(name: str) -> str | None:
+    return shutil.which(name, path=os.pathsep.join([*map(str, DEBIAN), os.environ["PATH"]]))
 
 
-def programs() -> dict[str, str]:
-    """Return the paths of all programs.
+def missing() -> list[str]:
+    """Return the programs that are not installed."""
+    return [name for name in PROGRAMS if _find(name) is None]
 
-    :raises MissingError: one is not there
-    """
-    places = os.pathsep.join([*map(str, DEBIAN), os.environ["PATH"]])
-    found = {name: shutil.which(name, path=places) for name in PROGRAMS}
-    if missing := [name for name, path in found.items() if path is None]:
-        raise MissingError(
-            f"The distributed test needs PostgreSQL and Redis, and {', '.join(missing)} cannot be "
-            "found: apt-get install postgresql redis-server."
-        )
-    return {name: str(path) for name, path in found.items()}
+
+def _path(name: str) -> str:
+    found = _find(name)
+    assert found, name
+    return found
 
 
 @contextmanager
@@ -51,12 +47,11 @@ def _folder(user: str | None) -> Iterator[Path]:
 @contextmanager
 def postgresql(logs: Path) -> Iterator[str]:
     """Yield the URL of a fresh database, for SQLAlchemy."""
-    found = programs()
     user = "postgres" if os.geteuid() == 0 else None  # it refuses to be root's
     with _folder(user) as folder, Processes(logs) as processes:
         data = folder / "data"
         subprocess.run(
-            [found["initdb"], "--username=airflow", "--auth=trust", "--no-sync", data],
+            [_path("initdb"), "--username=airflow", "--auth=trust", "--no-sync", data],
             check=True,
             capture_output=True,
             timeout=START_SECONDS,
@@ -67,20 +62,19 @@ def postgresql(logs: Path) -> Iterator[str]:
         )
         options = {"listen_addresses": "", "unix_socket_directories": folder, "fsync": "off"}
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        processes.start("postgres", [found["postgres"], "-D", data, *settings], user=user)
-        _wait_for(processes, found["pg_isready"], "--host", str(folder))
+        processes.start("postgres", [_path("postgres"), "-D", data, *settings], user=user)
+        _wait_for(processes, _path("pg_isready"), "--host", str(folder))
         yield f"postgresql+psycopg2://airflow@/postgres?host={folder}"
 
 
 @contextmanager
 def redis(logs: Path) -> Iterator[str]:
     """Yield the URL of an empty Redis, for Celery."""
-    found = programs()
     with _folder(None) as folder, Processes(logs) as processes:
         socket = str(folder / "redis")
-        command = [found["redis-server"], "--port", "0", "--unixsocket", socket]
+        command = [_path("redis-server"), "--port", "0", "--unixsocket", socket]
         processes.start("redis", [*command, "--save", "", "--dir", str(folder)])
-        _wait_for(processes, found["redis-cli"], "-s", socket, "ping")
+        _wait_for(processes, _path("redis-cli"), "-s", socket, "ping")
         yield f"redis+socket://{socket}"
 
 
