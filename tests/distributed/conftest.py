@@ -50,7 +50,7 @@ def pytest_terminal_summary(
     if found := config.stash.get(SEEN, None):
         terminalreporter.section("figures of the distributed run")
         for name, figure in _figures(found):
-            terminalreporter.write_line(f"{name:<60}{figure:>10,.4g}")
+            terminalreporter.write_line(f"{name:<60}{round(figure, 1):>10,}")
 
 
 def _figures(seen: Observation) -> Iterator[tuple[str, float]]:

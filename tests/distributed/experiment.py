@@ -16,7 +16,7 @@ from tests.scheduler.scheduler import wait_for
 DAG_ID, TASK_ID = "cleanup_in_chunks", "cancel_stale_orders"
 STALE, CHUNK_SIZE, LATENCY_MS = 5_000, 250, 50
 #: The worker that is killed, and how much of one of its chunks it has done by then.
-KILLED, FROM_SHARE, TO_SHARE = WORKERS[1], 0.2, 0.6
+KILLED, FROM_SHARE, TO_SHARE = WORKERS[1], 0.1, 0.7
 PATIENCE_SECONDS = 300
 
 
