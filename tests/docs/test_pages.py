@@ -88,7 +88,9 @@ def test_the_example_of_testing_a_dag_passes_where_it_is_copied_to(tmp_path: Pat
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(code)
     assert "pytest" in page.commands
-    printed = run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", cwd=tmp_path)
+    printed = run(
+        sys.executable, "-m", "pytest", "-p", "no:cacheprovider", cwd=tmp_path, seconds=600
+    )
     tests = re.findall(r"^def test_", files["tests/test_my_cleanup.py"], flags=re.MULTILINE)
     assert f"{len(tests)} passed" in printed
 
