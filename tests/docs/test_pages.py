@@ -88,7 +88,9 @@ def test_the_example_of_testing_a_dag_passes_where_it_is_copied_to(tmp_path: Pat
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(code)
     assert "pytest" in page.commands
-    printed = run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", cwd=tmp_path)
+    printed = run(
+        sys.executable, "-m", "pytest", "-p", "no:cacheprovider", cwd=tmp_path, seconds=600
+    )
     tests = re.findall(r"^def test_", files["tests/test_my_cleanup.py"], flags=re.MULTILINE)
     assert f"{len(tests)} passed" in printed
 
@@ -120,16 +122,9 @@ def test_every_link_inside_the_repository_leads_somewhere(page: Page) -> None:
             assert anchor in PAGES[target.relative_to(ROOT).as_posix()].anchors, link
 
 
-def test_every_page_of_the_documentation_is_reached_from_its_index() -> None:
-    reached, waiting = set(), ["docs/README.md"]
-    while waiting:
-        page = PAGES[waiting.pop()]
-        reached.add(page.name)
-        for link in page.links:
-            path = os.path.normpath(os.path.join("docs", link.partition("#")[0]))
-            if path in PAGES and path.startswith("docs/") and path not in reached:
-                waiting.append(path)
-    assert {name for name in PAGES if name.startswith("docs/")} == reached
+def test_the_index_lists_every_page() -> None:
+    listed = {f"docs/{link}" for link in PAGES["docs/README.md"].links} | {"docs/README.md"}
+    assert {name for name in PAGES if name.startswith("docs/")} - listed == set()
     assert "docs/README.md" in PAGES["README.md"].links
 
 

@@ -79,7 +79,7 @@ def modules() -> Iterator[str]:
             yield name
 
 
-@pytest.mark.parametrize("module", modules())
+@pytest.mark.parametrize("module", list(modules()))
 def test_every_message_has_its_entry(module: str) -> None:
     quotes = "\n".join(quote for entry in ENTRIES for quote in entry)
     assert {message for message in messages(PACKAGE / module) if message not in quotes} == set()
