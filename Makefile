@@ -31,7 +31,8 @@ demo-ui: .venv/ready ## The same with Airflow's whole UI, until Ctrl-C
 
 .PHONY: test
 test: lint types ## Lint, types and all tests
-	@$(BIN)/python -m pytest --ignore tests/scheduler --ignore tests/distributed --numprocesses 2 --dist loadfile --cov --cov-report=term
+	@$(BIN)/python -m pytest --ignore tests/scheduler --ignore tests/distributed --ignore tests/ui \
+	  --numprocesses 2 --dist loadfile --cov --cov-report=term
 
 .PHONY: test-scheduler
 test-scheduler: .venv/ready ## Tests on a real scheduler: approval, time-out, SIGTERM, SIGKILL, the key (6 minutes)
@@ -40,6 +41,10 @@ test-scheduler: .venv/ready ## Tests on a real scheduler: approval, time-out, SI
 .PHONY: test-distributed
 test-distributed: .venv/ready ## 5,000 orders on two Celery workers, one of which is killed (4 minutes)
 	@$(BIN)/python -m pytest -o faulthandler_timeout=600 tests/distributed
+
+.PHONY: test-ui
+test-ui: .venv/ready ## Tests in a browser: form, runs, approval; SCREENSHOTS=folder keeps pictures (3 minutes)
+	@$(BIN)/python -m pytest tests/ui
 
 .PHONY: chaos
 chaos: .venv/ready ## 10,000 orders, every fault, workers killed: nothing lost, nothing untrue (10 minutes)
