@@ -9,8 +9,15 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import FloatRect, Page
 
-#: What a page has beside the list of runs, which is too narrow here to show the newest.
-DETAILS: FloatRect = {"x": 304, "y": 62, "width": 896, "height": 688}
+#: A form that opens over a page.
+FORM: FloatRect = {"x": 152, "y": 64, "width": 896, "height": 686}
+#: The same, once it is scrolled to its end.
+END_OF_FORM: FloatRect = {**FORM, "y": 0}
+
+
+def details(height: int) -> FloatRect:
+    """Return what is beside the list of runs, which is too narrow here to show the newest."""
+    return {"x": 313, "y": 62, "width": 887, "height": height}
 
 
 @dataclass

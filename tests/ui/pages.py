@@ -21,7 +21,7 @@ def open_connection_form(page: Page, conn_id: str) -> Locator:
 def field(form: Locator, label: str) -> Locator:
     """Return the part of a form that has this label: its entry and what explains it."""
     # Airflow ties few labels to their entries, and marks a required one with an asterisk.
-    named = form.locator("label", has_text=re.compile(rf"^{re.escape(label)}\s*\*?$"))
+    named = form.page.locator("label", has_text=re.compile(rf"^{re.escape(label)}\s*\*?$"))
     return form.get_by_role("group").filter(has=named)
 
 
@@ -75,6 +75,12 @@ def open_task(page: Page, task_id: str) -> None:
     """Go from a run's page to that of one of its tasks."""
     page.get_by_role("table").get_by_role("link", name=task_id, exact=True).click()
     expect(page.get_by_role("heading", name=task_id, exact=True)).to_be_visible()
+
+
+def wrap_log(page: Page) -> None:
+    """Let the lines of a task's log be read to their ends."""
+    page.get_by_role("button", name="Log Settings").click()
+    page.get_by_role("menuitem", name="Wrap").click()
 
 
 def open_log_group(page: Page, title: str) -> None:

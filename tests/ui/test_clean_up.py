@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from airflow_provider_ollang.sandbox import Answer, Sandbox
 from tests.scheduler.scheduler import Scheduler
 from tests.ui import pages
-from tests.ui.camera import DETAILS, Camera
+from tests.ui.camera import END_OF_FORM, Camera, details
 
 NIGHTLY = "example_ollang_nightly_cleanup"
 ONE_ORDER = "example_ollang_cancel_one_order"
@@ -50,7 +50,7 @@ def test_the_nightly_clean_up_does_what_its_form_was_filled_with(
 
     pages.entry(form, "Older than").fill("P30D")
     form.get_by_role("button", name="Trigger", exact=True).scroll_into_view_if_needed()
-    camera.take("params")
+    camera.take("params", clip=END_OF_FORM)
     pages.trigger(page, form)
 
     pages.see_task(page, "cancel_stale_orders", "Success")
@@ -73,10 +73,11 @@ def test_a_skipped_task_has_its_colour_and_says_why(
     badge = pages.see_task(page, "cancel_order", "Skipped")
     expect(badge).to_have_css("background-color", PINK)
     pages.open_task(page, "cancel_order")
+    pages.wrap_log(page)
     pages.open_log_group(page, "Post Execute")
     reason = f"order {order_id}: no cancel was sent: its status is 'cancelled', required is pending"
     expect(page.get_by_text(reason)).to_be_visible()
-    camera.take("skipped", clip=DETAILS)
+    camera.take("skipped", clip=details(358))
     assert [(r.method, r.order_id) for r in sandbox.requests] == [("GET", order_id)]
 
 
@@ -108,7 +109,7 @@ def test_exactly_what_was_approved_in_the_table_is_cancelled(
     ]
     expect(table.get_by_role("cell")).to_have_text(cells)
     expect(table.get_by_role("link")).to_have_count(0)
-    camera.take("approval", clip=DETAILS)
+    camera.take("approval", clip=details(515))
 
     late = sandbox.orders.add(age=timedelta(days=40), name="Old, but in no table")
     assert cancels(sandbox) == []
@@ -152,6 +153,6 @@ def test_the_record_of_a_clean_up_can_be_read_in_xcom(
         expect(others).to_contain_text(said, use_inner_text=True)
     for order_id in (orders[0], *orders[2:]):
         expect(others).not_to_contain_text(order_id, use_inner_text=True)
-    camera.take("record", clip=DETAILS)
+    camera.take("record", clip=details(688))
     held = [statuses(sandbox)[order_id] for order_id in orders]
     assert held == ["cancelled", "pending", "cancelled", "cancelled"]

@@ -11,7 +11,7 @@ from airflow_provider_ollang.sandbox import Sandbox
 from demo.airflow_home import run_airflow
 from tests.scheduler.scheduler import Scheduler
 from tests.ui import pages
-from tests.ui.camera import Camera
+from tests.ui.camera import FORM, Camera
 
 STANDARD = ["Connection ID *", "Connection Type *", "Description", "Base URL", "API key"]
 EXTRA = ["Connection ID *", "Connection Type *", "Time-out (seconds)", "Attempts", "CA bundle"]
@@ -35,7 +35,7 @@ def test_a_connection_filled_into_the_form_works(
     url.fill(sandbox.url)
     key.fill(sandbox.api_key)
     expect(key).to_have_attribute("type", "password")
-    camera.take("connection")
+    camera.take("connection", clip=FORM)
 
     form.get_by_role("button", name="Extra Fields", exact=True).click()
     expect(form.locator("label:visible")).to_have_text(EXTRA)
@@ -43,7 +43,7 @@ def test_a_connection_filled_into_the_form_works(
         expect(pages.field(form, label)).to_contain_text(text)
     pages.entry(form, "Time-out (seconds)").fill("20")
     pages.entry(form, "Attempts").fill("2")
-    camera.take("connection-extra")
+    camera.take("connection-extra", clip=FORM)
     pages.save(page, form)
 
     saved = airflow.call("GET", "/connections/ollang_by_hand")
@@ -80,5 +80,5 @@ def test_the_test_button_says_whether_the_key_works(
         expect(answer).to_contain_text("HTTP 401, UNAUTHORIZED: API key is missing or invalid")
     (request,) = sandbox.requests
     assert request.is_listing
-    assert request.query["take"] == "1"
+    assert request.query["pageOptions[take]"] == "1"
     assert request.key_accepted is is_good
