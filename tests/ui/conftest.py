@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from airflow_provider_ollang.sandbox import Sandbox
-from demo.airflow_home import airflow_home, run_airflow
+from demo.airflow_home import EXAMPLE_DAGS, airflow_home, run_airflow
 from demo.standalone import standalone
 from tests.scheduler.scheduler import Scheduler, wait_for
 from tests.ui.camera import Camera
@@ -19,13 +20,6 @@ from tests.ui.camera import Camera
 SIZE = {"width": 1200, "height": 750}
 #: A task takes a few seconds to start; where other work keeps the machine busy, many.
 PATIENCE_MS = 120_000
-#: The examples that have a schedule: each runs once as soon as Airflow has read it.
-SCHEDULED = {
-    "example_ollang_nightly_cleanup",
-    "example_ollang_cleanup_in_chunks",
-    "example_ollang_cleanup_with_approval",
-    "example_ollang_count_waiting_orders",
-}
 CHROMIUM_OPTIONS = [
     "--no-sandbox",  # root cannot start Chromium with its sandbox
     "--disable-gpu",
@@ -48,32 +42,33 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def running_sandbox() -> Iterator[Sandbox]:
     with Sandbox(latency_ms=50) as sandbox:
-        sandbox.orders.clear()
         yield sandbox
 
 
 @pytest.fixture(scope="session")
-def environment(chromium: str, running_sandbox: Sandbox) -> Iterator[dict[str, str]]:
-    with airflow_home(running_sandbox) as environment:
+def dags(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The examples, without their schedules: nobody but a test may touch its orders."""
+    folder = tmp_path_factory.mktemp("dags")
+    for path in EXAMPLE_DAGS.glob("*.py"):
+        text = re.sub(r'schedule="@\w+"', "schedule=None", path.read_text())
+        (folder / path.name).write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def environment(chromium: str, running_sandbox: Sandbox, dags: Path) -> Iterator[dict[str, str]]:
+    with airflow_home(running_sandbox, dags) as environment:
         run_airflow(environment, "pools", "set", "ollang", "2", "calls of the Ollang API")
         yield environment
 
 
 @pytest.fixture(scope="session")
-def airflow(environment: dict[str, str]) -> Iterator[Scheduler]:
+def airflow(environment: dict[str, str], dags: Path) -> Iterator[Scheduler]:
+    number = len(list(dags.glob("*.py")))
     with standalone(environment) as (url, _):
         airflow = Scheduler(url, Path(environment["AIRFLOW_HOME"]))
-        wait_for(lambda: _scheduled_runs_have_ended(airflow))
+        wait_for(lambda: airflow.call("GET", "/dags")["total_entries"] == number)
         yield airflow
-
-
-def _scheduled_runs_have_ended(airflow: Scheduler) -> bool:
-    """Tell whether the examples have run for the first time, on no orders, out of the tests' way.
-
-    Orders that a test adds are then cancelled by nobody but that test.
-    """
-    runs = airflow.call("GET", "/dags/~/dagRuns")["dag_runs"]
-    return {run["dag_id"] for run in runs if run["state"] == "success"} == SCHEDULED
 
 
 @pytest.fixture
