@@ -31,5 +31,7 @@ class Camera:
         """Write the page as it is now, or the part of it in ``clip``, to ``ui-name.png``."""
         png = self.page.screenshot(clip=clip, animations="disabled")
         picture = Image.open(io.BytesIO(png)).convert("RGB")
-        few_colours = picture.quantize(128, dither=Image.Dither.NONE)
+        # The other methods give up a colour that is rare, such as that of a few letters.
+        method = Image.Quantize.MAXCOVERAGE
+        few_colours = picture.quantize(256, method=method, dither=Image.Dither.NONE)
         few_colours.save(self.folder / f"ui-{name}.png", optimize=True)

@@ -101,8 +101,11 @@ def page(airflow: Scheduler, browser: Browser) -> Iterator[Page]:
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the environment variable SCREENSHOTS names, or else one that will go."""
-    folder = os.environ.get("SCREENSHOTS")
-    return Path(folder) if folder else tmp_path_factory.mktemp("screenshots")
+    if name := os.environ.get("SCREENSHOTS"):
+        folder = Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    return tmp_path_factory.mktemp("screenshots")
 
 
 @pytest.fixture

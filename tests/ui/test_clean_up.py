@@ -153,6 +153,6 @@ def test_the_record_of_a_clean_up_can_be_read_in_xcom(
         expect(others).to_contain_text(said, use_inner_text=True)
     for order_id in (orders[0], *orders[2:]):
         expect(others).not_to_contain_text(order_id, use_inner_text=True)
-    camera.take("record", clip=details(688))
+    camera.take("record", clip=details(676))
     held = [statuses(sandbox)[order_id] for order_id in orders]
     assert held == ["cancelled", "pending", "cancelled", "cancelled"]

@@ -54,8 +54,8 @@ def test_a_connection_filled_into_the_form_works(
 
 
 def add_with_port(airflow: Scheduler, conn_id: str, sandbox: Sandbox, key: str) -> None:
-    # Airflow 3.3.1 and 3.3.2 answer "Bad Request" to the Test button of a connection without a
-    # port, of whatever type, before they ask the provider; and the form has no field for it.
+    # Airflow 3.3.1 and 3.3.2 answer "Bad Request" to the Test button where a connection, of any
+    # type, has no port; they do not even ask the provider then. And the form has no field for it.
     address = urlsplit(sandbox.url)
     fields = {"conn_type": "ollang", "host": f"http://{address.hostname}", "port": address.port}
     body = {"connection_id": conn_id, **fields, "password": key}
@@ -68,6 +68,7 @@ def test_the_test_button_says_whether_the_key_works(
 ) -> None:
     conn_id, key = ("good_key", sandbox.api_key) if is_good else ("bad_key", "no-such-key")
     add_with_port(airflow, conn_id, sandbox, key)
+    page.set_viewport_size({"width": 1000, "height": 430})
 
     answer = pages.press_test(page, conn_id)
 
