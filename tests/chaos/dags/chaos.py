@@ -6,6 +6,7 @@ import os
 from datetime import UTC, datetime, timedelta
 
 from airflow.providers.common.compat.sdk import DAG
+from airflow.sdk import ExceptionRetryPolicy
 
 from airflow_provider_ollang.operators.ollang import (
     BatchCancelOrdersOperator,
@@ -16,7 +17,11 @@ with DAG(
     dag_id="chaos",
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
-    default_args={"retries": 5, "retry_delay": timedelta(seconds=1)},
+    default_args={
+        "retries": 5,
+        "retry_policy": ExceptionRetryPolicy(rules=[]),
+        "retry_delay": timedelta(seconds=1),
+    },
 ):
     find = FindStaleOrdersOperator(
         task_id="find",
