@@ -80,7 +80,6 @@ def _test(session: nox.Session, airflow: str, *pins: str) -> None:
         *("python", "-c"),
         "import airflow_provider_ollang as it; assert 'site-packages' in it.__file__, it.__file__",
     )
-    session.run("uv", "pip", "list", external=True, silent=True)
     session.run(
         *("python", "-m", "pytest", "--numprocesses", "2", "--dist", "loadfile"),
         *(session.posargs or FOLDERS),
