@@ -90,7 +90,8 @@ def assert_the_rest_was_finished(round_: Round, first: list[dict[str, Any]]) -> 
     assert round_.cancelled() == set(round_.ids)
     second = outcomes(round_.record(".try2"))
     assert set(second) <= {"cancelled", "already_cancelled"}
-    assert outcomes(first)["cancelled"] <= second["already_cancelled"]
+    # A try killed at its first cancels may have recorded none yet.
+    assert outcomes(first).get("cancelled", set()) <= second["already_cancelled"]
     # What a killed try had not recorded is at most the answer that each worker was waiting for,
     # and one that was on its way to the record.
     unrecorded = second["already_cancelled"] - {line["id"] for line in first}
@@ -167,8 +168,8 @@ def test_ended_at_a_random_moment_the_record_is_true_and_the_next_try_does_the_r
                 assert_complete_and_true(round_, first)
                 assert said["not_tried"] <= outcomes(round_.record(".try2"))["cancelled"]
             else:
-                assert set(said) == {"cancelled"}
-                assert len(said["cancelled"]) < ORDERS
+                assert set(said) <= {"cancelled"}
+                assert len(first) < ORDERS
 
 
 def _interrupted(scheduler: Scheduler, sandbox: Sandbox, sign: signal.Signals, after: int) -> Round:
