@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
     AirflowFailException,
     AirflowNotFoundException,
+    AirflowSkipException,
     BaseOperator,
 )
 
@@ -130,6 +131,11 @@ class OllangBaseOperator(BaseOperator):
             finally:  # threads of a call that broke off must not try again
                 client.pace.stop()
 
+    def _skip(self, reason: str) -> NoReturn:
+        # Airflow logs the exception too, but in a group that its UI folds.
+        self.log.info("Skipped. %s", reason)
+        raise AirflowSkipException(reason)
+
     def on_kill(self) -> None:
         """Send nothing more."""
         self._told_to_end = True
@@ -150,9 +156,14 @@ def as_airflow_exceptions() -> Iterator[None]:
         raise _airflow_exception(error) from error
 
 
+def sentence(text: str) -> str:
+    """Return a text with a full stop, unless it ends a sentence already."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
 def _airflow_exception(error: OllangError) -> AirflowException:
     hints = [hint for refused, hint in HINTS.items() if isinstance(error, refused)]
-    text = " ".join([str(error), *hints])
+    text = " ".join([sentence(str(error)), *hints])
     if isinstance(error, FINAL_ERRORS):
         return AirflowFailException(text)
     return exception_to_retry(text, error.retry_after)

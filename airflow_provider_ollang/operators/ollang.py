@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
-    AirflowSkipException,
     ObjectStoragePath,
 )
 
@@ -19,13 +18,16 @@ from airflow_provider_ollang.api.errors import (
     InvalidInputError,
     OrderAlreadyCancelledError,
     OrderMovedOnError,
+    UnauthorizedError,
 )
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators import parameters
 from airflow_provider_ollang.operators.base import (
+    HINTS,
     OllangBaseOperator,
     Parsers,
     as_airflow_exceptions,
+    sentence,
 )
 from airflow_provider_ollang.operators.retry import exception_to_retry
 
@@ -109,7 +111,7 @@ class CancelOrderOperator(OllangBaseOperator):
                 receipt = client.cancel_order(order_id, require_status=require_status)
         except OrderMovedOnError as error:
             note = f" Note: {LOST_ANSWER_NOTE}, if it is cancelled." if error.answer_lost else ""
-            raise AirflowSkipException(f"{error}.{note}") from error
+            self._skip(f"{error}.{note}")
         except ApiError as error:
             self._skip_or_raise(error)
         else:
@@ -118,7 +120,7 @@ class CancelOrderOperator(OllangBaseOperator):
     def _skip_or_raise(self, error: ApiError) -> None:
         if error.meaning not in self._value("skip_on_codes"):
             raise error
-        raise AirflowSkipException(_reason_to_skip(error)) from error
+        self._skip(_reason_to_skip(error))
 
 
 class FindStaleOrdersOperator(OllangBaseOperator):
@@ -386,7 +388,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
                 if self._told_to_end:
                     self.on_kill()
                 report = self._run(self._batch, context)
-        return _conclude(report)
+        return self._conclude(report)
 
     def on_kill(self) -> None:
         """Start no further cancel; what is under way is waited for briefly, the rest recorded."""
@@ -398,7 +400,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         order_ids: list[str] = self._value("order_ids")
         max_orders = self._value("max_orders")
         if not order_ids:
-            raise AirflowSkipException("There is no order to cancel.")
+            self._skip("There is no order to cancel.")
         if len(order_ids) <= max_orders:
             return order_ids
         too_many = f"order_ids holds {len(order_ids)} orders, max_orders allows {max_orders}"
@@ -467,6 +469,24 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         context["ti"].xcom_push(key="counts", value=report.to_json())
         context["ti"].xcom_push(key="not_cancelled", value=rows)
 
+    def _conclude(self, report: Report) -> dict[str, int]:
+        """Return the counts, or raise what they mean for the task."""
+        counts = report.to_json()
+        if report.failures:
+            listed = ", ".join(f"{number} {name}" for name, number in counts.items())
+            first = report.first_failure
+            text = f"{report.failures} of {report.total} orders failed ({listed})."
+            text += f" The first: {first.id}: {sentence(first.message)}" if first else ""
+            text += f" {HINTS[UnauthorizedError]}" if report.key_rejected else ""
+            if report.retry_may_help:
+                raise exception_to_retry(text, report.retry_after)
+            raise AirflowFailException(text)
+        if counts.get("already_cancelled") == report.total and not report.preview:
+            self._skip(
+                f"Nothing to cancel: every order was cancelled before ({report.total} in the list)."
+            )
+        return counts
+
 
 def _reason_to_skip(error: ApiError) -> str:
     is_own_doing = error.answer_lost and isinstance(error, OrderAlreadyCancelledError)
@@ -486,19 +506,3 @@ def _mark_of_try(ti: Any) -> str:
     mapped = f".map{ti.map_index}" if ti.map_index is not None and ti.map_index >= 0 else ""
     retried = f".try{ti.try_number}" if ti.try_number > 1 else ""
     return mapped + retried
-
-
-def _conclude(report: Report) -> dict[str, int]:
-    """Return the counts, or raise what they mean for the task."""
-    counts = report.to_json()
-    if report.failures:
-        listed = ", ".join(f"{number} {name}" for name, number in counts.items())
-        first = report.first_failure
-        text = f"{report.failures} orders failed ({listed})."
-        text += f" The first: {first.id}: {first.message}" if first else ""
-        if report.retry_may_help:
-            raise exception_to_retry(text, report.retry_after)
-        raise AirflowFailException(text)
-    if counts.get("already_cancelled") == report.total and not report.preview:
-        raise AirflowSkipException(f"All {report.total} orders are cancelled already.")
-    return counts

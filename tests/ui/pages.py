@@ -83,11 +83,6 @@ def wrap_log(page: Page) -> None:
     page.get_by_role("menuitem", name="Wrap").click()
 
 
-def open_log_group(page: Page, title: str) -> None:
-    """Unfold a part of a task's log."""
-    page.get_by_text(f"▶ {title}").click()
-
-
 def open_xcom(page: Page) -> None:
     """Go from a task's page to what it pushed, and unfold it."""
     page.get_by_role("link", name="Storage").click()
