@@ -35,7 +35,7 @@ test: lint types ## Lint, types and all tests
 	  --numprocesses 2 --dist loadfile --cov --cov-report=term
 
 .PHONY: test-scheduler
-test-scheduler: .venv/ready ## Tests on a real scheduler: approval, time-out, SIGTERM, SIGKILL, the key (6 minutes)
+test-scheduler: .venv/ready ## Tests on a real scheduler: approval, time-out, SIGTERM, SIGKILL, the key (7 minutes)
 	@$(BIN)/python -m pytest tests/scheduler
 
 .PHONY: test-distributed
@@ -47,7 +47,7 @@ test-ui: .venv/ready ## Tests in a browser: form, runs, approval; SCREENSHOTS=fo
 	@$(BIN)/python -m pytest tests/ui
 
 .PHONY: chaos
-chaos: .venv/ready ## 10,000 orders, every fault, workers killed: nothing lost, nothing untrue (10 minutes)
+chaos: .venv/ready ## 10,000 orders, every fault, workers killed: nothing lost, nothing untrue (17 minutes)
 	@$(BIN)/python -m tests.chaos $(if $(ORDERS),--orders $(ORDERS)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: bench
