@@ -133,7 +133,7 @@ class OllangBaseOperator(BaseOperator):
 
     def _skip(self, reason: str) -> NoReturn:
         # Airflow logs the exception too, but in a group that its UI folds.
-        self.log.info("Skipped. %s", reason)
+        self.log.info("Skipped: %s", reason)
         raise AirflowSkipException(reason)
 
     def on_kill(self) -> None:

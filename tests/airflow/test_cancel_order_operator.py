@@ -54,7 +54,7 @@ def test_an_order_that_was_cancelled_before_skips_the_task(
     assert "lost" not in str(caught.value)
     assert "no answer" not in str(caught.value)
     # Not only where Airflow's UI folds it away.
-    assert f"Skipped. {caught.value}" in logged()
+    assert f"Skipped: {caught.value}" in logged()
 
 
 FINAL_REFUSALS = [

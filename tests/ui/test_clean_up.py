@@ -41,11 +41,15 @@ def test_the_nightly_clean_up_does_what_its_form_was_filled_with(
     form = pages.open_trigger_form(page, NIGHTLY)
     for label, value, explanation in (
         ("Older than", "P7D", "Age from which an order is stale, in ISO 8601"),
-        ("Statuses", "pending", "Only orders with one of these statuses are cancelled."),
         ("At most", "200", "More stale orders than this fail the run: nothing is cancelled"),
     ):
         expect(pages.entry(form, label)).to_have_value(value)
         expect(pages.field(form, label)).to_contain_text(explanation)
+    statuses_field = pages.field(form, "Statuses")
+    expect(statuses_field).to_contain_text("Only orders with one of these statuses are cancelled.")
+    expect(statuses_field.get_by_text("pending", exact=True)).to_be_visible()
+    pages.entry(form, "Statuses").click()  # shows what else can be chosen
+    expect(form.get_by_role("option")).to_have_text(["ongoing"])
     expect(pages.field(form, "Preview")).to_contain_text("Cancel nothing, only say what would")
     expect(form.get_by_role("checkbox", name="Preview")).not_to_be_checked()
 
@@ -75,7 +79,7 @@ def test_a_skipped_task_has_its_colour_and_says_why(
     pages.open_task(page, "cancel_order")
     pages.wrap_log(page)
     reason = f"order {order_id}: no cancel was sent: its status is 'cancelled', required is pending"
-    expect(page.get_by_text(f"Skipped. {reason}")).to_be_visible()
+    expect(page.get_by_text(f"Skipped: {reason}")).to_be_visible()
     camera.take("skipped", clip=details(358))
     assert [(r.method, r.order_id) for r in sandbox.requests] == [("GET", order_id)]
 
