@@ -21,5 +21,5 @@ def require_airflow() -> None:
         needed = ".".join(map(str, OLDEST))
         raise RuntimeError(
             f"airflow-provider-ollang needs Apache Airflow {needed} or newer, found is {found}. "
-            "Upgrade Airflow, or remove this provider."
+            "Install or upgrade Airflow, or remove this provider."
         )

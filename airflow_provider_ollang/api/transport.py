@@ -39,6 +39,8 @@ _NEVER_SENT = (
     ConnectTimeoutError,
     requests.exceptions.ProxyError,
 )
+#: What urllib3 puts before some of its messages: its connection, as Python shows an object.
+_URLLIB3_OBJECT = re.compile(r"^(<[^>]+>|\w+\([^)]+\)): ")
 #: What to do, by what the exception says.
 _HINTS = {
     "WRONG_VERSION_NUMBER": "The server does not speak TLS: is the base URL meant to start with "
@@ -63,7 +65,8 @@ def error_from_exception(
     :param secret: the API key
     """
     causes = _causes(exception)
-    text = re.sub(r"//\S*@", "//***@", one_line(causes[-1], secret=secret))  # a proxy's login
+    text = _URLLIB3_OBJECT.sub("", one_line(causes[-1], secret=secret))
+    text = re.sub(r"//\S*@", "//***@", text)  # a proxy's login
     if isinstance(exception, _NOT_SENDABLE):
         # Without its cause: that may show the login of a proxy whose URL is none.
         return InvalidInputError(f"the request could not be made: {text}", order_id=order_id)

@@ -41,7 +41,7 @@ def client_from_connection(
     # A key in the wrong field leaves this one empty: said first, so that no message repeats it.
     api_key = check_api_key(connection.password, field=f"{where}, password (API key)")
     extra = _extra(connection, where)
-    attempts = max_attempts or _number(extra, "max_attempts", where, default=4, most=10, whole=True)
+    attempts = _number(extra, "max_attempts", where, default=4, most=10, whole=True)
     allow_http = _flag(extra, "allow_http", where, default=False)
     return OllangClient(
         api_key,
@@ -49,7 +49,7 @@ def client_from_connection(
         timeout=_number(extra, "timeout", where, default=DEFAULT_TIMEOUT, most=600),
         verify=_verify(extra, where),
         allow_http=allow_http,
-        retry_policy=RetryPolicy(max_attempts=int(attempts)),
+        retry_policy=RetryPolicy(max_attempts=max_attempts or int(attempts)),
         pace=pace,
     )
 

@@ -72,12 +72,13 @@ class OllangHook(BaseHook):
         """
         from airflow_provider_ollang.api.errors import OllangError
         from airflow_provider_ollang.hooks.connection import client_from_connection
+        from airflow_provider_ollang.hooks.remedies import with_remedy
 
         try:
             with client_from_connection(self._connection(), max_attempts=1) as client:
                 count = client.list_orders(take=1).item_count
         except OllangError as error:
-            return False, str(error)
+            return False, with_remedy(str(error), type(error))
         orders = "an unknown number of" if count is None else count
         return True, f"The key works: {client.base_url} lists {orders} orders for it."
 

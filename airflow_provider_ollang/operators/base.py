@@ -22,10 +22,10 @@ from airflow_provider_ollang.api.errors import (
     OrderAlreadyCancelledError,
     OrderNotCancellableError,
     OrderNotFoundError,
-    TransportError,
     UnauthorizedError,
 )
 from airflow_provider_ollang.hooks.ollang import OllangHook
+from airflow_provider_ollang.hooks.remedies import with_remedy
 from airflow_provider_ollang.operators import parameters
 from airflow_provider_ollang.operators.retry import (
     HAS_RETRY_POLICIES,
@@ -50,14 +50,6 @@ FINAL_ERRORS = (
     OrderNotCancellableError,
     OrderAlreadyCancelledError,
 )
-
-
-#: What to do about an error, where its own text cannot know it.
-HINTS = {
-    UnauthorizedError: "Check the connection's password: it must be the API key from the Ollang "
-    "dashboard (project settings, API keys).",
-    TransportError: "Check the connection's host, and the network.",
-}
 
 
 class InvalidParameterError(InvalidInputError, AirflowFailException):
@@ -156,14 +148,8 @@ def as_airflow_exceptions() -> Iterator[None]:
         raise _airflow_exception(error) from error
 
 
-def sentence(text: str) -> str:
-    """Return a text with a full stop, unless it ends a sentence already."""
-    return text if text.endswith((".", "?", "!")) else f"{text}."
-
-
 def _airflow_exception(error: OllangError) -> AirflowException:
-    hints = [hint for refused, hint in HINTS.items() if isinstance(error, refused)]
-    text = " ".join([sentence(str(error)), *hints])
+    text = with_remedy(str(error), type(error))
     if isinstance(error, FINAL_ERRORS):
         return AirflowFailException(text)
     return exception_to_retry(text, error.retry_after)

@@ -13,21 +13,21 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_ollang.api.answers import one_line
 from airflow_provider_ollang.api.errors import (
+    ERROR_BY_CODE,
     LOST_ANSWER_NOTE,
     ApiError,
     InvalidInputError,
+    OllangError,
     OrderAlreadyCancelledError,
     OrderMovedOnError,
-    UnauthorizedError,
 )
 from airflow_provider_ollang.hooks.ollang import OllangHook
+from airflow_provider_ollang.hooks.remedies import with_remedy
 from airflow_provider_ollang.operators import parameters
 from airflow_provider_ollang.operators.base import (
-    HINTS,
     OllangBaseOperator,
     Parsers,
     as_airflow_exceptions,
-    sentence,
 )
 from airflow_provider_ollang.operators.retry import exception_to_retry
 
@@ -476,8 +476,9 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
             listed = ", ".join(f"{number} {name}" for name, number in counts.items())
             first = report.first_failure
             text = f"{report.failures} of {report.total} orders failed ({listed})."
-            text += f" The first: {first.id}: {sentence(first.message)}" if first else ""
-            text += f" {HINTS[UnauthorizedError]}" if report.key_rejected else ""
+            if first:
+                kind = ERROR_BY_CODE.get(first.code or "", OllangError)
+                text += " " + with_remedy(f"The first: {first.id}: {first.message}", kind)
             if report.retry_may_help:
                 raise exception_to_retry(text, report.retry_after)
             raise AirflowFailException(text)

@@ -14,5 +14,6 @@ def require_extra() -> None:
     """
     if not all(map(importlib.util.find_spec, _REQUIREMENTS)):
         raise ImportError(
-            "the sandbox needs its extra: pip install 'airflow-provider-ollang[sandbox]'"
+            "the sandbox needs its extra: pip install 'airflow-provider-ollang[sandbox]', "
+            "in a checkout pip install '.[sandbox]'"
         )

@@ -31,7 +31,7 @@ def test_an_older_airflow_is_named_with_what_is_needed(
     (tmp_path / "airflow.py").write_text(f"__version__ = {version!r}\n")
     assert import_beside(tmp_path, f"airflow_provider_ollang.{module}") == (
         "RuntimeError: airflow-provider-ollang needs Apache Airflow 2.11 or newer, found is "
-        f"{version}. Upgrade Airflow, or remove this provider."
+        f"{version}. Install or upgrade Airflow, or remove this provider."
     )
 
 

@@ -79,6 +79,23 @@ def test_a_documented_refusal_fails_without_retries(
     assert cancels(sandbox) == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "remedy"),
+    [
+        (401, "UNAUTHORIZED", "Check the connection's password: it must be the API key from"),
+        (403, "ACCESS_DENIED", "Use the key of an account that may do this."),
+        (404, "ORDER_NOT_FOUND", "Check the id, and that the connection's host and key belong"),
+    ],
+)
+def test_a_refusal_says_what_to_do(
+    sandbox: Sandbox, run: Any, status: int, code: str, remedy: str
+) -> None:
+    sandbox.answer_always(refusal(status, code))
+    with pytest.raises(AirflowFailException) as caught:
+        run.execute(cancel("abc"))
+    assert f"No, thanks. {remedy}" in str(caught.value)
+
+
 def test_the_frameworks_own_error_body_is_understood(sandbox: Sandbox, run: Any) -> None:
     body = {"statusCode": 404, "message": ["not", "there"], "error": "Not Found"}
     sandbox.answer_always(Answer.json(404, body))

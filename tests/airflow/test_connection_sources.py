@@ -126,6 +126,7 @@ def test_a_bad_key_fails_the_test_with_one_read(
     worked, message = OllangHook().test_connection()
     assert worked is False
     assert "401" in message
+    assert "Check the connection's password" in message
     assert "another-key" not in message
     assert [request.method for request in sandbox.requests] == ["GET"]
 
@@ -152,7 +153,18 @@ def test_a_host_that_cannot_be_reached_fails_the_test(monkeypatch: pytest.Monkey
     monkeypatch.setenv(VARIABLE, f"ollang://:some-key@127.0.0.1:{port}/http")
     worked, message = OllangHook().test_connection()
     assert worked is False
+    assert "Check the connection's host" in message
     assert "some-key" not in message
+
+
+@pytest.mark.parametrize("name", ["timeout", "max_attempts", "verify", "allow_http"])
+def test_an_extra_that_no_task_could_use_fails_the_test(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(VARIABLE, f"{uri_of_whole_url(sandbox)}?{name}=many")
+    worked, message = OllangHook().test_connection()
+    assert worked is False
+    assert f"connection 'ollang_default', extra {name}: " in message
 
 
 def test_a_connection_that_cannot_be_used_fails_the_test_and_is_no_crash(

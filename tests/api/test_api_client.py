@@ -227,6 +227,8 @@ def test_a_refused_connection_is_retried_and_loses_no_answer(closed_port: int) -
     assert (error.attempts, error.answer_lost) == (RetryPolicy().max_attempts, False)
     assert error.status is None
     assert error.order_id == SOME_ID
+    # Words for a person: no object of urllib3's.
+    assert error.message.startswith(f"no answer from http://127.0.0.1:{closed_port}: Failed to")
 
 
 # Connections.

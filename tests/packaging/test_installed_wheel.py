@@ -73,7 +73,7 @@ def test_without_its_extra_the_sandbox_says_what_to_install(wheel: Path, tmp_pat
 
     assert printed == (
         "ollang-sandbox: the sandbox needs its extra: "
-        "pip install 'airflow-provider-ollang[sandbox]'\n"
+        "pip install 'airflow-provider-ollang[sandbox]', in a checkout pip install '.[sandbox]'\n"
     )
     printed = run(
         *(
@@ -85,7 +85,8 @@ def test_without_its_extra_the_sandbox_says_what_to_install(wheel: Path, tmp_pat
         succeeds=False,
     )
     assert printed.splitlines()[-1] == (
-        "ImportError: the sandbox needs its extra: pip install 'airflow-provider-ollang[sandbox]'"
+        "ImportError: the sandbox needs its extra: pip install 'airflow-provider-ollang[sandbox]', "
+        "in a checkout pip install '.[sandbox]'"
     )
 
 

@@ -120,7 +120,7 @@ def test_a_missing_extra_is_one_sentence():
     assert result.returncode == 1
     assert result.stderr == (
         "ollang-sandbox: the sandbox needs its extra: "
-        "pip install 'airflow-provider-ollang[sandbox]'\n"
+        "pip install 'airflow-provider-ollang[sandbox]', in a checkout pip install '.[sandbox]'\n"
     )
 
 
