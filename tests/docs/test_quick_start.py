@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from airflow_provider_ollang.sandbox import Sandbox
@@ -15,7 +14,7 @@ PAGE = PAGES["docs/quick-start.md"]
 def test_the_quick_start_does_what_it_says(tmp_path: Path) -> None:
     (tmp_path / "airflow-provider-ollang").symlink_to(ROOT)
     (tmp_path / "empty").mkdir()
-    install, serve, *steps = [block.code for block in PAGE.blocks]
+    install, serve, *steps, reset = [block.code for block in PAGE.blocks]
     assert "pip install " in install
     assert "ollang-sandbox --orders 240 --seed 1" in serve
     with Sandbox(order_count=240, seed=1) as sandbox:
@@ -29,11 +28,16 @@ def test_the_quick_start_does_what_it_says(tmp_path: Path) -> None:
                 "preview: no cancel was sent",
                 "cancelled  ",
                 "There is no order to cancel.",
-                '[{"method":',
+                '"method":"POST"',
             )
         )
         assert tested < previewed < no_cancel < cancelled < nothing < received
-        requests, _ = json.JSONDecoder().raw_decode(printed, received)
-        cancels = [request for request in requests if request["method"] == "POST"]
-        assert {request["status"] for request in cancels} == {204}
-        assert len(sandbox.orders.where(status="pending")) > len(cancels) > 0
+        cancels = [request for request in sandbox.requests if request.is_cancel]
+        assert {request.status for request in cancels} == {204}
+        assert f'{len(cancels)} "method":"POST"' in printed
+        now_cancelled = len(sandbox.orders.where(status="cancelled"))
+        assert f'{now_cancelled} "status":"cancelled"' in printed
+
+        run("bash", "-euc", reset.replace("http://127.0.0.1:8484", sandbox.url), cwd=tmp_path)
+        assert len(sandbox.orders.where(status="cancelled")) == now_cancelled - len(cancels)
+        assert len(cancels) > 0
