@@ -33,6 +33,8 @@ PYTHONS = {
     "3.2": ("3.11", "3.12", "3.13"),
     "3.3": ("3.11", "3.12", "3.13"),
 }
+#: What an Airflow needs beside its core for all tests to make sense.
+ALSO = {"3.0": ("apache-airflow-providers-fab",)}  # without it no provider has a form there
 OLDEST_AIRFLOW, NEWEST_AIRFLOW = "2.11", "3.3"
 FOLDERS = ("tests/api", "tests/cleanup", "tests/sandbox", "tests/airflow")
 
@@ -74,6 +76,7 @@ def _test(session: nox.Session, airflow: str, *pins: str) -> None:
         *("--exclude-newer", f"{CUT_OFFS[airflow]}T00:00:00Z"),
         *(f"--exclude-newer-package={package}" for package in YOUNGER),
         *(f"{wheel}[sandbox]", f"apache-airflow=={airflow}.*", *pins, *group),
+        *ALSO.get(airflow, ()),
     )
     session.chdir(_unpack_tests(Path(session.create_tmp())))
     session.run(
