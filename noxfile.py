@@ -34,10 +34,7 @@ PYTHONS = {
     "3.3": ("3.11", "3.12", "3.13"),
 }
 #: What an Airflow needs beside its core for all tests to make sense.
-ALSO = {
-    "3.0": ("apache-airflow-providers-fab",),  # without it no provider has a form there
-    "3.3": ("apache-airflow-providers-standard>=1.12.2",),  # for approvals
-}
+ALSO = {"3.0": ("apache-airflow-providers-fab",)}  # without it no provider has a form there
 OLDEST_AIRFLOW, NEWEST_AIRFLOW = "2.11", "3.3"
 FOLDERS = ("tests/api", "tests/cleanup", "tests/sandbox", "tests/airflow")
 
