@@ -34,7 +34,7 @@ from airflow_provider_ollang.api.models import (
 from airflow_provider_ollang.api.pace import Pace
 from airflow_provider_ollang.api.retry import RetryPolicy, Tally, call_with_retries
 from airflow_provider_ollang.api.secret import Secret
-from airflow_provider_ollang.api.transport import error_from_exception
+from airflow_provider_ollang.api.transport import check_proxies, error_from_exception
 from airflow_provider_ollang.api.validation import (
     check_api_key,
     check_base_url,
@@ -71,7 +71,8 @@ class OllangClient:
     :param allow_http: whether plain http may go to other machines than this one
     :param retry_policy: how calls are repeated
     :param pace: when requests may go out; stop it to end all calls
-    :raises InvalidInputError: the key or the URL is none, or the CA bundle does not exist
+    :raises InvalidInputError: the key or the URL is none, the CA bundle does not exist, or the
+        environment names a proxy that cannot be used
     """
 
     def __init__(
@@ -99,7 +100,9 @@ class OllangClient:
             "timeout": (min(CONNECT_TIMEOUT, timeout), timeout),
             "verify": environment["verify"],
             # A proxy would see the key on its way to this very machine.
-            "proxies": {} if is_loopback(host) else environment["proxies"],
+            "proxies": check_proxies(
+                {} if is_loopback(host) else environment["proxies"], self.base_url
+            ),
             "allow_redirects": False,
             "stream": True,  # so that a body is read only up to a limit
         }

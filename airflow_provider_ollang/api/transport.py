@@ -1,18 +1,16 @@
-"""What it means that no answer came: from an exception of requests to an error of ours."""
+"""The way to the API: whether a proxy can be one, and what it means that no answer came."""
 
 from __future__ import annotations
 
 import re
 import ssl
 import traceback
+from collections.abc import Mapping
 
 import requests
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    LocationParseError,
-    NewConnectionError,
-)
+from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as AnyTimeoutError
 
 from airflow_provider_ollang.api.answers import one_line
@@ -25,14 +23,8 @@ from airflow_provider_ollang.api.errors import (
     TransportError,
 )
 from airflow_provider_ollang.api.secret import mask
+from airflow_provider_ollang.api.validation import without_userinfo
 
-#: The request cannot be made at all. InvalidHeader is not among them: requests raises it for an
-#: answer whose Content-Length contradicts itself, and the headers sent are ours.
-_NOT_SENDABLE = (
-    requests.exceptions.InvalidURL,
-    requests.exceptions.InvalidSchema,  # of a proxy that requests cannot speak with
-    LocationParseError,
-)
 #: The connection failed before a request could have gone out.
 _NEVER_SENT = (
     NewConnectionError,
@@ -48,6 +40,28 @@ _HINTS = {
     "CERTIFICATE_VERIFY_FAILED": "If a private authority has issued it, set verify (a "
     "connection's extra) to the path of its CA bundle.",
 }
+
+
+def check_proxies(proxies: Mapping[str, str], base_url: str) -> dict[str, str]:
+    """Return the proxies as they came, if the one for the base URL can be used.
+
+    :param proxies: URLs by what they are for, as requests takes them from the environment
+    :param base_url: where requests are to go
+    :raises InvalidInputError: it cannot; nothing was sent
+    """
+    found = dict(proxies)
+    request = requests.Request("GET", base_url).prepare()
+    try:
+        HTTPAdapter().get_connection_with_tls_context(request, verify=True, proxies=found)
+    except (requests.RequestException, HTTPError, TypeError):
+        # Without its cause, which may show the proxy's login.
+        shown = without_userinfo(select_proxy(base_url, found))
+        raise InvalidInputError(
+            f"the environment names a proxy for {base_url} that cannot be used: expected a URL "
+            f"such as http://proxy.example:3128, came {shown!r:.200}. Correct HTTPS_PROXY or "
+            "its like."
+        ) from None
+    return found
 
 
 def error_from_exception(
@@ -67,11 +81,10 @@ def error_from_exception(
     causes = _causes(exception)
     text = _URLLIB3_OBJECT.sub("", one_line(causes[-1], secret=secret))
     text = re.sub(r"//\S*@", "//***@", text)  # a proxy's login
-    if isinstance(exception, _NOT_SENDABLE):
-        # Without its cause: that may show the login of a proxy whose URL is none.
-        return InvalidInputError(f"the request could not be made: {text}", order_id=order_id)
     hints = [hint for sign, hint in _HINTS.items() if sign in text]
     kind = _transport_class(causes)
+    if isinstance(exception, requests.exceptions.ProxyError):
+        base_url += " by way of the environment's proxy"
     error = kind(". ".join([f"no answer from {base_url}: {text}", *hints]), order_id=order_id)
     never_sent = kind is CertificateError or any(isinstance(it, _NEVER_SENT) for it in causes)
     error.answer_lost = not never_sent
@@ -105,7 +118,8 @@ def _causes(error: BaseException) -> list[BaseException]:
     """Return the error and what requests and urllib3 have wrapped in it, outermost first."""
     causes = [error]
     while True:
-        inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
+        inner = getattr(error, "reason", None) or getattr(error, "original_error", None)
+        inner = inner or (error.args[0] if error.args else None)
         if not isinstance(inner, BaseException):
             return causes
         causes.append(inner)

@@ -12,6 +12,8 @@ from urllib.parse import SplitResult, urlsplit
 from airflow_provider_ollang.api.errors import InvalidInputError
 
 _ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+#: A name, whose labels have at most 63 characters (RFC 1035, section 2.3.4), or an address.
+_HOST = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]+")
 #: What templates and languages write for "nothing". No order has such an id.
 _NOTHING = frozenset({"none", "null", "nil", "undefined", "nan", "true", "false"})
 
@@ -81,7 +83,7 @@ def check_base_url(value: Any, *, allow_http: bool = False, field: str = "base_u
     if parts is None:
         raise InvalidInputError(
             f"{field}: expected a URL such as https://api-integration.ollang.com, "
-            f"came {_without_userinfo(value)!r:.200}."
+            f"came {without_userinfo(value)!r:.200}."
         )
     if parts.scheme == "http" and not allow_http and not is_loopback(parts.hostname or ""):
         raise InvalidInputError(
@@ -130,9 +132,9 @@ def _split(url: str) -> SplitResult | None:
     except ValueError:
         return None
     usable = parts.scheme in ("http", "https") and parts.hostname and port_is_valid
-    return parts if usable and re.fullmatch(r"[A-Za-z0-9._:-]+", parts.hostname or "") else None
+    return parts if usable and _HOST.fullmatch(parts.hostname or "") else None
 
 
-def _without_userinfo(value: Any) -> Any:
+def without_userinfo(value: Any) -> Any:
     """Return the value without what stands before an ``@``: it may be a key."""
     return "…@" + value.rsplit("@", 1)[1] if isinstance(value, str) and "@" in value else value

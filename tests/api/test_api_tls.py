@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 import trustme
+from hypothesis import given
+from hypothesis import strategies as st
 from urllib3.exceptions import InsecureRequestWarning
 
 from airflow_provider_ollang.api import errors
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.pace import no_waiting
 from airflow_provider_ollang.api.retry import RetryPolicy
+from airflow_provider_ollang.api.transport import check_proxies
 from airflow_provider_ollang.sandbox import Sandbox
 
 from ..relays import ConnectProxy, TlsRelay
@@ -354,13 +357,27 @@ def test_a_proxy_that_is_not_there_loses_no_answer(
         error = error_of_cancel(client)
 
     assert type(error) is errors.ConnectionFailedError
+    assert "by way of the environment's proxy: Failed to establish" in str(error)
     assert (error.attempts, error.answer_lost) == (RetryPolicy().max_attempts, False)
     assert_keeps_the_login(error, caplog.text)
+
+
+def test_a_proxy_whose_certificate_cannot_be_trusted_is_not_tried_again(
+    server: TlsRelay, monkeypatch: pytest.MonkeyPatch, other_bundle: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{server.port}")
+
+    with behind_proxy(verify=other_bundle) as client:
+        error = error_of_cancel(client)
+
+    assert type(error) is errors.CertificateError
+    assert (server.connections, error.answer_lost) == (1, False)
 
 
 @pytest.mark.parametrize(
     "url",
     [
+        "http://{}@",
         "http://{}@127.0.0.1:99999",
         "http://{}@[::1",
         "gopher://{}@127.0.0.1:1",
@@ -372,9 +389,28 @@ def test_a_proxy_that_cannot_be_one_is_refused_without_its_login(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", url.format(LOGIN))
 
-    with behind_proxy() as client:
-        error = error_of_cancel(client)
+    with pytest.raises(errors.InvalidInputError, match="HTTPS_PROXY") as caught:
+        behind_proxy()
 
-    assert type(error) is errors.InvalidInputError
-    assert not error.answer_lost
-    assert_keeps_the_login(error, caplog.text)
+    assert_keeps_the_login(caught.value, caplog.text)
+
+
+@given(
+    st.text()
+    | st.builds(
+        "{}{}".format,
+        st.sampled_from(["http://", "https://", "socks5://", "://", "//", "HTTP:", ""]),
+        st.text(alphabet="abz019.:/@?#[]\\% \n", max_size=20),
+    )
+)
+def test_any_proxy_is_one_or_is_refused(url: str) -> None:
+    try:
+        found = check_proxies({"https": url}, f"https://{HOST}")
+    except errors.InvalidInputError:
+        return
+    assert found == {"https": url}
+
+
+def test_a_proxy_for_elsewhere_may_be_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "gopher://127.0.0.1:1")
+    behind_proxy()

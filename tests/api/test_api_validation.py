@@ -98,6 +98,7 @@ def test_a_base_url_comes_back_without_a_trailing_slash(url: str, accepted: str)
     "value",
     [
         *("", "api.example.com", "ftp://example.com", "https://", "https:///path", "https://:443"),
+        *("https://a..example.com", "https://.", f"https://{'a' * 64}.example.com"),
         *("https://a b.com", "https://example.com?x=1", "https://example.com#x", "https://a\\b"),
         *("https://example.com:0", "https://example.com:99999", "https://example.com:x"),
         *(
