@@ -100,6 +100,7 @@ class OrderMovedOnError(OllangError):
     def __init__(self, order_id: str, found: object, required: Collection[str]) -> None:
         expected = " or ".join(sorted(required))
         super().__init__(f"its status is {found!r:.80}, required is {expected}", order_id=order_id)
+        self.args = (order_id, found, required)  # what pickle makes the same error from
         self.found = found
         self.attempts = 0
 

@@ -37,6 +37,10 @@ class RetryAfterException(AirflowException):
         super().__init__(message)
         self.retry_after = retry_after
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what pickle makes the same error from."""
+        return type(self), (str(self), self.retry_after)
+
 
 class RetryAfterPolicy(RetryPolicy):
     """Tries a task again when the API said so, instead of after the task's ``retry_delay``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,6 +36,11 @@ needs_retry_policies = pytest.mark.skipif(
     tuple(map(int, airflow.__version__.split(".")[:2])) < (3, 3),
     reason="retry policies came with Airflow 3.3",
 )
+
+
+def test_the_wait_is_kept_on_the_way_to_another_process() -> None:
+    error = pickle.loads(pickle.dumps(RetryAfterException("busy", HOUR)))  # noqa: S301 - its own
+    assert (str(error), error.retry_after) == ("busy", HOUR)
 
 
 def decide(exception: BaseException) -> tuple[str, timedelta | None]:
