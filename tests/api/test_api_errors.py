@@ -10,7 +10,6 @@ import pytest
 
 from airflow_provider_ollang.api import errors
 
-
 KINDS = [
     kind
     for kind in vars(errors).values()
