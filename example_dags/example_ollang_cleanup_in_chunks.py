@@ -28,7 +28,12 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
+    default_args={
+        "retries": 2,
+        "retry_delay": timedelta(minutes=5),
+        # While the API is down, every order is tried and tried again.
+        "execution_timeout": timedelta(hours=2),
+    },
     params={
         "older_than": Param(
             "P30D",

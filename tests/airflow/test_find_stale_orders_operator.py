@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowTaskTimeout,
+    timeout,
+)
 
 from airflow_provider_ollang.operators.ollang import FindStaleOrdersOperator
 from airflow_provider_ollang.sandbox import Answer, Sandbox
@@ -393,3 +399,13 @@ def test_a_name_cannot_break_the_summarys_table(add_orders: AddOrders, run: Any)
     assert {row.count("|") for row in rows} == {7}
     assert "<b>" not in rows[-1]
     assert "](" not in rows[-1]
+
+
+def test_a_pattern_that_takes_for_ever_is_ended_by_the_execution_timeout(
+    add_orders: AddOrders, run: Any
+) -> None:
+    add_orders(30, name="a" * 60 + "!")
+    begin = time.monotonic()
+    with pytest.raises(AirflowTaskTimeout), timeout(1):  # as Airflow runs execute()
+        run.execute(find(name_matches="(a+)+$"))
+    assert time.monotonic() - begin < 30
