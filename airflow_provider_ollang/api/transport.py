@@ -53,7 +53,7 @@ def check_proxies(proxies: Mapping[str, str], base_url: str) -> dict[str, str]:
     request = requests.Request("GET", base_url).prepare()
     try:
         HTTPAdapter().get_connection_with_tls_context(request, verify=True, proxies=found)
-    except (requests.RequestException, HTTPError, TypeError):
+    except (requests.RequestException, HTTPError, TypeError, ValueError):
         # Without its cause, which may show the proxy's login.
         shown = without_userinfo(select_proxy(base_url, found))
         raise InvalidInputError(

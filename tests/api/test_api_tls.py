@@ -378,6 +378,7 @@ def test_a_proxy_whose_certificate_cannot_be_trusted_is_not_tried_again(
     "url",
     [
         "http://{}@",
+        "http://{}%ff%E2%82%AC@127.0.0.1:1",
         "http://{}@127.0.0.1:99999",
         "http://{}@[::1",
         "gopher://{}@127.0.0.1:1",
