@@ -17,6 +17,7 @@ WORKFLOWS = {path.name: path for path in (ROOT / ".github" / "workflows").glob("
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT, DEV_TOOLS = PYPROJECT["project"], PYPROJECT["dependency-groups"]["dev"]
 CI, RELEASE = (yaml.safe_load(WORKFLOWS[name].read_text()) for name in ("ci.yml", "release.yml"))
+BUILDS = ("build", "wheel")
 
 
 def jobs() -> Iterator[tuple[str, Any]]:
@@ -61,17 +62,72 @@ def test_no_checkout_keeps_its_token() -> None:
     assert {step["with"]["persist-credentials"] for step in checkouts} == {False}
 
 
+def without_hash(step: dict[str, Any]) -> dict[str, Any]:
+    """Return a step without its name, and its action without the hash."""
+    shown = {name: value for name, value in step.items() if name != "name"}
+    return shown | ({"uses": step["uses"].partition("@")[0]} if "uses" in step else {})
+
+
+def test_nothing_starts_a_release_but_the_tag_of_a_version() -> None:
+    # YAML reads "on" as true.
+    assert RELEASE[True] == {"push": {"tags": ["v[0-9]+.[0-9]+.[0-9]+"]}}
+
+
 def test_a_release_publishes_what_ci_has_tested() -> None:
-    assert RELEASE[True]["push"]["tags"] == ["v[0-9]+.[0-9]+.[0-9]+"]  # YAML reads "on" as true
+    assert set(RELEASE["jobs"]) == {"tag", "ci", "publish"}
     assert RELEASE["jobs"]["ci"] == {
         "name": "CI",
         "needs": "tag",
         "uses": "./.github/workflows/ci.yml",
     }
-    publish = RELEASE["jobs"]["publish"]
-    assert publish["needs"] == "ci"
-    assert not any("run" in step for step in publish["steps"])
-    assert not any("password" in step.get("with", {}) for step in publish["steps"])
+    publish = dict(RELEASE["jobs"]["publish"])
+    steps = [without_hash(step) for step in publish.pop("steps")]
+    assert publish == {
+        "name": "Attest and publish",
+        "needs": "ci",
+        "runs-on": "ubuntu-latest",
+        "timeout-minutes": 15,
+        "environment": "pypi",
+        "permissions": {"id-token": "write", "attestations": "write"},
+    }
+    assert steps == [
+        download("dist", "dist/"),
+        download("sbom", "sbom/"),
+        {"uses": "actions/attest", "with": {"subject-path": "dist/*"}},
+        {
+            "uses": "actions/attest",
+            "with": {"subject-path": "dist/*", "sbom-path": "sbom/sbom.json"},
+        },
+        {"uses": "pypa/gh-action-pypi-publish", "with": {"attestations": True}},
+    ]
+
+
+def download(name: str, path: str) -> dict[str, Any]:
+    return {"uses": "actions/download-artifact", "with": {"name": name, "path": path}}
+
+
+def test_ci_tests_the_wheel_that_it_built_once() -> None:
+    build, wheel = ([without_hash(it) for it in CI["jobs"][name]["steps"]] for name in BUILDS)
+    uploads = [step["with"] for step in build if step.get("uses") == "actions/upload-artifact"]
+    assert [step["run"] for step in build if "run" in step] == ["make build sbom"]
+    assert uploads == [
+        {"name": "dist", "path": "dist/", "if-no-files-found": "error"},
+        {"name": "sbom", "path": "build/sbom.json", "if-no-files-found": "error"},
+    ]
+    assert CI["jobs"]["wheel"]["needs"] == "build"
+    assert [step for step in wheel if "run" in step] == [
+        {
+            "run": "make test-wheel",
+            "env": {"AIRFLOW": "${{ matrix.airflow }}", "ON": "${{ matrix.python }}"},
+        }
+    ]
+    assert download("dist", "dist/") in wheel
+    assert CI["jobs"]["check"]["strategy"]["matrix"] == {"target": ["test", "test-scheduler"]}
+
+
+def test_no_failure_is_passed_over_and_no_secret_is_read() -> None:
+    for path in WORKFLOWS.values():
+        assert re.findall(r"continue-on-error|secrets\.|\bif:", path.read_text()) == []
 
 
 def test_the_wheel_is_tested_on_every_version_that_the_project_names() -> None:
