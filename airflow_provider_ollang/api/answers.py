@@ -23,7 +23,7 @@ from airflow_provider_ollang.api.errors import (
 from airflow_provider_ollang.api.secret import mask, mask_json
 
 _LONGEST_MESSAGE = 300
-#: Far more than is shown: what is cut off here could be half a secret, no longer recognized.
+#: Far more than is shown, also where most of it is white space.
 _LONGEST_EXCERPT = 100_000
 
 
@@ -141,5 +141,6 @@ def _describe(status: int, headers: Mapping[str, str], body: bytes, secret: str)
         target = one_line(headers.get("Location", "nowhere"), secret=secret)
         return f"a redirect to {target} came; redirects are not followed: check the base URL"
     kind = one_line(headers.get("Content-Type", "no content type"), secret=secret)
-    excerpt = one_line(body[:_LONGEST_EXCERPT].decode("utf-8", "replace"), secret=secret)
+    text = mask(body.decode("utf-8", "replace"), secret)  # before the cut: it could halve a secret
+    excerpt = one_line(text[:_LONGEST_EXCERPT], secret=secret)
     return f"an answer came that the API does not document ({kind}): {excerpt or 'empty body'}"

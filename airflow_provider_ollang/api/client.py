@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Collection, Iterator
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,7 +34,7 @@ from airflow_provider_ollang.api.models import (
 )
 from airflow_provider_ollang.api.pace import Pace
 from airflow_provider_ollang.api.retry import RetryPolicy, Tally, call_with_retries
-from airflow_provider_ollang.api.secret import Secret
+from airflow_provider_ollang.api.secret import Secret, hidden
 from airflow_provider_ollang.api.transport import check_proxies, error_from_exception
 from airflow_provider_ollang.api.validation import (
     check_api_key,
@@ -86,6 +87,7 @@ class OllangClient:
         retry_policy: RetryPolicy | None = None,
         pace: Pace | None = None,
     ) -> None:
+        api_key = hidden(api_key)  # this frame is in the traceback of a refusal
         self._api_key = Secret(check_api_key(api_key))
         self.base_url = check_base_url(base_url, allow_http=allow_http)
         check_verify(verify)
@@ -103,14 +105,14 @@ class OllangClient:
             "proxies": check_proxies(
                 {} if is_loopback(host) else environment["proxies"], self.base_url
             ),
-            "allow_redirects": False,
             "stream": True,  # so that a body is read only up to a limit
         }
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(base_url={self.base_url!r})"
+        # A traceback with its locals also shows a client that was refused half-made.
+        return f"{type(self).__name__}(base_url={getattr(self, 'base_url', None)!r})"
 
     def __enter__(self) -> OllangClient:
         return self
@@ -270,7 +272,15 @@ class OllangClient:
         self, method: str, path: str, params: dict[str, str] | None, order_id: str | None
     ) -> Any:
         """Send one request; return the answer's JSON, ``None`` for a confirmed cancel."""
-        failure: OllangError | None = None
+        outcome = self._exchange(method, path, params, order_id)
+        if isinstance(outcome, OllangError):  # raised here, without the frames that hold the key
+            raise outcome.with_traceback(None)
+        return outcome
+
+    def _exchange(
+        self, method: str, path: str, params: dict[str, str] | None, order_id: str | None
+    ) -> Any:
+        """Send one request; return what :meth:`_send` does, or the error that it raises."""
         try:
             response = self._session().request(
                 method, self.base_url + path, params=params, **self._options
@@ -278,11 +288,11 @@ class OllangClient:
             with response:
                 body = _read(response, order_id)
         except (requests.RequestException, HTTPError, OSError) as error:
-            failure = error_from_exception(
+            return error_from_exception(
                 error, base_url=self.base_url, order_id=order_id, secret=self._api_key
             )
-        if failure:  # raised here, it has no context: the exception's frames hold the key
-            raise failure
+        except OllangError as error:
+            return error
         log.debug("%s %s: HTTP %d, %d bytes", method, path, response.status_code, len(body))
         if response.status_code != 429:
             self.pace.note_answer()
@@ -296,7 +306,7 @@ class OllangClient:
                 order_id=order_id,
                 secret=self._api_key,
             )
-            raise refusal if method == "POST" else _error_of_read(refusal)
+            return refusal if method == "POST" else _error_of_read(refusal)
         return answer
 
     def _session(self) -> requests.Session:
@@ -307,6 +317,7 @@ class OllangClient:
             session.trust_env = False
             session.headers["User-Agent"] = f"airflow-provider-ollang/{__version__}"
             session.auth = _ApiKeyAuth(self._api_key)
+            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
             adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=1)
             session.mount("https://", adapter)
             session.mount("http://", adapter)
@@ -316,7 +327,10 @@ class OllangClient:
 
 
 class _Session(requests.Session):
-    """A session that knows no redirects: requests looks into one even if it is not to follow."""
+    """A session that follows no redirect.
+
+    With ``allow_redirects`` false, requests would still look into one, and fail where it cannot.
+    """
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         return None

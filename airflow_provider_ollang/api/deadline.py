@@ -1,4 +1,7 @@
-"""A time-out for a whole answer. That of requests begins anew with every byte that comes."""
+"""Connections whose time-out bounds a whole answer, and that show no header to anybody.
+
+The time-out of requests begins anew with every byte that comes.
+"""
 
 from __future__ import annotations
 
@@ -61,13 +64,26 @@ class _Response(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(_Readable(sock), *args, **kwargs)  # type: ignore[arg-type]
 
+    def begin(self) -> None:
+        super().begin()
+        # urllib3 would log headers that it cannot read, as they came: they may echo the key.
+        self.msg.defects.clear()
+        self.msg.set_payload("")
+
 
 class _HTTPConnection(HTTPConnection):
     response_class = _Response
+    debuglevel = 0  # whatever http.client is told to print, the headers hold the key
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock is None:
+            self.connect()  # the long wait, while no frame holds the request's bytes
+        super().request(*args, **kwargs)
 
 
 class _HTTPSConnection(HTTPSConnection):
     response_class = _Response
+    debuglevel = 0
 
 
 _CONNECTION_CLASSES = {"http": _HTTPConnection, "https": _HTTPSConnection}

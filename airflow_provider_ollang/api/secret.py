@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import html
-import json
-from collections.abc import Callable
+import re
 from functools import lru_cache
+from html.entities import html5
 from typing import Any
-from urllib.parse import quote
 
 MASK = "***"
 
-
-#: What lists and dictionaries, JSON, links and pages do to a text in them.
-_ESCAPES: tuple[Callable[[str], str], ...] = (
-    str,
-    lambda text: repr(text)[1:-1],
-    lambda text: repr('"' + text)[2:-1],  # beside a quotation mark it is escaped otherwise
-    lambda text: json.dumps(text)[1:-1],
-    quote,
-    lambda text: quote(text, safe=""),
-    html.escape,
-    lambda text: html.escape(text).replace("&#x27;", "&#39;"),
-    lambda text: html.escape(text, quote=False),
+#: How links, pages, and JSON and Python write a character; links and pages also more than once.
+_ESCAPE = re.compile(
+    r"%(?:25)*(?P<link>[2-7][0-9a-fA-F])"
+    r"|&(?:amp;)*(?:#0*(?P<decimal>[0-9]{2,3})|#[xX]0*(?P<page>[2-7][0-9a-fA-F])"
+    r"|(?P<name>[A-Za-z]+));"
+    r"|\\+(?:(?:u00|x)(?P<json>[2-7][0-9a-fA-F]))?"
 )
+#: How many kinds of escapes may lie over one another.
+_LAYERS = 8
+#: What is left of a secret is too short to be looked for, if it was mostly escapes.
+_SHORTEST = 4
 
 
 class Secret(str):
@@ -41,28 +37,59 @@ class Masked(str):
     __slots__ = ()
 
 
+def hidden(value: Any) -> Any:
+    """Return text as a secret, any other value as it came."""
+    return Secret(value) if isinstance(value, str) else value
+
+
 def mask(text: str, secret: str) -> str:
-    """Return the text without the secret, as it is or escaped as pages, links and lists do it."""
-    masked = text
-    for shown in _ways_to_write(str(secret)) if secret else ():
-        masked = masked.replace(shown, MASK)
+    """Return the text without the secret, however links, pages and JSON escape it.
+
+    A text that has it escaped comes back with its escapes undone, and without backslashes.
+    """
+    if not secret:
+        return text
+    masked = text.replace(secret, MASK)
+    sought, plain = _sought(str(secret)), _unescaped(masked)
+    if sought and sought in plain:
+        masked = plain.replace(sought, MASK)
     return text if masked == text else Masked(masked)
 
 
 def mask_json(value: Any, secret: str) -> Any:
-    """Return a JSON value without the secret in any of its texts."""
+    """Return a JSON value without the secret in any of its texts, and where it is a number."""
     if isinstance(value, str):
         return mask(value, secret)
     if isinstance(value, list):
         return [mask_json(item, secret) for item in value]
     if isinstance(value, dict):
         return {mask(name, secret): mask_json(item, secret) for name, item in value.items()}
+    if isinstance(value, (int, float)) and str(value) == str(secret):
+        return Masked(MASK)
     return value
 
 
 @lru_cache(maxsize=8)
-def _ways_to_write(secret: str) -> list[str]:
-    """Return how the secret reads as it is, escaped, or escaped twice; the longest first."""
-    once = {escape(secret) for escape in _ESCAPES}
-    twice = {escape(text) for escape in _ESCAPES for text in once}
-    return sorted(twice, key=len, reverse=True)
+def _sought(secret: str) -> str:
+    """Return what to look for in a text without escapes; nothing, if it would be anywhere."""
+    plain = _unescaped(secret)
+    return plain if len(plain) >= _SHORTEST else ""
+
+
+def _unescaped(text: str) -> str:
+    """Return the text with no escape of ASCII in it, and no backslash."""
+    for _ in range(_LAYERS):
+        before, text = text, _ESCAPE.sub(_meaning, text)
+        if text == before:
+            break
+    return text
+
+
+def _meaning(escape: re.Match[str]) -> str:
+    if code := escape["link"] or escape["page"] or escape["json"]:
+        return chr(int(code, 16))
+    if escape["decimal"]:
+        return chr(int(escape["decimal"]))
+    if escape["name"]:
+        return html5.get(f"{escape['name']};", f"&{escape['name']};")
+    return ""  # a backslash before what it escapes

@@ -50,18 +50,28 @@ def check_proxies(proxies: Mapping[str, str], base_url: str) -> dict[str, str]:
     :raises InvalidInputError: it cannot; nothing was sent
     """
     found = dict(proxies)
-    request = requests.Request("GET", base_url).prepare()
-    try:
-        HTTPAdapter().get_connection_with_tls_context(request, verify=True, proxies=found)
-    except (requests.RequestException, HTTPError, TypeError, ValueError):
-        # Without its cause, which may show the proxy's login.
-        shown = without_userinfo(select_proxy(base_url, found))
+    proxy = select_proxy(base_url, found)
+    # Without its cause, which may show the proxy's login.
+    if proxy and not _is_usable(proxy, base_url):
         raise InvalidInputError(
             f"the environment names a proxy for {base_url} that cannot be used: expected a URL "
-            f"such as http://proxy.example:3128, came {shown!r:.200}. Correct HTTPS_PROXY or "
-            "its like."
-        ) from None
+            f"such as http://proxy.example:3128, came {without_userinfo(proxy)!r:.200}. Correct "
+            "HTTPS_PROXY or its like."
+        )
     return found
+
+
+def _is_usable(proxy: str, base_url: str) -> bool:
+    """Return whether requests can use a proxy, and it is one for HTTP: no other has deadlines."""
+    adapter = HTTPAdapter()
+    request = requests.Request("GET", base_url).prepare()
+    proxies = {"all": proxy}
+    try:
+        adapter.get_connection_with_tls_context(request, verify=True, proxies=proxies)
+        adapter.request_url(request, proxies)
+    except (requests.RequestException, HTTPError, TypeError, ValueError):
+        return False
+    return not proxy.lower().startswith("socks")  # that is how requests tells
 
 
 def error_from_exception(

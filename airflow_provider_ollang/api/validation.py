@@ -98,6 +98,11 @@ def check_verify(value: bool | str, *, field: str = "verify") -> bool | str:
 
     :raises InvalidInputError: it is neither
     """
+    if not isinstance(value, (bool, str)):
+        raise InvalidInputError(
+            f"{field}: expected true, false, or the path of a CA bundle as text, came "
+            f"{type(value).__name__} {shown(value)}."
+        )
     if isinstance(value, str) and not os.path.exists(value):
         raise InvalidInputError(
             f"{field}: expected the path of a CA bundle, or false; {value!r:.200} does not exist "

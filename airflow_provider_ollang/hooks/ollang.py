@@ -61,9 +61,14 @@ class OllangHook(BaseHook):
         :param pace: when requests may go out; stop it to end all of the client's calls
         :raises InvalidInputError: a field of the connection cannot be used; the message names it
         """
+        from airflow_provider_ollang.api.errors import InvalidInputError
         from airflow_provider_ollang.hooks.connection import client_from_connection
 
-        return client_from_connection(self._connection(), pace=pace)
+        try:
+            return client_from_connection(self._connection(), pace=pace)
+        except InvalidInputError as error:
+            refusal = error
+        raise refusal.with_traceback(None)  # raised here, without the frames that hold the key
 
     def test_connection(self) -> tuple[bool, str]:
         """Prove the key with the cheapest read there is: one order of the list. Never writes.

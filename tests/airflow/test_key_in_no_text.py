@@ -169,6 +169,7 @@ def test_no_answer_brings_the_key_into_an_error_or_a_log(
 
     assert type(caught.value).__name__ == kind.partition(",")[0]
     assert_keeps(caught.value, home.api_key)
+    assert_silent(locals_shown(caught.value), home.api_key)
     assert_silent(caplog.text, home.api_key)
 
 
@@ -184,6 +185,76 @@ def serve_once(answer: bytes) -> int:
     threading.Thread(target=serve, daemon=True).start()
     port: int = listener.getsockname()[1]
     return port
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: f"{key:.12}")
+def test_a_header_that_is_none_brings_the_key_into_no_log(
+    caplog: pytest.LogCaptureFixture, key: str
+) -> None:
+    """The cancel worked: there is no error whose text could be looked at."""
+    caplog.set_level(logging.DEBUG)
+    port = serve_once(f"HTTP/1.1 204 No Content\r\nX-Api-Key {key}\r\n\r\n".encode())
+    with OllangClient(key, base_url=f"http://127.0.0.1:{port}") as client:
+        client.cancel_order("abc")
+    assert "HTTP 204" in caplog.text
+    assert_silent(caplog.text, key)
+
+
+def test_http_client_told_to_print_all_that_is_sent_prints_no_key(
+    home: Sandbox, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("http.client.HTTPConnection.debuglevel", 1)
+    with OllangHook().get_conn() as client:
+        client.list_orders()
+    assert_silent("".join(capfd.readouterr()), home.api_key)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"host": "http://ollang.example"},
+        {"host": "nowhere:x"},
+        {"port": 443},
+        {"schema": "ftp"},
+        {"extra": {"timeout": -1}},
+        {"extra": {"verify": "/nowhere"}},
+        {"conn_type": "http"},
+        {"password": "{key}\N{EURO SIGN}"},
+        {"password": " {key}"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: f"{key:.12}")
+def test_no_frame_of_a_refused_connection_shows_the_key(
+    monkeypatch: pytest.MonkeyPatch, key: str, fields: dict[str, Any]
+) -> None:
+    fields = {"conn_type": "ollang", "password": "{key}", **fields}
+    fields["password"] = fields["password"].replace("{key}", key)
+    monkeypatch.setenv(VARIABLE, json.dumps(fields))
+    with pytest.raises(errors.InvalidInputError) as caught:
+        OllangHook().get_conn()
+    assert_keeps(caught.value, key)
+    assert_silent(locals_shown(caught.value), key)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        ("", {"base_url": "nowhere"}),
+        ("", {"verify": "/nowhere"}),
+        ("", {"verify": 1}),
+        (" ", {}),
+        ("\N{EURO SIGN}", {}),
+    ],
+)
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: f"{key:.12}")
+def test_no_frame_of_a_refused_client_shows_the_key(
+    key: str, suffix: str, options: dict[str, Any]
+) -> None:
+    with pytest.raises(errors.InvalidInputError) as caught:
+        OllangClient(key + suffix, **options)
+    assert_keeps(caught.value, key)
+    assert_silent(locals_shown(caught.value), key)
 
 
 NO_HTTP = [

@@ -124,6 +124,18 @@ def test_one_line_is_short_and_printable_and_without_the_secret(before: str, aft
     assert len(line) <= 300
 
 
+@pytest.mark.parametrize("before", [*range(280, 305), *range(99_980, 100_005)])
+@pytest.mark.parametrize("space", ["x", " "])
+def test_no_cut_goes_through_a_secret(before: int, space: str) -> None:
+    text = space * before + SECRET + " and so on" * 10
+    for shown in (
+        one_line(text, secret=SECRET),
+        str(error_from_answer(502, {}, text.encode(), secret=SECRET)),
+        str(error_from_answer(400, {}, json.dumps({"message": text}).encode(), secret=SECRET)),
+    ):
+        assert SECRET[:4] not in shown
+
+
 @given(st.integers(100, 599), any_headers, any_body)
 def test_any_answer_is_an_error_that_keeps_the_secret(
     status: int, headers: dict[str, str], body: bytes

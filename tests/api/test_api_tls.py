@@ -382,7 +382,11 @@ def test_a_proxy_whose_certificate_cannot_be_trusted_is_not_tried_again(
         "http://{}@127.0.0.1:99999",
         "http://{}@[::1",
         "gopher://{}@127.0.0.1:1",
+        "http://{}[@127.0.0.1:1",
+        "socks4://{}@127.0.0.1:1",
         "socks5://{}@127.0.0.1:1",
+        "SOCKS5h://{}@127.0.0.1:1",
+        "socks6://{}@127.0.0.1:1",
     ],
 )
 def test_a_proxy_that_cannot_be_one_is_refused_without_its_login(
@@ -394,6 +398,23 @@ def test_a_proxy_that_cannot_be_one_is_refused_without_its_login(
         behind_proxy()
 
     assert_keeps_the_login(caught.value, caplog.text)
+
+
+def test_a_proxy_that_speaks_tls_itself_carries_a_tunnel_too(
+    proxy: ConnectProxy,
+    sandbox: Sandbox,
+    authority: trustme.CA,
+    bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = f"http://127.0.0.1:{proxy.port}"
+    with TlsRelay(url, authority.issue_cert("127.0.0.1")) as outside:
+        monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{outside.port}")
+        cancel(behind_proxy(verify=bundle), sandbox)
+
+    assert outside.connections == 1
+    assert proxy.asked_for == [f"CONNECT {HOST}:443"]
+    assert KEY.encode() not in proxy.seen
 
 
 @given(

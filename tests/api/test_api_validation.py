@@ -105,6 +105,9 @@ def test_a_base_url_comes_back_without_a_trailing_slash(url: str, accepted: str)
             "https://ex\nample.com",
             "https://[::1",
             "https://münchen.example",
+            "https://h;x",
+            "https://h%00",
+            "http://[::1%25lo]",
             None,
             5,
             b"https://a",
@@ -177,6 +180,9 @@ def test_loopback_is_this_machine_alone(host: str, is_own: bool) -> None:
 
 def test_verify_is_a_truth_value_or_the_path_of_certificates(tmp_path: Path) -> None:
     bundle = tmp_path / "ca.pem"
+    for neither in (None, 1, 0.5, bundle):
+        with pytest.raises(InvalidInputError, match=r"^verify: expected true, false, or the path"):
+            check_verify(neither)  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match="does not exist"):
         check_verify(str(bundle))
     bundle.touch()
