@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_ollang.api.client import MAX_BODY_BYTES
+from airflow_provider_ollang.api.listing import MAX_PAGES
+from airflow_provider_ollang.api.retry import RetryPolicy
+from airflow_provider_ollang.cleanup.batch import STOP_GRACE_SECONDS
+
 ROOT = Path(__file__).parents[2]
 PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text() for name in ("safety", "reliability")}
 #: Tables whose rows promise something have a column for the test.
@@ -36,3 +41,17 @@ def test_every_promise_names_a_test(name: str) -> None:
     rows = promises(PAGES[name])
     assert len(rows) > 20
     assert [row for row in rows if "`test_" not in row.split("|")[3]] == []
+
+
+def test_the_limits_that_the_page_names_are_those_of_the_code() -> None:
+    policy = RetryPolicy()
+    for sentence, limits in {
+        "16 MiB are read at most": MAX_BODY_BYTES == 16 * 2**20,
+        "20,000 pages are the limit": MAX_PAGES == 20_000,
+        "four attempts, none later than 180 seconds": (policy.max_attempts, policy.max_seconds)
+        == (4, 180),
+        "a `Retry-After` beyond 60 seconds ends the batch": policy.longest_retry_after == 60,
+        "it waits three seconds": STOP_GRACE_SECONDS == 3,
+    }.items():
+        assert sentence in PAGES["reliability"]
+        assert limits, sentence
