@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
@@ -19,7 +19,7 @@ import requests
 START_SECONDS = 180
 END_SECONDS = 20
 
-Airflow: TypeAlias = "subprocess.Popen[bytes]"
+Process: TypeAlias = "subprocess.Popen[bytes]"
 
 
 def settings(port: int) -> dict[str, str]:
@@ -37,7 +37,7 @@ def settings(port: int) -> dict[str, str]:
 
 
 @contextmanager
-def standalone(environment: Mapping[str, str]) -> Iterator[tuple[str, Airflow]]:
+def standalone(environment: Mapping[str, str]) -> Iterator[tuple[str, Process]]:
     """Run Airflow in a prepared home; yield its URL and process, end all of it at the end."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
@@ -48,10 +48,10 @@ def standalone(environment: Mapping[str, str]) -> Iterator[tuple[str, Airflow]]:
         _wait_until_served(airflow, environment["AIRFLOW__API__BASE_URL"], log)
         yield environment["AIRFLOW__API__BASE_URL"], airflow
     finally:
-        _end(airflow)
+        end(airflow)
 
 
-def _start(environment: Mapping[str, str], log: Path) -> Airflow:
+def _start(environment: Mapping[str, str], log: Path) -> Process:
     """Start Airflow in a session of its own, so that its children can be ended with it."""
     command = [sys.executable, "-m", "airflow", "standalone"]
     with log.open("wb") as stream:
@@ -64,7 +64,7 @@ def _start(environment: Mapping[str, str], log: Path) -> Airflow:
         )
 
 
-def _wait_until_served(airflow: Airflow, url: str, log: Path) -> None:
+def _wait_until_served(airflow: Process, url: str, log: Path) -> None:
     give_up_at = time.monotonic() + START_SECONDS
     while time.monotonic() < give_up_at and airflow.poll() is None:
         with suppress(requests.RequestException):
@@ -75,24 +75,35 @@ def _wait_until_served(airflow: Airflow, url: str, log: Path) -> None:
     raise SystemExit(f"{log.read_text()[-4000:]}\nAirflow did not start.")
 
 
-def _end(airflow: Airflow) -> None:
-    """End every process of Airflow's session: its children outlive it otherwise."""
+def end(*leaders: Process) -> None:
+    """End every process of these sessions: children outlive their session's first one otherwise.
+
+    :param leaders: each the first process of its session
+    """
     for sign in (signal.SIGTERM, signal.SIGKILL):
-        for process in processes_of(airflow):
+        for process in _living(leaders):
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(sign)
         give_up_at = time.monotonic() + END_SECONDS
-        while processes_of(airflow) and time.monotonic() < give_up_at:
-            airflow.poll()
+        while _living(leaders) and time.monotonic() < give_up_at:
             time.sleep(0.2)
 
 
-def processes_of(airflow: Airflow) -> list[psutil.Process]:
-    """Return the living processes of an Airflow: those of its session."""
+def _living(leaders: Iterable[Process]) -> list[psutil.Process]:
+    for leader in leaders:
+        leader.poll()  # or it would stay a zombie
+    return [process for leader in leaders for process in processes_of(leader)]
+
+
+def processes_of(leader: Process) -> list[psutil.Process]:
+    """Return the living processes of a session, such as a whole Airflow.
+
+    :param leader: the session's first process
+    """
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, ProcessLookupError):
             is_alive = process.status() != psutil.STATUS_ZOMBIE
-            if is_alive and os.getsid(process.pid) == airflow.pid:
+            if is_alive and os.getsid(process.pid) == leader.pid:
                 found.append(process)
     return found

@@ -26,7 +26,7 @@ EXAMPLES = {
 }
 #: Waits for a person, so the tests under a scheduler run it. Airflow 3.1 brought approvals.
 WITH_APPROVAL = "example_ollang_cleanup_with_approval"
-HAS_APPROVALS = tuple(int(part) for part in airflow_package.__version__.split(".")[:2]) >= (3, 1)
+HAS_APPROVALS = Version(airflow_package.__version__) >= Version("3.1")
 RUNNER = os.path.join(os.path.dirname(__file__), "dag_runner.py")
 
 

@@ -15,13 +15,14 @@ import airflow
 import jsonschema
 import pytest
 from airflow.providers_manager import ProvidersManager
+from packaging.version import Version
 
 from airflow_provider_ollang import __version__, get_provider_info
 from airflow_provider_ollang.hooks.ollang import OllangHook
 
 ROOT = Path(__file__).parents[2]
-AIRFLOW_VERSION = tuple(int(part) for part in airflow.__version__.split(".")[:2])
-READS_FORM_FROM_INFO = AIRFLOW_VERSION >= (3, 2)
+AIRFLOW_VERSION = Version(airflow.__version__)
+READS_FORM_FROM_INFO = Version("3.2") <= AIRFLOW_VERSION
 
 #: Airflow 3.0 and 3.1 build the form from widgets, which they do not bring; their UI does without.
 needs_form = pytest.mark.skipif(
@@ -163,7 +164,7 @@ print(json.dumps([form.hook_name, titles, standard.password.title, standard.logi
 """
 
 
-@pytest.mark.skipif(AIRFLOW_VERSION < (3, 0), reason="Airflow 2 has another UI")
+@pytest.mark.skipif(Version("3.0") > AIRFLOW_VERSION, reason="Airflow 2 has another UI")
 def test_the_ui_of_airflow_3_is_given_the_form(command: Callable[..., Any]) -> None:
     shown = command("-c", SHOW_FORM)
     assert shown.returncode == 0, shown.stderr

@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     BaseOperator,
 )
+from packaging.version import Version
 
 from airflow_provider_ollang.api.errors import RateLimitedError
 from airflow_provider_ollang.operators.ollang import (
@@ -33,7 +34,7 @@ OPERATORS = [
 ]
 
 needs_retry_policies = pytest.mark.skipif(
-    tuple(map(int, airflow.__version__.split(".")[:2])) < (3, 3),
+    Version(airflow.__version__) < Version("3.3"),
     reason="retry policies came with Airflow 3.3",
 )
 

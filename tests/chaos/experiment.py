@@ -18,7 +18,7 @@ import psutil
 from airflow_provider_ollang.sandbox import Sandbox
 from airflow_provider_ollang.sandbox.received import Received
 from demo.airflow_home import airflow_home
-from demo.standalone import Airflow, processes_of, standalone
+from demo.standalone import Process, processes_of, standalone
 from tests.chaos.verdict import Verdict, judge
 from tests.scheduler.scheduler import Scheduler, wait_for
 
@@ -126,7 +126,7 @@ def _connection(sandbox: Sandbox) -> str:
     return json.dumps({**fields, "extra": {"timeout": 3}})
 
 
-def _run(scheduler: Scheduler, airflow: Airflow, sandbox: Sandbox, orders: int) -> int:
+def _run(scheduler: Scheduler, airflow: Process, sandbox: Sandbox, orders: int) -> int:
     """Run the clean-up to its end, kill workers on the way, and return how many."""
     wait_for(lambda: scheduler.call("GET", "/dags")["total_entries"] == 1)
     run_id = scheduler.trigger("chaos")
@@ -142,7 +142,7 @@ def _cancelled(sandbox: Sandbox) -> int:
     return len(sandbox.orders.where(status="cancelled"))
 
 
-def _kill_a_worker(airflow: Airflow, *, with_task: bool) -> int:
+def _kill_a_worker(airflow: Process, *, with_task: bool) -> int:
     """Kill a worker that has a task, and return how many were killed."""
     worker, tasks = wait_for(lambda: next(_busy_workers(airflow), None))
     for process in [worker, *tasks] if with_task else [worker]:
@@ -150,7 +150,7 @@ def _kill_a_worker(airflow: Airflow, *, with_task: bool) -> int:
     return 1
 
 
-def _busy_workers(airflow: Airflow) -> Iterator[tuple[psutil.Process, list[psutil.Process]]]:
+def _busy_workers(airflow: Process) -> Iterator[tuple[psutil.Process, list[psutil.Process]]]:
     for process in processes_of(airflow):
         with suppress(psutil.NoSuchProcess):
             tasks = process.children()
@@ -158,7 +158,7 @@ def _busy_workers(airflow: Airflow) -> Iterator[tuple[psutil.Process, list[psuti
                 yield process, tasks
 
 
-def _wait_for_orphans(airflow: Airflow) -> int:
+def _wait_for_orphans(airflow: Process) -> int:
     """Return how many task processes are left, once there was time to end."""
     give_up_at = time.monotonic() + ORPHAN_SECONDS
     while (left := sum(map(_is_task, processes_of(airflow)))) and time.monotonic() < give_up_at:

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeAlias
 
 import psutil
 
-from demo.standalone import processes_of
-
-Process: TypeAlias = "subprocess.Popen[bytes]"
-
-END_SECONDS = 10
+from demo.standalone import Process, end, processes_of
 
 
 class Processes:
@@ -34,11 +27,7 @@ class Processes:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        for sign in (signal.SIGTERM, signal.SIGKILL):
-            self._send(sign)
-            give_up_at = time.monotonic() + END_SECONDS
-            while self._living() and time.monotonic() < give_up_at:
-                time.sleep(0.2)
+        end(*self._started.values())
 
     def start(
         self,
@@ -83,13 +72,3 @@ class Processes:
     def log(self, name: str) -> str:
         """Return what a process said."""
         return (self._logs / f"{name}.log").read_text(errors="replace")
-
-    def _living(self) -> list[psutil.Process]:
-        for process in self._started.values():
-            process.poll()
-        return [it for process in self._started.values() for it in processes_of(process)]
-
-    def _send(self, sign: signal.Signals) -> None:
-        for process in self._living():
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(sign)
