@@ -9,11 +9,13 @@ import html
 import json
 import logging
 import pickle
+import signal
 import socket
 import threading
 import traceback
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -308,6 +310,44 @@ def test_without_a_connection_nothing_shows_the_key(
             client.list_orders()
     assert_keeps(caught.value, key)
     assert_silent(locals_shown(caught.value), key)
+
+
+class Interrupted(Exception):
+    """What a signal raises in the midst of a call, as Airflow's time-out of a task does."""
+
+
+def interrupt(*_: object) -> None:
+    raise Interrupted
+
+
+@pytest.fixture
+def interrupted_soon() -> Iterator[None]:
+    """Raise :class:`Interrupted` in the test, half a second after it has begun."""
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("interrupted_soon")
+@pytest.mark.parametrize("connects", [False, True])
+def test_a_signal_in_the_midst_of_a_call_shows_no_key(connects: bool) -> None:
+    """The listener accepts nobody: with its queue full, it is not even connected to."""
+    with socket.socket() as listener, ExitStack() as queue:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0 if connects else 5)
+        for _ in range(5 if connects else 0):
+            waiting = queue.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with OllangClient(KEYS[0], base_url=url) as client, pytest.raises(Interrupted) as caught:
+            client.cancel_order("abc")
+
+    names = {frame.name for frame in caught.traceback}
+    assert ("getresponse" in names) is not connects
+    assert_silent(locals_shown(caught.value), KEYS[0])
 
 
 def test_tls_to_a_plain_port_shows_no_key(home: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
