@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Collection, Iterator
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -35,13 +33,12 @@ from airflow_provider_ollang.api.models import (
 from airflow_provider_ollang.api.pace import Pace
 from airflow_provider_ollang.api.retry import RetryPolicy, Tally, call_with_retries
 from airflow_provider_ollang.api.secret import Secret, hidden
-from airflow_provider_ollang.api.transport import check_proxies, error_from_exception
+from airflow_provider_ollang.api.transport import environment_settings, error_from_exception
 from airflow_provider_ollang.api.validation import (
     check_api_key,
     check_base_url,
     check_order_id,
     check_verify,
-    is_loopback,
 )
 
 log = logging.getLogger(__name__)
@@ -54,8 +51,8 @@ CONNECT_TIMEOUT = 10.0
 PAGE_SIZE = 50
 #: No account has as many orders: a larger number says nothing, and a share of it would be none.
 MAX_COUNT = 10**12
-#: No answer of this API comes near; more is not read.
-MAX_BODY_BYTES = 16 * 1024 * 1024
+#: No answer of this API comes near, at 50 orders a page; more is not read.
+MAX_BODY_BYTES = 2 * 1024 * 1024
 
 
 class OllangClient:
@@ -93,19 +90,10 @@ class OllangClient:
         check_verify(verify)
         self.retry_policy = retry_policy or RetryPolicy()
         self.pace = pace or Pace()
-        # Read once: requests would look through the environment before each request.
-        environment = requests.Session().merge_environment_settings(
-            self.base_url, {}, None, verify, None
-        )
-        host = urlsplit(self.base_url).hostname or ""
         self._options: dict[str, Any] = {
             "timeout": (min(CONNECT_TIMEOUT, timeout), timeout),
-            "verify": environment["verify"],
-            # A proxy would see the key on its way to this very machine.
-            "proxies": check_proxies(
-                {} if is_loopback(host) else environment["proxies"], self.base_url
-            ),
             "stream": True,  # so that a body is read only up to a limit
+            **environment_settings(self.base_url, verify),
         }
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
@@ -272,15 +260,17 @@ class OllangClient:
         self, method: str, path: str, params: dict[str, str] | None, order_id: str | None
     ) -> Any:
         """Send one request; return the answer's JSON, ``None`` for a confirmed cancel."""
-        outcome = self._exchange(method, path, params, order_id)
-        if isinstance(outcome, OllangError):  # raised here, without the frames that hold the key
-            raise outcome.with_traceback(None)
-        return outcome
+        try:
+            return self._exchange(method, path, params, order_id)
+        except BaseException as error:  # also what a signal raises meanwhile
+            failure = error
+        # Raised here, it has neither the frames nor the context that hold the key.
+        failure.__cause__ = failure.__context__ = None
+        raise failure.with_traceback(None)
 
     def _exchange(
         self, method: str, path: str, params: dict[str, str] | None, order_id: str | None
     ) -> Any:
-        """Send one request; return what :meth:`_send` does, or the error that it raises."""
         try:
             response = self._session().request(
                 method, self.base_url + path, params=params, **self._options
@@ -288,11 +278,9 @@ class OllangClient:
             with response:
                 body = _read(response, order_id)
         except (requests.RequestException, HTTPError, OSError) as error:
-            return error_from_exception(
+            raise error_from_exception(
                 error, base_url=self.base_url, order_id=order_id, secret=self._api_key
-            )
-        except OllangError as error:
-            return error
+            ) from None
         log.debug("%s %s: HTTP %d, %d bytes", method, path, response.status_code, len(body))
         if response.status_code != 429:
             self.pace.note_answer()
@@ -306,7 +294,7 @@ class OllangClient:
                 order_id=order_id,
                 secret=self._api_key,
             )
-            return refusal if method == "POST" else _error_of_read(refusal)
+            raise refusal if method == "POST" else _error_of_read(refusal)
         return answer
 
     def _session(self) -> requests.Session:
@@ -317,7 +305,6 @@ class OllangClient:
             session.trust_env = False
             session.headers["User-Agent"] = f"airflow-provider-ollang/{__version__}"
             session.auth = _ApiKeyAuth(self._api_key)
-            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
             adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=1)
             session.mount("https://", adapter)
             session.mount("http://", adapter)

@@ -60,25 +60,31 @@ class _Readable:
         return io.BufferedReader(_Reader(self._connection))
 
 
+#: What Python's parser of headers raises at some of them, beside what it documents.
+_EMAIL_ERRORS = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
+#: Not kept, so that none is sent back; reading one can take seconds.
+_COOKIES = ("Set-Cookie", "Set-Cookie2")
+
+
 class _Response(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(_Readable(sock), *args, **kwargs)  # type: ignore[arg-type]
 
     def begin(self) -> None:
-        super().begin()
+        try:
+            super().begin()
+        except _EMAIL_ERRORS as error:
+            raise http.client.HTTPException("the headers cannot be read") from error
         # urllib3 would log headers that it cannot read, as they came: they may echo the key.
         self.msg.defects.clear()
         self.msg.set_payload("")
+        for name in _COOKIES:
+            del self.msg[name]
 
 
 class _HTTPConnection(HTTPConnection):
     response_class = _Response
     debuglevel = 0  # whatever http.client is told to print, the headers hold the key
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        if self.sock is None:
-            self.connect()  # the long wait, while no frame holds the request's bytes
-        super().request(*args, **kwargs)
 
 
 class _HTTPSConnection(HTTPSConnection):

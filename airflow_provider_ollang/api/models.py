@@ -162,7 +162,7 @@ def is_one_of(value: Any, words: Collection[str]) -> bool:
 
 def parse_time(value: Any) -> datetime | None:
     """Return an ISO 8601 time in UTC, or ``None`` where the value is none or has no zone."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value.isascii():  # Python takes any sign before the hours
         return None
     try:
         moment = datetime.fromisoformat(value)

@@ -9,17 +9,19 @@ from typing import Any
 
 MASK = "***"
 
+#: What pages call the characters of ASCII.
+_NAMES = {it[:-1]: char for it, char in html5.items() if it[-1] == ";" and char.isascii()}
 #: How links, pages, and JSON and Python write a character; links and pages also more than once.
 _ESCAPE = re.compile(
     r"%(?:25)*(?P<link>[2-7][0-9a-fA-F])"
     r"|&(?:amp;)*(?:#0*(?P<decimal>[0-9]{2,3})|#[xX]0*(?P<page>[2-7][0-9a-fA-F])"
-    r"|(?P<name>[A-Za-z]+));"
+    rf"|(?P<name>{'|'.join(_NAMES)}));"
     r"|\\+(?:(?:u00|x)(?P<json>[2-7][0-9a-fA-F]))?"
 )
 #: How many kinds of escapes may lie over one another.
 _LAYERS = 8
-#: What is left of a secret is too short to be looked for, if it was mostly escapes.
-_SHORTEST = 4
+#: What stands between the characters of a text in UTF-16, and what nobody sees.
+_INVISIBLE = re.compile("[\0-\x08\x0e-\x1f\x7f\xad\u200b-\u200f\u2060-\u2064\ufeff]")
 
 
 class Secret(str):
@@ -71,13 +73,12 @@ def mask_json(value: Any, secret: str) -> Any:
 
 @lru_cache(maxsize=8)
 def _sought(secret: str) -> str:
-    """Return what to look for in a text without escapes; nothing, if it would be anywhere."""
-    plain = _unescaped(secret)
-    return plain if len(plain) >= _SHORTEST else ""
+    return Secret(_unescaped(secret))
 
 
 def _unescaped(text: str) -> str:
-    """Return the text with no escape of ASCII in it, and no backslash."""
+    """Return the text with no escape of ASCII in it, no backslash, and nothing invisible."""
+    text = _INVISIBLE.sub("", text)
     for _ in range(_LAYERS):
         before, text = text, _ESCAPE.sub(_meaning, text)
         if text == before:
@@ -91,5 +92,5 @@ def _meaning(escape: re.Match[str]) -> str:
     if escape["decimal"]:
         return chr(int(escape["decimal"]))
     if escape["name"]:
-        return html5.get(f"{escape['name']};", f"&{escape['name']};")
+        return _NAMES[escape["name"]]
     return ""  # a backslash before what it escapes

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import ssl
-import traceback
 from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -22,8 +24,7 @@ from airflow_provider_ollang.api.errors import (
     TimedOutError,
     TransportError,
 )
-from airflow_provider_ollang.api.secret import mask
-from airflow_provider_ollang.api.validation import without_userinfo
+from airflow_provider_ollang.api.validation import is_loopback
 
 #: The connection failed before a request could have gone out.
 _NEVER_SENT = (
@@ -42,6 +43,27 @@ _HINTS = {
 }
 
 
+def environment_settings(base_url: str, verify: bool | str) -> dict[str, Any]:
+    """Return ``verify`` and ``proxies`` for requests to the base URL, as the environment has them.
+
+    Read once: requests would look through the environment before each request.
+
+    :param base_url: where requests are to go
+    :param verify: what the environment's bundle stands for if it is ``True``
+    :raises InvalidInputError: the environment names a proxy that cannot be used, or is not text
+    """
+    settings: Any = None
+    with suppress(ValueError):
+        settings = requests.Session().merge_environment_settings(base_url, {}, None, verify, None)
+    if settings is None:
+        raise InvalidInputError(
+            "the environment's proxies cannot be read. Correct NO_PROXY, HTTPS_PROXY or their like."
+        )
+    # A proxy would see the key on its way to this very machine.
+    proxies = {} if is_loopback(urlsplit(base_url).hostname or "") else settings["proxies"]
+    return {"verify": settings["verify"], "proxies": check_proxies(proxies, base_url)}
+
+
 def check_proxies(proxies: Mapping[str, str], base_url: str) -> dict[str, str]:
     """Return the proxies as they came, if the one for the base URL can be used.
 
@@ -51,12 +73,13 @@ def check_proxies(proxies: Mapping[str, str], base_url: str) -> dict[str, str]:
     """
     found = dict(proxies)
     proxy = select_proxy(base_url, found)
-    # Without its cause, which may show the proxy's login.
     if proxy and not _is_usable(proxy, base_url):
+        scheme = urlsplit(base_url).scheme
+        name = f"{scheme if scheme in found else 'all'}_proxy"
         raise InvalidInputError(
-            f"the environment names a proxy for {base_url} that cannot be used: expected a URL "
-            f"such as http://proxy.example:3128, came {without_userinfo(proxy)!r:.200}. Correct "
-            "HTTPS_PROXY or its like."
+            f"{name.upper()} (or {name}) in the environment names a proxy for {base_url} that "
+            "cannot be used: expected a URL such as http://proxy.example:3128. What came is not "
+            "shown here, as a login may be in it."
         )
     return found
 
@@ -81,7 +104,7 @@ def error_from_exception(
     order_id: str | None,
     secret: str,
 ) -> OllangError:
-    """Return the error that an exception of requests stands for, with no secret hanging on it.
+    """Return the error that an exception of requests stands for, with no secret in it.
 
     :param exception: what requests, urllib3 or a socket raised instead of an answer
     :param base_url: where the request was meant to go
@@ -89,7 +112,8 @@ def error_from_exception(
     :param secret: the API key
     """
     causes = _causes(exception)
-    text = _URLLIB3_OBJECT.sub("", one_line(causes[-1], secret=secret))
+    said = causes[-1].args[-1] if isinstance(causes[-1], ConnectTimeoutError) else causes[-1]
+    text = _URLLIB3_OBJECT.sub("", one_line(said, secret=secret))
     text = re.sub(r"//\S*@", "//***@", text)  # a proxy's login
     hints = [hint for sign, hint in _HINTS.items() if sign in text]
     kind = _transport_class(causes)
@@ -98,7 +122,6 @@ def error_from_exception(
     error = kind(". ".join([f"no answer from {base_url}: {text}", *hints]), order_id=order_id)
     never_sent = kind is CertificateError or any(isinstance(it, _NEVER_SENT) for it in causes)
     error.answer_lost = not never_sent
-    error.__cause__ = _without_the_request(exception, secret)
     return error
 
 
@@ -134,18 +157,3 @@ def _causes(error: BaseException) -> list[BaseException]:
             return causes
         causes.append(inner)
         error = inner
-
-
-def _without_the_request(error: BaseException, secret: str) -> BaseException | None:
-    """Return the error without what holds the key: its request, and its frames.
-
-    ``None`` where its text tells the key too.
-    """
-    link: BaseException | None = error
-    while link:
-        link.__traceback__ = None
-        if isinstance(link, requests.RequestException):
-            link.request = None
-        link = link.__cause__ or link.__context__
-    text = "".join(traceback.format_exception(error))
-    return error if mask(text, secret) == text else None

@@ -83,7 +83,7 @@ def check_base_url(value: Any, *, allow_http: bool = False, field: str = "base_u
     if parts is None:
         raise InvalidInputError(
             f"{field}: expected a URL such as https://api-integration.ollang.com, "
-            f"came {without_userinfo(value)!r:.200}."
+            f"came {_without_userinfo(value)!r:.200}."
         )
     if parts.scheme == "http" and not allow_http and not is_loopback(parts.hostname or ""):
         raise InvalidInputError(
@@ -140,6 +140,6 @@ def _split(url: str) -> SplitResult | None:
     return parts if usable and _HOST.fullmatch(parts.hostname or "") else None
 
 
-def without_userinfo(value: Any) -> Any:
+def _without_userinfo(value: Any) -> Any:
     """Return the value without what stands before an ``@``: it may be a key."""
     return "…@" + value.rsplit("@", 1)[1] if isinstance(value, str) and "@" in value else value

@@ -26,6 +26,7 @@ from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_ollang.api import errors
 from airflow_provider_ollang.api.client import OllangClient
+from airflow_provider_ollang.api.models import OrderQuery
 from airflow_provider_ollang.api.retry import RetryPolicy
 from airflow_provider_ollang.cleanup.batch import Batch
 from airflow_provider_ollang.hooks.ollang import OllangHook
@@ -263,7 +264,14 @@ NO_HTTP = [
     "{} is no status line\r\n\r\n",
     "HTTP/1.1 {} OK\r\n\r\n",
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Echo: {}\r\n\r\nzz\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfff\r\n{}",
     "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+    # Python's parser of headers fails at these, each with an exception of another kind.
+    "HTTP/1.1 200 OK\r\nX: {}\r\nContent-Type: multipart/x; boundary*=a; boundary*1=b\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nX: {}\r\nContent-Type: multipart/x; boundary*=undefined''x\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nX: {}\r\nContent-Type: multipart/x; boundary*=a\0b''x\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nX: {}\r\n" + "Content-Type: message/rfc822\r\r" * 1900 + "\n\r\n",
 ]
 
 
@@ -278,9 +286,9 @@ def test_what_is_no_http_brings_the_key_into_no_cause(answer: str, key: str) -> 
     ):
         client.cancel_order("abc")
     assert_keeps(caught.value, key)
+    assert_silent(locals_shown(caught.value), key)
 
 
-#: Without an echo, the locals of every frame are clean too.
 PLAIN = {
     "refused": Answer.json(403, {"code": "ACCESS_DENIED"}),
     "in trouble": Answer(fault="503"),
@@ -330,23 +338,45 @@ def interrupted_soon() -> Iterator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
-@pytest.mark.usefixtures("interrupted_soon")
-@pytest.mark.parametrize("connects", [False, True])
-def test_a_signal_in_the_midst_of_a_call_shows_no_key(connects: bool) -> None:
-    """The listener accepts nobody: with its queue full, it is not even connected to."""
-    with socket.socket() as listener, ExitStack() as queue:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0 if connects else 5)
-        for _ in range(5 if connects else 0):
-            waiting = queue.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(listener.getsockname())
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with OllangClient(KEYS[0], base_url=url) as client, pytest.raises(Interrupted) as caught:
-            client.cancel_order("abc")
+#: What comes before no more does.
+BEGUN = {
+    "nothing": "",
+    "headers": "HTTP/1.1 200 OK\r\nX-Echo: {0}\r\nX: y\r\n",
+    "a body": "HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{0}",
+    "a body in chunks": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{0}\r\n99\r\nab",
+}
 
-    names = {frame.name for frame in caught.traceback}
-    assert ("getresponse" in names) is not connects
+
+@pytest.mark.usefixtures("interrupted_soon")
+@pytest.mark.parametrize("begun", BEGUN)
+def test_a_signal_in_the_midst_of_an_answer_shows_no_key(begun: str) -> None:
+    key = "k3y%2Fq7Z"
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        OllangClient(key, base_url=f"http://127.0.0.1:{listener.getsockname()[1]}") as client,
+        ExitStack() as open_until_then,
+    ):
+
+        def begin() -> None:
+            connection = open_until_then.enter_context(listener.accept()[0])
+            connection.sendall(BEGUN[begun].format(key).encode())
+
+        threading.Thread(target=begin, daemon=True).start()
+        with pytest.raises(Interrupted) as caught:
+            client.get_order("abc")
+    assert_keeps(caught.value, key)
+    assert_silent(locals_shown(caught.value), key)
+
+
+@pytest.mark.usefixtures("interrupted_soon")
+def test_a_signal_while_a_request_goes_out_shows_no_key() -> None:
+    """Nobody takes the request, which is too long for the system to hold."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        OllangClient(KEYS[0], base_url=f"http://127.0.0.1:{listener.getsockname()[1]}") as client,
+        pytest.raises(Interrupted) as caught,
+    ):
+        client.list_orders(OrderQuery(project_id="x" * 8_000_000))
     assert_silent(locals_shown(caught.value), KEYS[0])
 
 

@@ -187,7 +187,7 @@ def test_the_key_does_not_hang_on_a_transport_error(answer: Answer) -> None:
         error = error_of_cancel(client)
 
     assert isinstance(error, errors.TransportError)
-    assert error.__cause__ is not None
+    assert (error.__cause__, error.__context__) == (None, None)
     assert_keeps_the_key(error)
 
 

@@ -34,6 +34,7 @@ def test_a_time_with_a_zone_is_read_as_utc(text: str, moment: datetime) -> None:
         "yesterday",
         "2024-01-15",
         "2024-01-15T10:30:00",  # no zone
+        "2024-01-15\ud80010:30:00Z",  # Python takes anything between date and time
         "2024-13-45T10:30:00Z",
         "2024-02-30T10:30:00Z",
         "0001-01-01T00:00:00+14:00",  # before year 1 in UTC

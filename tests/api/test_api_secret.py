@@ -81,6 +81,18 @@ def test_a_secret_is_found_however_it_is_written(
     assert len(masked) <= len(written) + 3
 
 
+@pytest.mark.parametrize("between", ["\0", "\0\0\0", "\u200b", "\xad"])
+def test_a_secret_is_found_with_nothing_visible_between_its_characters(between: str) -> None:
+    assert mask(f"no {between.join(SECRET)}!", SECRET) == "no ***!"
+    assert mask(f"no {between}text", SECRET) == f"no {between}text"
+
+
+@pytest.mark.parametrize("key", ["%41%42%43", r"\"\"", "%22%22", "&#65;&#66;", "%5cx"])
+@pytest.mark.parametrize("way", SPELLINGS)
+def test_a_secret_of_escapes_is_found_too(key: str, way: str) -> None:
+    assert isinstance(mask(SPELLINGS[way](f"é {key} é"), key), Masked)
+
+
 @pytest.mark.parametrize("secret", [SECRET, "\\" * 20, r"\a\b\\c", "%5c%5cx", "&amp;" * 40])
 @pytest.mark.parametrize(
     "part", ["\\", "%5c", "%255c", "amp;", "&amp;", "25", "%25", "&#92;", "k\\\\"]

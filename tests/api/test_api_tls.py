@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import os
+import socket
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -383,6 +386,8 @@ def test_a_proxy_whose_certificate_cannot_be_trusted_is_not_tried_again(
         "http://{}@[::1",
         "gopher://{}@127.0.0.1:1",
         "http://{}[@127.0.0.1:1",
+        "http://127.0.0.1:1:{}",
+        "http://{}%40127.0.0.1:x",
         "socks4://{}@127.0.0.1:1",
         "socks5://{}@127.0.0.1:1",
         "SOCKS5h://{}@127.0.0.1:1",
@@ -431,6 +436,37 @@ def test_any_proxy_is_one_or_is_refused(url: str) -> None:
     except errors.InvalidInputError:
         return
     assert found == {"https": url}
+
+
+def test_the_variable_that_names_the_proxy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "gopher://127.0.0.1:1")
+    with pytest.raises(errors.InvalidInputError, match=r"^ALL_PROXY \(or all_proxy\)"):
+        behind_proxy()
+
+
+def test_an_environment_that_is_no_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "NO_PROXY", os.fsdecode(b"\xff/8"))
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    with pytest.raises(errors.InvalidInputError, match="NO_PROXY"):
+        OllangClient(KEY, base_url="https://10.0.0.1")
+
+
+def test_a_proxy_that_cannot_be_connected_to_is_no_python_object(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.socket() as listener, ExitStack() as queue:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(5):  # more than wait to be accepted
+            waiting = queue.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with behind_proxy(timeout=0.2, retry_policy=RetryPolicy(max_attempts=1)) as client:
+            error = error_of_cancel(client)
+    assert (type(error), error.answer_lost) == (errors.TimedOutError, False)
+    assert "proxy: Connection to" in str(error)
+    assert " at 0x" not in str(error)
 
 
 def test_a_proxy_for_elsewhere_may_be_any(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ def test_every_promise_names_a_test(name: str) -> None:
 def test_the_limits_that_the_page_names_are_those_of_the_code() -> None:
     policy = RetryPolicy()
     for sentence, limits in {
-        "16 MiB are read at most": MAX_BODY_BYTES == 16 * 2**20,
+        "2 MiB are read at most": MAX_BODY_BYTES == 2 * 2**20,
         "20,000 pages are the limit": MAX_PAGES == 20_000,
         "four attempts, none later than 180 seconds": (policy.max_attempts, policy.max_seconds)
         == (4, 180),
