@@ -84,7 +84,7 @@ def _test(session: nox.Session, airflow: str, *pins: str) -> None:
         "import airflow_provider_ollang as it; assert 'site-packages' in it.__file__, it.__file__",
     )
     session.run(
-        *("python", "-m", "pytest", "--numprocesses", "2", "--dist", "loadfile"),
+        *("python", "-m", "pytest", "--numprocesses", "2", "--dist", "worksteal"),
         *(session.posargs or FOLDERS),
         env={"AIRFLOW_HOME": str(Path(session.create_tmp()) / "airflow")},
     )
