@@ -32,7 +32,7 @@ demo-ui: .venv/ready ## The same with Airflow's whole UI, until Ctrl-C
 .PHONY: test
 test: lint types ## Lint, types and all tests
 	@$(BIN)/python -m pytest --ignore tests/scheduler --ignore tests/distributed --ignore tests/ui \
-	  --numprocesses 2 --dist loadfile --cov --cov-report=term
+	  --numprocesses 2 --dist worksteal --cov --cov-report=term
 
 .PHONY: test-scheduler
 test-scheduler: .venv/ready ## Tests on a real scheduler: approval, time-out, SIGTERM, SIGKILL, the key (7 minutes)
