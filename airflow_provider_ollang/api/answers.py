@@ -142,5 +142,5 @@ def _describe(status: int, headers: Mapping[str, str], body: bytes, secret: str)
         return f"a redirect to {target} came; redirects are not followed: check the base URL"
     kind = one_line(headers.get("Content-Type", "no content type"), secret=secret)
     text = mask(body.decode("utf-8", "replace"), secret)  # before the cut: it could halve a secret
-    excerpt = one_line(text[:_LONGEST_EXCERPT], secret=secret)
+    excerpt = one_line(text[:_LONGEST_EXCERPT])
     return f"an answer came that the API does not document ({kind}): {excerpt or 'empty body'}"

@@ -32,7 +32,7 @@ from airflow_provider_ollang.api.models import (
 )
 from airflow_provider_ollang.api.pace import Pace
 from airflow_provider_ollang.api.retry import RetryPolicy, Tally, call_with_retries
-from airflow_provider_ollang.api.secret import Secret, hidden
+from airflow_provider_ollang.api.secret import hidden
 from airflow_provider_ollang.api.transport import environment_settings, error_from_exception
 from airflow_provider_ollang.api.validation import (
     check_api_key,
@@ -85,7 +85,7 @@ class OllangClient:
         pace: Pace | None = None,
     ) -> None:
         api_key = hidden(api_key)  # this frame is in the traceback of a refusal
-        self._api_key = Secret(check_api_key(api_key))
+        self._api_key = check_api_key(api_key)
         self.base_url = check_base_url(base_url, allow_http=allow_http)
         check_verify(verify)
         self.retry_policy = retry_policy or RetryPolicy()

@@ -52,7 +52,7 @@ def mask(text: str, secret: str) -> str:
     if not secret:
         return text
     masked = text.replace(secret, MASK)
-    sought, plain = _sought(str(secret)), _unescaped(masked)
+    sought, plain = _sought(secret), _unescaped(masked)
     if sought and sought in plain:
         masked = plain.replace(sought, MASK)
     return text if masked == text else Masked(masked)
@@ -66,7 +66,7 @@ def mask_json(value: Any, secret: str) -> Any:
         return [mask_json(item, secret) for item in value]
     if isinstance(value, dict):
         return {mask(name, secret): mask_json(item, secret) for name, item in value.items()}
-    if isinstance(value, (int, float)) and str(value) == str(secret):
+    if isinstance(value, (int, float)) and str(value) == secret:
         return Masked(MASK)
     return value
 

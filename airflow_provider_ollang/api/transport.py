@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -52,13 +51,12 @@ def environment_settings(base_url: str, verify: bool | str) -> dict[str, Any]:
     :param verify: what the environment's bundle stands for if it is ``True``
     :raises InvalidInputError: the environment names a proxy that cannot be used, or is not text
     """
-    settings: Any = None
-    with suppress(ValueError):
+    try:
         settings = requests.Session().merge_environment_settings(base_url, {}, None, verify, None)
-    if settings is None:
+    except ValueError:
         raise InvalidInputError(
             "the environment's proxies cannot be read. Correct NO_PROXY, HTTPS_PROXY or their like."
-        )
+        ) from None
     # A proxy would see the key on its way to this very machine.
     proxies = {} if is_loopback(urlsplit(base_url).hostname or "") else settings["proxies"]
     return {"verify": settings["verify"], "proxies": check_proxies(proxies, base_url)}

@@ -12,10 +12,10 @@ import pickle
 import signal
 import socket
 import threading
+import time
 import traceback
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -176,14 +176,15 @@ def test_no_answer_brings_the_key_into_an_error_or_a_log(
     assert_silent(caplog.text, home.api_key)
 
 
-def serve_once(answer: bytes) -> int:
-    """Answer one request with these bytes; return the port."""
+def serve_once(answer: bytes, *, hold: float = 0) -> int:
+    """Answer one request with these bytes, and hang up after so many seconds; return the port."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
         with listener, listener.accept()[0] as connection:
             connection.recv(65536)
             connection.sendall(answer)
+            time.sleep(hold)
 
     threading.Thread(target=serve, daemon=True).start()
     port: int = listener.getsockname()[1]
@@ -351,19 +352,12 @@ BEGUN = {
 @pytest.mark.parametrize("begun", BEGUN)
 def test_a_signal_in_the_midst_of_an_answer_shows_no_key(begun: str) -> None:
     key = "k3y%2Fq7Z"
+    port = serve_once(BEGUN[begun].format(key).encode(), hold=5)
     with (
-        socket.create_server(("127.0.0.1", 0)) as listener,
-        OllangClient(key, base_url=f"http://127.0.0.1:{listener.getsockname()[1]}") as client,
-        ExitStack() as open_until_then,
+        OllangClient(key, base_url=f"http://127.0.0.1:{port}") as client,
+        pytest.raises(Interrupted) as caught,
     ):
-
-        def begin() -> None:
-            connection = open_until_then.enter_context(listener.accept()[0])
-            connection.sendall(BEGUN[begun].format(key).encode())
-
-        threading.Thread(target=begin, daemon=True).start()
-        with pytest.raises(Interrupted) as caught:
-            client.get_order("abc")
+        client.get_order("abc")
     assert_keeps(caught.value, key)
     assert_silent(locals_shown(caught.value), key)
 
