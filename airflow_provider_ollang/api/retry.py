@@ -21,22 +21,17 @@ from tenacity import (
 )
 
 from airflow_provider_ollang.api.errors import (
-    ConnectionFailedError,
     OllangError,
     RateLimitedError,
     ServerError,
     StoppedError,
-    TimedOutError,
     UnexpectedAnswerError,
-    UnreadableAnswerError,
 )
 from airflow_provider_ollang.api.pace import Pace
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-
-RETRIED_SERVER_ERRORS = frozenset({500, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +79,11 @@ class Tally:
 
 def is_worth_retrying(error: BaseException, policy: RetryPolicy) -> bool:
     """Return whether the same request may succeed if it is sent again after a bearable wait."""
-    if isinstance(error, (ConnectionFailedError, TimedOutError, UnreadableAnswerError)):
-        return True
-    if isinstance(error, RateLimitedError) or (
-        isinstance(error, ServerError) and error.status in RETRIED_SERVER_ERRORS
-    ):
-        return (error.retry_after or 0) <= policy.longest_retry_after
-    return False
+    return (
+        isinstance(error, OllangError)
+        and error.is_retryable
+        and (error.retry_after or 0) <= policy.longest_retry_after
+    )
 
 
 def seconds_to_wait(error: BaseException | None, attempt: int, policy: RetryPolicy) -> float:

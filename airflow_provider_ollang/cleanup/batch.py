@@ -22,7 +22,6 @@ from airflow_provider_ollang.api.errors import (
     OrderAlreadyCancelledError,
     OrderMovedOnError,
     RateLimitedError,
-    UnauthorizedError,
 )
 from airflow_provider_ollang.api.models import CANCELLED_STATUSES, is_one_of
 from airflow_provider_ollang.api.retry import Tally
@@ -183,9 +182,9 @@ class Batch:
 
     def _heed(self, error: OllangError) -> None:
         """End the batch where an error would meet every other order too."""
-        if isinstance(error, UnauthorizedError):
-            self.report.key_rejected = True
-            self._end_early("the API rejected the key")
+        if error.affects_all_orders:
+            self.report.retry_is_useless = error.is_final
+            self._end_early(error.message)
         elif isinstance(error, RateLimitedError):
             longest = self._client.retry_policy.longest_retry_after
             if error.retry_after is not None and error.retry_after > longest:

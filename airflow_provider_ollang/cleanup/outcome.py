@@ -11,14 +11,8 @@ from typing import Any
 
 from airflow_provider_ollang.api.errors import (
     LOST_ANSWER_NOTE,
-    AccessDeniedError,
     ApiError,
     OllangError,
-    OrderAlreadyCancelledError,
-    OrderMovedOnError,
-    OrderNotCancellableError,
-    OrderNotFoundError,
-    StoppedError,
 )
 
 #: Rows that a report keeps in memory; the record has all.
@@ -37,16 +31,6 @@ class Outcome(StrEnum):
     ACCESS_DENIED = "access_denied"
     FAILED = "failed"
     NOT_TRIED = "not_tried"
-
-
-_OUTCOME_BY_ERROR: dict[type[OllangError], Outcome] = {
-    OrderAlreadyCancelledError: Outcome.ALREADY_CANCELLED,
-    OrderNotCancellableError: Outcome.NOT_CANCELLABLE,
-    OrderMovedOnError: Outcome.STATUS_CHANGED,
-    OrderNotFoundError: Outcome.NOT_FOUND,
-    AccessDeniedError: Outcome.ACCESS_DENIED,
-    StoppedError: Outcome.NOT_TRIED,
-}
 
 
 def _now() -> str:
@@ -84,7 +68,7 @@ class OrderResult:
 
         :param was_read: the error came from reading the order, so no cancel was sent
         """
-        outcome = _OUTCOME_BY_ERROR.get(type(error), Outcome.FAILED)
+        outcome = Outcome(error.outcome)
         message = error.details
         if was_read and outcome is not Outcome.NOT_TRIED:
             message = f"no cancel was sent, the order could not be read: {message}"
@@ -118,7 +102,7 @@ class Report:
     :param first_failure: the first of them
     :param remarkable: the first 1,000 results that are not ``cancelled``
     :param ended_early: why not every order was tried, where that is so
-    :param key_rejected: whether that was because of the key
+    :param retry_is_useless: whether every later try would end the same way
     :param retry_after: seconds that the API asked to wait, where that ended it
     """
 
@@ -130,14 +114,14 @@ class Report:
     first_failure: OrderResult | None = None
     remarkable: list[OrderResult] = field(default_factory=list)
     ended_early: str | None = None
-    key_rejected: bool = False
+    retry_is_useless: bool = False
     retry_after: float | None = None
 
     @property
     def retry_may_help(self) -> bool:
         """Whether a failure may pass, as no refusal of the API does."""
         may_pass = self.counts[Outcome.FAILED] + self.counts[Outcome.NOT_TRIED]
-        return may_pass > 0 and not self.key_rejected
+        return may_pass > 0 and not self.retry_is_useless
 
     @property
     def done(self) -> int:

@@ -75,15 +75,14 @@ class OllangHook(BaseHook):
 
         :return: whether it worked, and a sentence for the person who pressed the button
         """
-        from airflow_provider_ollang.api.errors import OllangError
+        from airflow_provider_ollang.api.errors import OllangError, with_hint
         from airflow_provider_ollang.hooks.connection import client_from_connection
-        from airflow_provider_ollang.hooks.remedies import with_remedy
 
         try:
             with client_from_connection(self._connection(), max_attempts=1) as client:
                 count = client.list_orders(take=1).item_count
         except OllangError as error:
-            return False, with_remedy(str(error), type(error))
+            return False, with_hint(str(error), error.hint)
         orders = "an unknown number of" if count is None else count
         return True, f"The key works: {client.base_url} lists {orders} orders for it."
 

@@ -14,18 +14,8 @@ from airflow.providers.common.compat.sdk import (
     BaseOperator,
 )
 
-from airflow_provider_ollang.api.errors import (
-    AccessDeniedError,
-    BadRequestError,
-    InvalidInputError,
-    OllangError,
-    OrderAlreadyCancelledError,
-    OrderNotCancellableError,
-    OrderNotFoundError,
-    UnauthorizedError,
-)
+from airflow_provider_ollang.api.errors import InvalidInputError, OllangError, with_hint
 from airflow_provider_ollang.hooks.ollang import OllangHook
-from airflow_provider_ollang.hooks.remedies import with_remedy
 from airflow_provider_ollang.operators import parameters
 from airflow_provider_ollang.operators.retry import (
     HAS_RETRY_POLICIES,
@@ -39,17 +29,6 @@ if TYPE_CHECKING:
 
 #: For each parameter the function that takes its name and value, and returns what it says.
 Parsers: TypeAlias = Mapping[str, Callable[[str, Any], Any]]
-
-#: Trying again cannot help: what was asked for is wrong, or the API has refused it for good.
-FINAL_ERRORS = (
-    InvalidInputError,
-    BadRequestError,
-    UnauthorizedError,
-    AccessDeniedError,
-    OrderNotFoundError,
-    OrderNotCancellableError,
-    OrderAlreadyCancelledError,
-)
 
 
 class InvalidParameterError(InvalidInputError, AirflowFailException):
@@ -71,6 +50,8 @@ class OllangBaseOperator(BaseOperator):
     #: Parameters that may be ``None``.
     optional: ClassVar[frozenset[str]] = frozenset()
 
+    ollang_conn_id: str
+
     _running: OllangClient | None = None
     _told_to_end = False
 
@@ -89,7 +70,9 @@ class OllangBaseOperator(BaseOperator):
                 try:
                     self.parsers[name](name, value)
                 except InvalidInputError as error:
-                    raise InvalidParameterError(error.message) from error
+                    raise InvalidParameterError(
+                        f"{error.message} (task {self.task_id!r})"
+                    ) from error
 
     def _take_parameters(self) -> None:
         """Take all parameters as they are rendered, before anything is done with one of them."""
@@ -123,6 +106,31 @@ class OllangBaseOperator(BaseOperator):
             finally:  # threads of a call that broke off must not try again
                 client.pace.stop()
 
+    @contextmanager
+    def _airflow_exceptions(self) -> Iterator[None]:
+        """Turn this package's errors into Airflow's: final ones fail the task without retries."""
+        try:
+            yield
+        except AirflowNotFoundException as error:
+            raise AirflowFailException(
+                f"{error}. Add a connection of type ollang, with the API key as its password."
+            ) from error
+        except OllangError as error:
+            raise self._airflow_exception(error) from error
+
+    def _airflow_exception(self, error: OllangError) -> AirflowException:
+        text = with_hint(str(error), error.hint)
+        if not isinstance(error, InvalidInputError):  # that one names its field
+            text += f" {self._where()}"
+        if error.is_final:
+            return AirflowFailException(text)
+        return exception_to_retry(text, error.retry_after)
+
+    def _where(self) -> str:
+        """Return the connection and the base URL, for the end of a message."""
+        base_url = f" to {self._running.base_url}" if self._running else ""
+        return f"(connection {self.ollang_conn_id!r}{base_url})"
+
     def _skip(self, reason: str) -> NoReturn:
         # Airflow logs the exception too, but in a group that its UI folds.
         self.log.info("Skipped: %s", reason)
@@ -133,23 +141,3 @@ class OllangBaseOperator(BaseOperator):
         self._told_to_end = True
         if self._running:
             self._running.pace.stop()
-
-
-@contextmanager
-def as_airflow_exceptions() -> Iterator[None]:
-    """Turn this package's errors into Airflow's: retry where that may help, else fail for good."""
-    try:
-        yield
-    except AirflowNotFoundException as error:
-        raise AirflowFailException(
-            f"{error}. Add a connection of type ollang, with the API key as its password."
-        ) from error
-    except OllangError as error:
-        raise _airflow_exception(error) from error
-
-
-def _airflow_exception(error: OllangError) -> AirflowException:
-    text = with_remedy(str(error), type(error))
-    if isinstance(error, FINAL_ERRORS):
-        return AirflowFailException(text)
-    return exception_to_retry(text, error.retry_after)

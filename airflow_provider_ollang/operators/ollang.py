@@ -20,14 +20,13 @@ from airflow_provider_ollang.api.errors import (
     OllangError,
     OrderAlreadyCancelledError,
     OrderMovedOnError,
+    with_hint,
 )
 from airflow_provider_ollang.hooks.ollang import OllangHook
-from airflow_provider_ollang.hooks.remedies import with_remedy
 from airflow_provider_ollang.operators import parameters
 from airflow_provider_ollang.operators.base import (
     OllangBaseOperator,
     Parsers,
-    as_airflow_exceptions,
 )
 from airflow_provider_ollang.operators.retry import exception_to_retry
 
@@ -95,7 +94,7 @@ class CancelOrderOperator(OllangBaseOperator):
         :raises AirflowFailException: it cannot be cancelled, and trying again cannot help
         :raises AirflowException: it may or may not be cancelled now; trying again may help
         """
-        with as_airflow_exceptions():
+        with self._airflow_exceptions():
             self._take_parameters()
             order_id: str = self._value("order_id")
             with self._client() as client:
@@ -222,7 +221,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         """
         from airflow_provider_ollang.cleanup.stale import find_stale_orders
 
-        with as_airflow_exceptions():
+        with self._airflow_exceptions():
             self._take_parameters()
             rule = self._rule(context)
             limit, chunk_size = self._value("limit"), self._value("chunk_size")
@@ -380,7 +379,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         """
         from airflow_provider_ollang.api.pace import Pace
 
-        with as_airflow_exceptions():
+        with self._airflow_exceptions():
             self._take_parameters()
             order_ids = self._order_ids()
             with self._client(Pace(self._value("requests_per_second"))) as client:
@@ -478,7 +477,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
             text = f"{report.failures} of {report.total} orders failed ({listed})."
             if first:
                 kind = ERROR_BY_CODE.get(first.code or "", OllangError)
-                text += " " + with_remedy(f"The first: {first.id}: {first.message}", kind)
+                text += " " + with_hint(f"The first: {first.id}: {first.message}", kind.hint)
             if report.retry_may_help:
                 raise exception_to_retry(text, report.retry_after)
             raise AirflowFailException(text)

@@ -80,20 +80,24 @@ def test_a_documented_refusal_fails_without_retries(
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "remedy"),
+    ("status", "code", "hint"),
     [
-        (401, "UNAUTHORIZED", "Check the connection's password: it must be the API key from"),
-        (403, "ACCESS_DENIED", "Use the key of an account that may do this."),
-        (404, "ORDER_NOT_FOUND", "Check the id, and that the connection's host and key belong"),
+        (401, "UNAUTHORIZED", "Copy the API key again from Ollang: Project settings > API keys."),
+        (403, "ACCESS_DENIED", "Use an API key of the account that owns the order."),
+        (
+            404,
+            "ORDER_NOT_FOUND",
+            "Check the order id, and that the API key belongs to the account that owns the order.",
+        ),
     ],
 )
 def test_a_refusal_says_what_to_do(
-    sandbox: Sandbox, run: Any, status: int, code: str, remedy: str
+    sandbox: Sandbox, run: Any, status: int, code: str, hint: str
 ) -> None:
     sandbox.answer_always(refusal(status, code))
     with pytest.raises(AirflowFailException) as caught:
         run.execute(cancel("abc"))
-    assert f"No, thanks. {remedy}" in str(caught.value)
+    assert f"No, thanks. {hint} (connection 'ollang_default' to {sandbox.url})" in str(caught.value)
 
 
 def test_the_frameworks_own_error_body_is_understood(sandbox: Sandbox, run: Any) -> None:
@@ -364,12 +368,14 @@ def test_what_to_do_stands_in_the_error(
     operator = CancelOrderOperator(task_id="cancel", order_id="o-1")
     name, url = "AIRFLOW_CONN_OLLANG_DEFAULT", sandbox.url
     monkeypatch.setenv(name, json.dumps({"conn_type": "ollang", "host": url, "password": "wrong"}))
-    with pytest.raises(AirflowFailException, match=r"401.*\w\. Check.*password.*API key"):
+    with pytest.raises(
+        AirflowFailException, match=r"401.*\w\. Copy the API key again.*connection 'ollang_default'"
+    ):
         run.execute(operator)
 
     url = url.replace("http://", "https://")
     monkeypatch.setenv(name, json.dumps({"conn_type": "ollang", "host": url, "password": "any"}))
-    with pytest.raises(AirflowException, match=rf"{url}.*TLS.*http://.*connection's host"):
+    with pytest.raises(AirflowException, match=rf"{url}.*TLS.*http://.*Check the base URL"):
         run.execute(operator)
 
     monkeypatch.delenv(name)

@@ -126,7 +126,7 @@ def test_a_bad_key_fails_the_test_with_one_read(
     worked, message = OllangHook().test_connection()
     assert worked is False
     assert "401" in message
-    assert "Check the connection's password" in message
+    assert "Copy the API key again" in message
     assert "another-key" not in message
     assert [request.method for request in sandbox.requests] == ["GET"]
 
@@ -153,7 +153,7 @@ def test_a_host_that_cannot_be_reached_fails_the_test(monkeypatch: pytest.Monkey
     monkeypatch.setenv(VARIABLE, f"ollang://:some-key@127.0.0.1:{port}/http")
     worked, message = OllangHook().test_connection()
     assert worked is False
-    assert "Check the connection's host" in message
+    assert "Check the base URL" in message
     assert "some-key" not in message
 
 

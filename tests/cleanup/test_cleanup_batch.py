@@ -268,7 +268,7 @@ def test_a_rejected_key_ends_the_batch_at_once(
     report = run(client, order_ids, max_workers=1, record=record, require_status=require_status)
 
     assert report.to_json() == {"total": 20, "failed": 1, "not_tried": 19}
-    assert report.key_rejected
+    assert report.retry_is_useless
     assert not report.retry_may_help
     assert report.ended_early
     assert len(sandbox.requests) == 1

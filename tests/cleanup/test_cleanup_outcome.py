@@ -169,7 +169,7 @@ def test_a_retry_may_help_where_trouble_may_pass(outcome: Outcome, may_help: boo
     report.add(result(outcome))
 
     assert report.retry_may_help is may_help
-    report.key_rejected = True
+    report.retry_is_useless = True
     assert not report.retry_may_help
 
 
