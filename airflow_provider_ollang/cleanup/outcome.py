@@ -49,6 +49,7 @@ class OrderResult:
     :param answer_lost: whether one of them may have been acted on although no answer says so
     :param message: the reason, for a person
     :param time: when this was known, in UTC
+    :param hint: what a person can do about it; it does not stand in the report
     """
 
     id: str
@@ -59,6 +60,7 @@ class OrderResult:
     answer_lost: bool = False
     message: str = ""
     time: str = field(default_factory=_now)
+    hint: str = ""
 
     @classmethod
     def from_error(
@@ -82,11 +84,13 @@ class OrderResult:
             attempts=0 if was_read or outcome is Outcome.NOT_TRIED else error.attempts,
             answer_lost=error.answer_lost and not was_read,
             message=message,
+            hint=error.hint,
         )
 
     def to_json(self, *, preview: bool = False) -> dict[str, Any]:
         """Return the result as the record holds it; one of a preview says so."""
         fields = asdict(self)
+        del fields["hint"]
         return {"preview": True, **fields} if preview else fields
 
 

@@ -13,11 +13,9 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_ollang.api.answers import one_line
 from airflow_provider_ollang.api.errors import (
-    ERROR_BY_CODE,
     LOST_ANSWER_NOTE,
     ApiError,
     InvalidInputError,
-    OllangError,
     OrderAlreadyCancelledError,
     OrderMovedOnError,
     with_hint,
@@ -476,8 +474,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
             first = report.first_failure
             text = f"{report.failures} of {report.total} orders failed ({listed})."
             if first:
-                kind = ERROR_BY_CODE.get(first.code or "", OllangError)
-                text += " " + with_hint(f"The first: {first.id}: {first.message}", kind.hint)
+                text += " " + with_hint(f"The first: {first.id}: {first.message}", first.hint)
             if report.retry_may_help:
                 raise exception_to_retry(text, report.retry_after)
             raise AirflowFailException(text)
