@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Collection, Iterator
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
@@ -303,6 +304,7 @@ class OllangClient:
         if session is None:
             session = _Session()
             session.trust_env = False
+            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # keep none
             session.headers["User-Agent"] = f"airflow-provider-ollang/{__version__}"
             session.auth = _ApiKeyAuth(self._api_key)
             adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=1)

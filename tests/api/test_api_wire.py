@@ -1,0 +1,105 @@
+"""What real servers put on the wire that the documentation of the API does not mention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_ollang.api import errors
+from airflow_provider_ollang.api.client import OllangClient
+from airflow_provider_ollang.api.pace import no_waiting
+from airflow_provider_ollang.api.retry import RetryPolicy
+
+from .conftest import RawServer, error_of_cancel
+
+ONCE = RetryPolicy(max_attempts=1)
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\n"
+NOT_FOUND = b'HTTP/1.1 404 Not Found\r\nContent-Length: 27\r\n\r\n{"code": "ORDER_NOT_FOUND"}'
+
+
+def client_of(server: RawServer, **options: Any) -> OllangClient:
+    """Return a client that fails within seconds where it waits for what never follows."""
+    settings = {"timeout": 2, "retry_policy": ONCE, **options}
+    return OllangClient("a-key", base_url=f"http://127.0.0.1:{server.port}", **settings)
+
+
+@pytest.fixture(autouse=True)
+def _without_waiting() -> Iterator[None]:
+    with no_waiting():
+        yield
+
+
+# A 204 has no body.
+
+
+@pytest.mark.parametrize("body", [b"", b"hello", b"5\r\nhello\r\n0\r\n\r\n"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"Transfer-Encoding: chunked\r\n",
+        b"transfer-encoding: gzip, Chunked\r\n",
+        b"Content-Length: 5\r\n",
+        b"Content-Length: 0, 1\r\n",
+        b"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n",
+        b"Content-Encoding: gzip\r\nContent-Length: 20\r\n",
+    ],
+)
+def test_a_204_that_announces_a_body_is_a_success_and_ends_its_connection(
+    headers: bytes, body: bytes
+) -> None:
+    with (
+        RawServer(NO_CONTENT + headers + b"\r\n" + body, NOT_FOUND) as server,
+        client_of(server) as client,
+    ):
+        assert client.cancel_order("o-1").attempts == 1
+        assert type(error_of_cancel(client, "o-2")) is errors.OrderNotFoundError
+
+    assert server.connections == 2  # what might still follow belongs to nobody
+
+
+@pytest.mark.parametrize("headers", [b"", b"Content-Length: 0\r\n", b"Content-Encoding: gzip\r\n"])
+def test_a_204_that_announces_no_body_keeps_its_connection(headers: bytes) -> None:
+    with RawServer(NO_CONTENT + headers + b"\r\n") as server, client_of(server) as client:
+        client.cancel_order("o-1")
+        client.cancel_order("o-2")
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("status", [101, 304])
+def test_other_responses_without_a_body_fail_at_once(status: int) -> None:
+    head = b"HTTP/1.1 %d X\r\nTransfer-Encoding: chunked\r\n\r\n" % status
+    with RawServer(head) as server, client_of(server) as client:
+        for _ in range(2):
+            error = error_of_cancel(client)
+            assert (type(error), error.status) == (errors.UnexpectedAnswerError, status)
+    assert server.connections == 2
+
+
+# Interim responses come before the response.
+
+INTERIM = {
+    "100": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "102": b"HTTP/1.1 102 Processing\r\n\r\n",
+    "103": b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n",
+    "103 with a length": b"HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n",
+    "103 that closes": b"HTTP/1.1 103 Early Hints\r\nConnection: close\r\n\r\n",
+    "unknown": b"HTTP/1.1 199 X\r\nTransfer-Encoding: chunked\r\n\r\n",
+}
+INTERIM["several"] = b"".join(INTERIM.values())
+
+
+@pytest.mark.parametrize("interim", INTERIM)
+def test_interim_responses_are_read_past(interim: str) -> None:
+    page = b'{"data": [], "meta": {"page": 1, "hasNextPage": false}}'
+    ok = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(page), page)
+    first = INTERIM[interim]
+    with (
+        RawServer(first + NO_CONTENT + b"\r\n", first + NOT_FOUND, first + ok) as server,
+        client_of(server) as client,
+    ):
+        assert client.cancel_order("o-1").attempts == 1
+        assert type(error_of_cancel(client, "o-2")) is errors.OrderNotFoundError
+        assert list(client.iter_orders()) == []
+    assert server.connections == 1
