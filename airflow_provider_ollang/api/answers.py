@@ -30,17 +30,24 @@ _LONGEST_EXCERPT = 100_000
 def parse_retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
     """Return the seconds that a ``Retry-After`` header asks for, or ``None`` if it says nothing.
 
+    A header that was sent more than once reads as a list; the longest wait in it counts.
+
     :param value: the header's value: seconds, or an HTTP date (RFC 9110, section 10.2.3)
     :param now: the time to count a date from; the present if left out
     """
-    text = (value or "").strip()
+    # A date's own comma splits off the day of the week, which nothing depends on.
+    waits = [_seconds(part.strip(), now or datetime.now(UTC)) for part in (value or "").split(",")]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def _seconds(text: str, now: datetime) -> float | None:
     if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text, re.ASCII):
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
         if moment.tzinfo is None:  # "-0000": UTC, by RFC 5322
             moment = moment.replace(tzinfo=UTC)
-        seconds = (moment - (now or datetime.now(UTC))).total_seconds()
+        seconds = (moment - now).total_seconds()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
     return max(0.0, seconds) if math.isfinite(seconds) else None

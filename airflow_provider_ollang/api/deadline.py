@@ -84,8 +84,8 @@ class _Response(http.client.HTTPResponse):
 
     def _expect_no_body(self) -> None:
         # Bytes that follow all the same would be read as the next response.
-        no_length = self.msg.get("Content-Length", "0").strip() == "0"
-        if "Transfer-Encoding" in self.msg or not no_length or self.status == 101:
+        lengths = set(self.msg.get_all("Content-Length", ["0"]))
+        if "Transfer-Encoding" in self.msg or lengths != {"0"} or self.status == 101:
             self.will_close = True
         self.chunked, self.length = False, 0
         for name in ("Transfer-Encoding", "Content-Length"):  # urllib3 looks at them itself

@@ -17,6 +17,8 @@ from .conftest import RawServer, error_of_cancel
 ONCE = RetryPolicy(max_attempts=1)
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\n"
 NOT_FOUND = b'HTTP/1.1 404 Not Found\r\nContent-Length: 27\r\n\r\n{"code": "ORDER_NOT_FOUND"}'
+PAGE = b'{"data": [], "meta": {"page": 1, "hasNextPage": false}}'
+OK_PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(PAGE), PAGE)
 
 
 def client_of(server: RawServer, **options: Any) -> OllangClient:
@@ -42,6 +44,7 @@ def _without_waiting() -> Iterator[None]:
         b"transfer-encoding: gzip, Chunked\r\n",
         b"Content-Length: 5\r\n",
         b"Content-Length: 0, 1\r\n",
+        b"Content-Length: 0\r\nContent-Length: 5\r\n",
         b"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n",
         b"Content-Encoding: gzip\r\nContent-Length: 20\r\n",
     ],
@@ -92,14 +95,47 @@ INTERIM["several"] = b"".join(INTERIM.values())
 
 @pytest.mark.parametrize("interim", INTERIM)
 def test_interim_responses_are_read_past(interim: str) -> None:
-    page = b'{"data": [], "meta": {"page": 1, "hasNextPage": false}}'
-    ok = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(page), page)
     first = INTERIM[interim]
     with (
-        RawServer(first + NO_CONTENT + b"\r\n", first + NOT_FOUND, first + ok) as server,
+        RawServer(first + NO_CONTENT + b"\r\n", first + NOT_FOUND, first + OK_PAGE) as server,
         client_of(server) as client,
     ):
         assert client.cancel_order("o-1").attempts == 1
         assert type(error_of_cancel(client, "o-2")) is errors.OrderNotFoundError
         assert list(client.iter_orders()) == []
     assert server.connections == 1
+
+
+# Passing trouble, as gateways and networks in front of an API report it.
+
+TROUBLE = [408, 425, 429, 500, 502, 503, 504, *range(520, 525), 529]
+
+
+@pytest.mark.parametrize("body", [b"", b"<h1>Timeout</h1>", b'{"message": "busy"}'])
+@pytest.mark.parametrize("status", TROUBLE)
+def test_passing_trouble_is_retried(status: int, body: bytes) -> None:
+    head = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
+    with (
+        RawServer(head, NO_CONTENT + b"\r\n", head, OK_PAGE) as server,
+        client_of(server, retry_policy=RetryPolicy(max_attempts=2)) as client,
+    ):
+        receipt = client.cancel_order("o-1")
+        assert list(client.iter_orders()) == []
+    assert receipt.attempts == 2
+    # All but the refusal of 429 may follow a cancel that was acted on.
+    assert receipt.answer_lost is (status != 429)
+
+
+@pytest.mark.parametrize("status", [501, 505, 511, 525, 530, 599])
+def test_other_errors_of_a_server_are_not_retried(status: int) -> None:
+    head = b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % status
+    with RawServer(head) as server, client_of(server, retry_policy=RetryPolicy()) as client:
+        assert error_of_cancel(client).attempts == 1
+
+
+def test_a_retry_after_that_is_sent_twice_is_one() -> None:
+    """As a gateway sends it that adds its own header to the one of the API."""
+    head = b"HTTP/1.1 429 X\r\nRetry-After: 3600\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n"
+    with RawServer(head) as server, client_of(server, retry_policy=RetryPolicy()) as client:
+        error = error_of_cancel(client)
+    assert (error.attempts, error.retry_after) == (1, 3600)
