@@ -286,7 +286,8 @@ class OllangClient:
         if response.status_code != 429:
             self.pace.note_answer()
         wanted = 204 if method == "POST" else 200
-        answer = None if method == "POST" else parse_json(body, secret=self._api_key)
+        content_type = response.headers.get("Content-Type", "")
+        answer = None if method == "POST" else parse_json(body, content_type, secret=self._api_key)
         if response.status_code != wanted or (method == "GET" and answer is None):
             refusal = error_from_answer(
                 response.status_code,

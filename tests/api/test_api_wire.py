@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.pace import no_waiting
 from airflow_provider_ollang.api.retry import RetryPolicy
 
-from .conftest import RawServer, error_of_cancel
+from .conftest import SOME_ID, RawServer, error_of_cancel
 
 ONCE = RetryPolicy(max_attempts=1)
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\n"
@@ -139,3 +140,64 @@ def test_a_retry_after_that_is_sent_twice_is_one() -> None:
     with RawServer(head) as server, client_of(server, retry_policy=RetryPolicy()) as client:
         error = error_of_cancel(client)
     assert (error.attempts, error.retry_after) == (1, 3600)
+
+
+# Charsets.
+
+NAME = "Café テスト"
+
+
+def response(status: int, content_type: bytes, body: bytes) -> bytes:
+    head = b"HTTP/1.1 %d X\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
+    return head % (status, content_type, len(body)) + body
+
+
+def order_in(charset: str, name: str) -> bytes:
+    return json.dumps({"id": SOME_ID, "name": name}, ensure_ascii=False).encode(charset)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "charset", "name"),
+    [
+        ("application/json", "utf-8", NAME),
+        ("", "utf-8-sig", NAME),
+        ("application/json; charset=utf-8", "utf-8-sig", NAME),
+        ("application/json", "utf-16", NAME),
+        ("application/json; charset=UTF-16LE", "utf-16-le", NAME),
+        ("application/json", "utf-32", NAME),
+        ("application/json; charset=shift_jis", "shift_jis", "テスト"),
+        ('application/json; Charset = "Shift_JIS"; q=1', "shift_jis", "テスト"),
+        ("application/json;charset=iso-8859-1", "iso-8859-1", "Café"),
+        ("application/json; charset=windows-1252", "cp1252", "Café – “x”"),
+        ("text/plain; charset=iso-2022-jp", "iso-2022-jp", "テスト"),
+        ("application/json; charset=iso-8859-1", "utf-8", NAME),  # declared wrong, as many do
+        ("application/json; charset=nonsense", "utf-8", NAME),
+    ],
+)
+def test_a_body_is_read_in_its_charset(content_type: str, charset: str, name: str) -> None:
+    refusal = json.dumps({"code": "ORDER_NOT_FOUND", "message": name}, ensure_ascii=False)
+    with (
+        RawServer(
+            response(200, content_type.encode(), order_in(charset, name)),
+            response(404, content_type.encode(), refusal.encode(charset)),
+        ) as server,
+        client_of(server) as client,
+    ):
+        assert client.get_order(SOME_ID).name == name
+        error = error_of_cancel(client)
+    assert (type(error), error.message) == (errors.OrderNotFoundError, name)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "a/b; charset=nonsense", "a/b; charset=zlib", "a/b; charset=ascii"],
+)
+def test_a_body_in_no_charset_that_is_known_names_it(content_type: str) -> None:
+    body = order_in("iso-8859-1", "Café")
+    with (
+        RawServer(response(200, content_type.encode(), body)) as server,
+        client_of(server) as client,
+        pytest.raises(errors.UnreadableAnswerError) as caught,
+    ):
+        client.get_order(SOME_ID)
+    assert f"({content_type}, in neither UTF-8 nor a charset" in str(caught.value)
