@@ -52,8 +52,9 @@ CONNECT_TIMEOUT = 10.0
 PAGE_SIZE = 50
 #: No account has as many orders: a larger number says nothing, and a share of it would be none.
 MAX_COUNT = 10**12
-#: No answer of this API comes near, at 50 orders a page; more is not read.
-MAX_BODY_BYTES = 2 * 1024 * 1024
+#: What is read of one response. An order with an evaluation of each subtitle segment has 5 MB;
+#: read into objects, a body takes nine times its size in memory, in each worker.
+MAX_BODY_BYTES = 16 * 1024 * 1024
 
 
 class OllangClient:
@@ -343,7 +344,7 @@ def _read(response: requests.Response, order_id: str | None) -> bytes:
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             raise UnexpectedAnswerError(
-                f"the answer is longer than {MAX_BODY_BYTES} bytes: no answer of this API is",
+                f"the response is longer than {MAX_BODY_BYTES} bytes; the rest was not read",
                 status=response.status_code,
                 order_id=order_id,
             )

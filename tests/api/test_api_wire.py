@@ -201,3 +201,15 @@ def test_a_body_in_no_charset_that_is_known_names_it(content_type: str) -> None:
     ):
         client.get_order(SOME_ID)
     assert f"({content_type}, in neither UTF-8 nor a charset" in str(caught.value)
+
+
+def test_an_order_with_an_evaluation_of_each_segment_is_read() -> None:
+    segment = {"start": 1.5, "text": '"Ja"', "issues": [{"type": "grammar"}]}
+    order = {"id": SOME_ID, "latestEvaluation": {"segments": [segment] * 80_000}}
+    body = json.dumps(order).encode()
+    assert len(body) > 5_000_000
+    with (
+        RawServer(response(200, b"application/json", body)) as server,
+        client_of(server, timeout=30) as client,
+    ):
+        assert client.get_order(SOME_ID).other["latestEvaluation"] == order["latestEvaluation"]
