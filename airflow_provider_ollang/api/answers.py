@@ -46,28 +46,64 @@ _LONGEST_EXCERPT = 100_000
 def parse_retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
     """Return the seconds that a ``Retry-After`` header asks for, or ``None`` if it says nothing.
 
+    A header that was sent more than once reads as a list; the longest wait in it counts.
+
     :param value: the header's value: seconds, or an HTTP date (RFC 9110, section 10.2.3)
     :param now: the time to count a date from; the present if left out
     """
-    text = (value or "").strip()
+    # A date's own comma splits off the day of the week, which nothing depends on.
+    waits = [_seconds(part.strip(), now or datetime.now(UTC)) for part in (value or "").split(",")]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def _seconds(text: str, now: datetime) -> float | None:
     if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text, re.ASCII):
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
         if moment.tzinfo is None:  # "-0000": UTC, by RFC 5322
             moment = moment.replace(tzinfo=UTC)
-        seconds = (moment - (now or datetime.now(UTC))).total_seconds()
+        seconds = (moment - now).total_seconds()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
-def parse_json(body: bytes, *, secret: str = "") -> Any:
-    """Return the body's JSON value without the secret in it, or ``None`` where it is no JSON."""
+def parse_json(body: bytes, content_type: str = "", *, secret: str = "") -> Any:
+    """Return the body's JSON value without the secret in it, or ``None`` where it is no JSON.
+
+    :param body: JSON in UTF-8, UTF-16 or UTF-32, or else in the charset of its content type
+    :param content_type: the header of that name
+    :param secret: the API key
+    """
     try:
-        return mask_json(json.loads(body), secret)
-    except (ValueError, RecursionError):  # also undecodable bytes, and nesting without end
+        return mask_json(_load(body, content_type), secret)
+    except (LookupError, ValueError, RecursionError):  # also no such charset, or endless nesting
         return None
+
+
+def _load(body: bytes, content_type: str) -> Any:
+    # The bytes come first: headers that call UTF-8 "ISO-8859-1" are common, and text in another
+    # charset that is UTF-8 by chance is not. A name misread that way could slip past a filter.
+    try:
+        return json.loads(body)
+    except ValueError:
+        return json.loads(body.decode(_charset(content_type)))
+
+
+def _decoded(body: bytes, content_type: str) -> str | None:
+    """Return the body as text, ``None`` where it is neither in its declared charset nor UTF-8."""
+    for charset in (_charset(content_type), "utf-8"):
+        try:
+            return body.decode(charset)
+        except (LookupError, ValueError):  # no such charset, or not in it
+            continue
+    return None
+
+
+def _charset(content_type: str) -> str:
+    found = re.search(r"charset\s*=\s*[\"']?([^\s;\"']+)", content_type, re.IGNORECASE)
+    return found[1] if found else "utf-8"
 
 
 def one_line(value: object, *, secret: str = "") -> str:
@@ -97,7 +133,7 @@ def error_from_answer(
     :param order_id: the order that the request was about
     :param secret: the API key, to keep it out of the message if the server echoes it
     """
-    value = parse_json(body, secret=secret)
+    value = parse_json(body, headers.get("Content-Type", ""), secret=secret)
     fields = value if isinstance(value, dict) else None
     text = _text(fields, secret)
     code = _code(fields, secret)
@@ -187,6 +223,8 @@ def _describe(status: int, headers: Mapping[str, str], body: bytes, secret: str)
         target = one_line(headers.get("Location", "nowhere"), secret=secret)
         return f"a redirect to {target}; redirects are not followed"
     kind = one_line(headers.get("Content-Type", "no content type"), secret=secret)
-    text = mask(body.decode("utf-8", "replace"), secret)  # before the cut: it could halve a secret
-    excerpt = one_line(text[:_LONGEST_EXCERPT])
-    return f"unexpected response ({kind}): {excerpt or 'empty body'}"
+    decoded = _decoded(body, headers.get("Content-Type", ""))
+    note = "" if decoded is not None else ", in neither UTF-8 nor a charset that its type declares"
+    text = body.decode("utf-8", "replace") if decoded is None else decoded
+    excerpt = one_line(mask(text, secret)[:_LONGEST_EXCERPT])  # cut last: it could halve a secret
+    return f"unexpected response ({kind}{note}): {excerpt or 'empty body'}"

@@ -191,28 +191,6 @@ def serve_once(answer: bytes, *, hold: float = 0) -> int:
     return port
 
 
-@pytest.mark.parametrize("key", KEYS, ids=lambda key: f"{key:.12}")
-def test_a_header_that_is_none_brings_the_key_into_no_log(
-    caplog: pytest.LogCaptureFixture, key: str
-) -> None:
-    """The cancel worked: there is no error whose text could be looked at."""
-    caplog.set_level(logging.DEBUG)
-    port = serve_once(f"HTTP/1.1 204 No Content\r\nX-Api-Key {key}\r\n\r\n".encode())
-    with OllangClient(key, base_url=f"http://127.0.0.1:{port}") as client:
-        client.cancel_order("abc")
-    assert "HTTP 204" in caplog.text
-    assert_silent(caplog.text, key)
-
-
-def test_http_client_told_to_print_all_that_is_sent_prints_no_key(
-    home: Sandbox, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("http.client.HTTPConnection.debuglevel", 1)
-    with OllangHook().get_conn() as client:
-        client.list_orders()
-    assert_silent("".join(capfd.readouterr()), home.api_key)
-
-
 @pytest.mark.parametrize(
     "fields",
     [

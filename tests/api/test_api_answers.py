@@ -69,8 +69,16 @@ def error_from_json(status: int, value: Any, **options: Any) -> errors.OllangErr
         ("inf", None),
         ("0x10", None),
         ("٣", None),
-        ("5, 7", None),
         ("5s", None),
+        ("3600, 3600", 3600),
+        ("60,120 , 90", 120),
+        ("7, soon, -1, ", 7),
+        (", ,soon", None),
+        ("Thu, 01 Jan 2026 12:00:30 GMT, 20", 30),
+        ("40, Thu, 01 Jan 2026 12:00:30 GMT", 40),
+        ("Thu, 01 Jan 2026 12:00:30 GMT, Thu, 01 Jan 2026 12:00:50 GMT", 50),
+        ("Thursday, 01-Jan-26 12:00:30 GMT", 30),
+        ("Thu Jan  1 12:00:30 2026", 30),
     ],
 )
 def test_retry_after_is_seconds_or_a_date_or_nothing(
