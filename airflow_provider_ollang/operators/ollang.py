@@ -473,12 +473,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         """Return the counts, or raise what they mean for the task."""
         counts = report.to_json()
         if report.failures:
-            listed = ", ".join(f"{number} {name}" for name, number in counts.items())
-            first = report.first_failure
-            text = f"{report.failures} of {report.total} orders failed ({listed})."
-            if first:
-                kind = ERROR_BY_CODE.get(first.code or "", OllangError)
-                text += " " + with_remedy(f"The first: {first.id}: {first.message}", kind)
+            text = _failure_text(report)
             if report.retry_may_help:
                 raise exception_to_retry(text, report.retry_after)
             raise AirflowFailException(text)
@@ -493,6 +488,19 @@ def _reason_to_skip(error: ApiError) -> str:
     is_own_doing = error.answer_lost and isinstance(error, OrderAlreadyCancelledError)
     note = f" Note: {LOST_ANSWER_NOTE}." if is_own_doing else ""
     return f"Nothing to cancel: {error}.{note}"
+
+
+def _failure_text(report: Report) -> str:
+    counts = report.to_json()
+    listed = ", ".join(f"{number} {name}" for name, number in counts.items())
+    sentences = [f"{report.failures} of {report.total} orders failed ({listed})."]
+    if report.ended_early:
+        left = counts.get("not_tried", 0)
+        sentences.append(f"Stopped early, {left} orders were not tried: {report.ended_early}.")
+    if first := report.first_failure:
+        kind = ERROR_BY_CODE.get(first.code or "", OllangError)
+        sentences.append(with_remedy(f"First: {first.id}: {first.message}", kind))
+    return " ".join([*sentences, "All of them: XCom 'not_cancelled'."])
 
 
 def _time_of_run(context: Context) -> datetime:
