@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tenacity import (
@@ -25,6 +26,7 @@ from airflow_provider_ollang.api.errors import (
     RateLimitedError,
     ServerError,
     StoppedError,
+    TransportError,
     UnexpectedAnswerError,
 )
 from airflow_provider_ollang.api.pace import Pace
@@ -58,11 +60,13 @@ class Tally:
 
     :param attempts: requests sent
     :param answer_lost: whether one of them may have been acted on although no answer says so
+    :param begun_at: when the call began, by the monotonic clock
     """
 
     attempts: int = 0
     answer_lost: bool = False
     last_error: OllangError | None = None
+    begun_at: float = field(default_factory=time.monotonic)
 
     def count(self, error: OllangError, *, was_sent: bool) -> None:
         """Heed an error, and tell it what the call has taken so far.
@@ -124,13 +128,18 @@ def call_with_retries(
                 pace.raise_if_stopped()
             counted.attempts += 1
             was_sent = True
-            return send()
+            result = send()
+            pace.last_response_at = time.monotonic()
+            return result
         except StoppedError:
             if counted.last_error:  # what the earlier attempts met says more than the stop
                 raise counted.last_error from None
             raise
         except OllangError as error:
             counted.count(error, was_sent=was_sent)
+            # A check that goes well says nothing: the request that follows may be swallowed.
+            if not isinstance(error, TransportError):
+                pace.last_response_at = time.monotonic()
             if isinstance(error, RateLimitedError) and is_worth_retrying(error, policy):
                 pace.hold(seconds_to_wait(error, 1, policy))
             raise

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.errors import (
@@ -22,8 +23,10 @@ from airflow_provider_ollang.api.errors import (
     OrderAlreadyCancelledError,
     OrderMovedOnError,
     RateLimitedError,
+    TransportError,
 )
 from airflow_provider_ollang.api.models import CANCELLED_STATUSES, is_one_of
+from airflow_provider_ollang.api.pace import Pace
 from airflow_provider_ollang.api.retry import Tally
 from airflow_provider_ollang.cleanup.outcome import OrderResult, Outcome, Report
 from airflow_provider_ollang.cleanup.record import Record, RecordError
@@ -36,6 +39,10 @@ STOP_GRACE_SECONDS = 3.0
 #: How long an interrupted batch then waits for its record to be written, which may hang.
 RECORD_GRACE_SECONDS = 20.0
 PROGRESS_EVERY_SECONDS = 5.0
+#: An API is down if it responds to nothing for this time while this many orders are tried. A blip
+#: is shorter. Where every third order at random gets no response, ten in a row are 1 in 59,000.
+DOWN_SECONDS = 30.0
+DOWN_ORDERS = 10
 _POLL_SECONDS = 0.2
 
 #: What the API usually lets be cancelled. Source: https://api-docs.ollang.com, "Cancel order".
@@ -52,6 +59,7 @@ class Batch:
     :param preview: send no cancel, say what would happen
     :param tolerated_codes: refusals that are no failure
     :param record: gets each result as soon as it is known; closed at the end
+    :param down_seconds: without a response for so long, the API may be down, and the batch ends
     """
 
     def __init__(
@@ -64,11 +72,13 @@ class Batch:
         preview: bool = False,
         tolerated_codes: Collection[str] = (),
         record: Record | None = None,
+        down_seconds: float = DOWN_SECONDS,
     ) -> None:
         self.report = Report(len(order_ids), preview, tolerated_codes)
         self._client = client
         self._require_status = require_status
         self._record = record
+        self._outage = _Outage(client.pace, down_seconds)
         self._waiting = iter(order_ids)
         # Orders without a result yet, and what was sent for them.
         self._under_way: dict[str, Tally] = {}
@@ -157,7 +167,7 @@ class Batch:
         try:
             status = self._client.get_order(order_id).status
         except OllangError as error:
-            self._heed(error)
+            self._heed(error, self._under_way[order_id])
             return OrderResult.from_error(order_id, error, was_read=True)
         return _foreseen(order_id, status, self._require_status)
 
@@ -170,7 +180,7 @@ class Batch:
         except OrderMovedOnError as error:
             return _moved_on(error)
         except OllangError as error:
-            self._heed(error)
+            self._heed(error, tally)
             return OrderResult.from_error(order_id, error, was_read=tally.attempts == 0)
         return OrderResult(
             order_id,
@@ -180,7 +190,7 @@ class Batch:
             answer_lost=receipt.answer_lost,
         )
 
-    def _heed(self, error: OllangError) -> None:
+    def _heed(self, error: OllangError, tally: Tally) -> None:
         """End the batch where an error would meet every other order too."""
         if error.affects_all_orders:
             self.report.retry_is_useless = error.is_final
@@ -190,6 +200,8 @@ class Batch:
             if error.retry_after is not None and error.retry_after > longest:
                 self.report.retry_after = error.retry_after
                 self._end_early(f"the API asks to wait {error.retry_after:g} s")
+        elif isinstance(error, TransportError) and self._outage.is_seen(tally.begun_at):
+            self._end_early(self._outage.reason)
 
     def _settle_all(self) -> None:
         """Give every order its outcome. Runs in a thread of its own, and always says its end."""
@@ -266,6 +278,44 @@ class Batch:
 
 def _log_result(result: OrderResult) -> None:
     log.info("Order %s: %s. %s", result.id, result.outcome, result.message)
+
+
+class _Outage:
+    """Tells whether the API is down: no order gets a response any more.
+
+    Only orders count that began after the last response to any: where every third order gets none,
+    all workers soon wait for such orders, and these end together, long after that response.
+    """
+
+    def __init__(self, pace: Pace, seconds: float) -> None:
+        self._pace = pace
+        self._seconds = seconds
+        self._begun_at = time.monotonic()
+        self._unanswered: list[float] = []
+        self._lock = threading.Lock()
+
+    def is_seen(self, begun_at: float) -> bool:
+        """Count an order that began then and got no response; return whether the API is down."""
+        with self._lock:
+            silent_since = self._silent_since
+            began = [*self._unanswered, begun_at]
+            self._unanswered = [moment for moment in began if moment >= silent_since]
+            is_long = time.monotonic() - silent_since >= self._seconds
+            return is_long and len(self._unanswered) >= DOWN_ORDERS
+
+    @property
+    def reason(self) -> str:
+        """What to say where it is down."""
+        seconds = time.monotonic() - self._silent_since
+        moment = datetime.now(UTC) - timedelta(seconds=seconds)
+        return (
+            f"the API is down: no order has got a response since {moment:%Y-%m-%d %H:%M:%S} UTC "
+            f"({seconds:.0f} s ago)"
+        )
+
+    @property
+    def _silent_since(self) -> float:
+        return max(self._begun_at, self._pace.last_response_at)
 
 
 class _Progress:

@@ -470,11 +470,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         """Return the counts, or raise what they mean for the task."""
         counts = report.to_json()
         if report.failures:
-            listed = ", ".join(f"{number} {name}" for name, number in counts.items())
-            first = report.first_failure
-            text = f"{report.failures} of {report.total} orders failed ({listed})."
-            if first:
-                text += " " + with_hint(f"The first: {first.id}: {first.message}", first.hint)
+            text = _failure_text(report)
             if report.retry_may_help:
                 raise exception_to_retry(text, report.retry_after)
             raise AirflowFailException(text)
@@ -489,6 +485,18 @@ def _reason_to_skip(error: ApiError) -> str:
     is_own_doing = error.answer_lost and isinstance(error, OrderAlreadyCancelledError)
     note = f" Note: {LOST_ANSWER_NOTE}." if is_own_doing else ""
     return f"Nothing to cancel: {error}.{note}"
+
+
+def _failure_text(report: Report) -> str:
+    counts = report.to_json()
+    listed = ", ".join(f"{number} {name}" for name, number in counts.items())
+    sentences = [f"{report.failures} of {report.total} orders failed ({listed})."]
+    if report.ended_early:
+        left = counts.get("not_tried", 0)
+        sentences.append(f"Stopped early, {left} orders were not tried: {report.ended_early}.")
+    if first := report.first_failure:
+        sentences.append(with_hint(f"First: {first.id}: {first.message}", first.hint))
+    return " ".join([*sentences, "All of them: XCom 'not_cancelled'."])
 
 
 def _time_of_run(context: Context) -> datetime:

@@ -238,7 +238,10 @@ def test_a_rejected_key_stops_the_batch_at_once(
     sandbox.answer_next(*[Answer()] * 3)
     sandbox.answer_always(Answer.json(401, {"code": "UNAUTHORIZED", "message": "bad key"}))
     path = tmp_path / "r.jsonl"
-    said = rf"^27 of 30 orders failed .*{ids[3]}: HTTP 401.*bad key\. Copy the API key again"
+    said = (
+        r"^27 of 30 orders failed .* 26 orders were not tried: bad key\. "
+        rf"First: {ids[3]}: HTTP 401.*bad key\. Copy the API key again"
+    )
     with pytest.raises(AirflowFailException, match=said):
         run.execute(batch(ids, max_workers=1, report_path=str(path)))
     assert sum(sent(sandbox).values()) == 4

@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import signal
+import socket
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -15,6 +16,7 @@ import pytest
 
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.pace import Pace, no_waiting
+from airflow_provider_ollang.api.retry import RetryPolicy
 from airflow_provider_ollang.cleanup.batch import Batch
 from airflow_provider_ollang.cleanup.outcome import OrderResult, Outcome, Report
 from airflow_provider_ollang.cleanup.record import FileRecord, PartedRecord, RecordError
@@ -300,6 +302,70 @@ def test_a_wait_of_an_hour_ends_the_batch(sandbox: Sandbox, client: OllangClient
     assert "3600" in report.ended_early
     assert report.retry_may_help
     assert len(sandbox.requests) == 2
+
+
+# An API that is down.
+
+
+def impatient_client_of(sandbox: Sandbox) -> OllangClient:
+    return client_of(sandbox, timeout=0.25, retry_policy=RetryPolicy(max_attempts=2))
+
+
+@pytest.mark.parametrize("answers", [0, 25])
+@pytest.mark.parametrize("options", [{}, {"require_status": ("pending",)}, {"preview": True}])
+def test_an_api_that_does_not_respond_any_more_ends_the_batch(
+    sandbox: Sandbox, options: dict[str, Any], answers: int
+) -> None:
+    order_ids = add_orders(sandbox, 100)
+    method = "GET" if "preview" in options else "POST"  # a read that goes well is no cancel
+    sandbox.answer_next(*[Answer()] * answers, method=method)
+    sandbox.answer_always(Answer(fault="timeout-before"), method=method)
+    with no_waiting(), impatient_client_of(sandbox) as client:
+        report = run(client, order_ids, down_seconds=0.3, **options)
+
+    counts = report.to_json()
+    assert 10 <= counts["failed"] <= 32  # three rounds of eight workers, and those under way
+    assert counts["not_tried"] == 100 - answers - counts["failed"]
+    assert report.retry_may_help
+    assert re.fullmatch(
+        r"the API is down: no order has got a response since \S+ \S+ UTC \(\d s ago\)",
+        str(report.ended_early),
+    )
+
+
+def test_a_closed_port_ends_the_batch() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with no_waiting(), OllangClient("key", base_url=f"http://127.0.0.1:{port}") as client:
+        report = run(client, [f"o-{number}" for number in range(2000)], down_seconds=0.2)
+
+    assert 10 <= report.counts[Outcome.FAILED] < 2000
+    assert report.counts[Outcome.NOT_TRIED] == 2000 - report.counts[Outcome.FAILED]
+
+
+@pytest.mark.parametrize("bad", [slice(0, 1), slice(None, None, 3), slice(30, 39)])
+def test_orders_without_a_response_among_others_do_not_end_the_batch(
+    sandbox: Sandbox, bad: slice
+) -> None:
+    order_ids = add_orders(sandbox, 60)
+    for order_id in order_ids[bad]:
+        sandbox.answer_always(Answer(fault="timeout-before"), path=f"{CANCEL[:-1]}{order_id}")
+    with no_waiting(), impatient_client_of(sandbox) as client:
+        report = run(client, order_ids, down_seconds=0.0)
+
+    failed = len(order_ids[bad])
+    assert report.to_json() == {"total": 60, "cancelled": 60 - failed, "failed": failed}
+
+
+@pytest.mark.parametrize("fault", ["429", "503"])
+def test_an_api_that_refuses_all_is_not_down(
+    sandbox: Sandbox, client: OllangClient, fault: str
+) -> None:
+    sandbox.answer_always(Answer(fault=fault))
+
+    report = run(client, add_orders(sandbox, 40), down_seconds=0.0)
+
+    assert report.to_json() == {"total": 40, "failed": 40}
 
 
 # Orders that moved on.
