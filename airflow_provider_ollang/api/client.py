@@ -86,8 +86,7 @@ class OllangClient:
         retry_policy: RetryPolicy | None = None,
         pace: Pace | None = None,
     ) -> None:
-        api_key = hidden(api_key)  # this frame is in the traceback of a refusal
-        self._api_key = check_api_key(api_key)
+        self._api_key = hidden(check_api_key(api_key))
         self.base_url = check_base_url(base_url, allow_http=allow_http)
         check_verify(verify)
         self.retry_policy = retry_policy or RetryPolicy()
@@ -101,8 +100,7 @@ class OllangClient:
         self._sessions: list[requests.Session] = []
 
     def __repr__(self) -> str:
-        # A traceback with its locals also shows a client that was refused half-made.
-        return f"{type(self).__name__}(base_url={getattr(self, 'base_url', None)!r})"
+        return f"{type(self).__name__}(base_url={self.base_url!r})"
 
     def __enter__(self) -> OllangClient:
         return self
@@ -261,18 +259,7 @@ class OllangClient:
     def _send(
         self, method: str, path: str, params: dict[str, str] | None, order_id: str | None
     ) -> Any:
-        """Send one request; return the answer's JSON, ``None`` for a confirmed cancel."""
-        try:
-            return self._exchange(method, path, params, order_id)
-        except BaseException as error:  # also what a signal raises meanwhile
-            failure = error
-        # Raised here, it has neither the frames nor the context that hold the key.
-        failure.__cause__ = failure.__context__ = None
-        raise failure.with_traceback(None)
-
-    def _exchange(
-        self, method: str, path: str, params: dict[str, str] | None, order_id: str | None
-    ) -> Any:
+        """Send one request; return the response's JSON, ``None`` for a confirmed cancellation."""
         try:
             response = self._session().request(
                 method, self.base_url + path, params=params, **self._options

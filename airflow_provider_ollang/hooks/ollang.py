@@ -61,14 +61,9 @@ class OllangHook(BaseHook):
         :param pace: when requests may go out; stop it to end all of the client's calls
         :raises InvalidInputError: a field of the connection cannot be used; the message names it
         """
-        from airflow_provider_ollang.api.errors import InvalidInputError
         from airflow_provider_ollang.hooks.connection import client_from_connection
 
-        try:
-            return client_from_connection(self._connection(), pace=pace)
-        except InvalidInputError as error:
-            refusal = error
-        raise refusal.with_traceback(None)  # raised here, without the frames that hold the key
+        return client_from_connection(self._connection(), pace=pace)
 
     def test_connection(self) -> tuple[bool, str]:
         """Prove the key with the cheapest read there is: one order of the list. Never writes.
