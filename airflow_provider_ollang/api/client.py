@@ -22,7 +22,7 @@ from airflow_provider_ollang.api.errors import (
     UnexpectedAnswerError,
     UnreadableAnswerError,
 )
-from airflow_provider_ollang.api.listing import PageCheck, read_listing
+from airflow_provider_ollang.api.listing import read_listing
 from airflow_provider_ollang.api.models import (
     CancelReceipt,
     Health,
@@ -188,8 +188,7 @@ class OllangClient:
     def iter_orders(self, query: OrderQuery | None = None, *, readers: int = 1) -> Iterator[Order]:
         """Yield every order of a listing, page after page, each id once.
 
-        A listing that breaks off raises: it never ends early as if it were whole. One whose
-        pages shifted while it was read is read again for what slipped through.
+        A listing that breaks off raises: it never ends early as if it were whole.
 
         :param query: which orders, and how sorted
         :param readers: pages read side by side
@@ -198,23 +197,18 @@ class OllangClient:
         """
         wanted = query or OrderQuery()
         return read_listing(
-            lambda number, check: self._read_page(wanted, number, PAGE_SIZE, check),
+            lambda number: self._read_page(wanted, number, PAGE_SIZE),
             page_size=PAGE_SIZE,
             readers=readers,
         )
 
-    def _read_page(
-        self, query: OrderQuery, number: int, take: int, check: PageCheck | None = None
-    ) -> OrderPage:
+    def _read_page(self, query: OrderQuery, number: int, take: int) -> OrderPage:
         params = query.params(number, take)
-
-        def read() -> OrderPage:
-            page = self._page(self._send("GET", "/integration/orders", params, None), number)
-            if check:
-                check(page)
-            return page
-
-        page, _ = call_with_retries(read, self.retry_policy, self.pace)
+        page, _ = call_with_retries(
+            lambda: self._page(self._send("GET", "/integration/orders", params, None), number),
+            self.retry_policy,
+            self.pace,
+        )
         return page
 
     def check_health(self) -> Health:
