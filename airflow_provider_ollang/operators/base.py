@@ -113,7 +113,8 @@ class OllangBaseOperator(BaseOperator):
             yield
         except AirflowNotFoundException as error:
             raise AirflowFailException(
-                f"{error}. Add a connection of type ollang, with the API key as its password."
+                f"{error}. Add a connection of type ollang, with the API key as its password. If a "
+                "secrets backend holds one, it cannot be reached, or what it holds cannot be parsed."
             ) from error
         except OllangError as error:
             raise self._airflow_exception(error) from error
