@@ -114,7 +114,7 @@ class OllangBaseOperator(BaseOperator):
         except AirflowNotFoundException as error:
             raise AirflowFailException(
                 f"{error}. Add a connection of type ollang, with the API key as its password. If a "
-                "secrets backend holds one, it cannot be reached, or what it holds cannot be parsed."
+                "secrets backend holds one, it cannot be reached or its value cannot be parsed."
             ) from error
         except OllangError as error:
             raise self._airflow_exception(error) from error
