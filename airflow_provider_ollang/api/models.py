@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+from airflow_provider_ollang.api.validation import shown
 
 #: Source of both lists: https://api-docs.ollang.com, "Get order" and "List orders".
 STATUSES = frozenset(
@@ -37,6 +40,8 @@ ORDER_TYPES = frozenset(
 #: How a cancelled order may read: the API documents no word for it.
 CANCELLED_STATUSES = frozenset({"cancelled", "canceled"})
 
+_LONGEST_VALUE = 80
+
 _KNOWN_FIELDS = {
     "id": "id",
     "name": "name",
@@ -44,6 +49,9 @@ _KNOWN_FIELDS = {
     "status": "status",
     "createdAt": "created_at",
     "projectId": "project_id",
+    "folderId": "folder_id",
+    "sourceLanguage": "source_language",
+    "targetLanguage": "target_language",
 }
 
 
@@ -52,6 +60,7 @@ class Order:
     """One order. Every field is as the API sent it, ``None`` where it sent none.
 
     :param created_at: the ``createdAt`` text, unparsed; see :attr:`created`
+    :param folder_id: only a single order has one, a listing's orders never do
     :param other: all further fields, by the API's names
     """
 
@@ -61,6 +70,9 @@ class Order:
     status: Any = None
     created_at: Any = None
     project_id: Any = None
+    folder_id: Any = None
+    source_language: Any = None
+    target_language: Any = None
     other: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -158,6 +170,17 @@ class Health:
 def is_one_of(value: Any, words: Collection[str]) -> bool:
     """Return whether a field's value, which may be anything, is one of the words."""
     return isinstance(value, str) and value in words
+
+
+def quoted(value: Any) -> str:
+    """Return a field's value as a log line shows it: short, on one line, in quotation marks.
+
+    Airflow's UI takes ``::group::`` anywhere in a line for the start of a group, and folds it.
+    """
+    if isinstance(value, str) and len(value) > _LONGEST_VALUE:
+        value = value[: _LONGEST_VALUE - 1] + "…"
+    text = repr(value) if isinstance(value, str) else shown(value)
+    return re.sub(":(?=:)", ": ", text)
 
 
 def parse_time(value: Any) -> datetime | None:

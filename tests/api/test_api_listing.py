@@ -58,7 +58,7 @@ def test_a_page_says_what_it_is(sandbox: Sandbox, client: OllangClient) -> None:
     assert (second.page, second.item_count, second.has_next) == (2, 3, False)
     assert {order.name for order in first.orders + second.orders} == {"a", "b", "c"}
     assert "onTheMoon" in {order.status for order in first.orders + second.orders}
-    assert "targetLanguage" in first.orders[0].other
+    assert "clientId" in first.orders[0].other
 
 
 def test_all_pages_are_read_oldest_first_and_each_order_once(
