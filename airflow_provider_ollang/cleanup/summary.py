@@ -19,7 +19,8 @@ _AUTOLINK = re.compile(r"(?<=www)(?=\.)|(?=:/)|(?=@)", re.IGNORECASE)
 _ZERO_WIDTH_SPACE = "\u200b"
 
 #: A long word gets gaps to be broken at, or it would push the columns behind it out of sight.
-_LONG_WORD = re.compile(r"(\S{20})(?=\S)")
+#: An id, of 24 characters, gets none: people copy it.
+_LONG_WORD = re.compile(r"(\S{30})(?=\S)")
 
 #: In the order in which a person decides.
 _COLUMNS = ("age in days", "name", "languages", "type", "project", "status", "id")
@@ -60,7 +61,7 @@ def escape(value: object, *, most_bytes: int = 240) -> str:
 
 def _escape_char(char: str) -> str:
     # Entities, not backslashes: no dialect of Markdown takes them for syntax, nor for HTML.
-    is_plain = char.isalnum() or char in " -.,…"
+    is_plain = char.isalnum() or char in " -.,…→"
     return char if is_plain else f"&#{ord(char)};"
 
 
