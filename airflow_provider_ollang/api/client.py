@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -17,7 +17,6 @@ from airflow_provider_ollang.api.deadline import DeadlineAdapter
 from airflow_provider_ollang.api.errors import (
     OllangError,
     OrderAlreadyCancelledError,
-    OrderMovedOnError,
     OrderNotCancellableError,
     UnexpectedAnswerError,
     UnreadableAnswerError,
@@ -29,7 +28,6 @@ from airflow_provider_ollang.api.models import (
     Order,
     OrderPage,
     OrderQuery,
-    is_one_of,
     parse_http_date,
 )
 from airflow_provider_ollang.api.pace import Pace
@@ -118,7 +116,7 @@ class OllangClient:
         self,
         order_id: str,
         *,
-        require_status: Collection[str] | None = None,
+        check: Callable[[Order], None] | None = None,
         tally: Tally | None = None,
     ) -> CancelReceipt:
         """Cancel an order, for good, and return the confirmation.
@@ -126,27 +124,20 @@ class OllangClient:
         Only a 204 counts as one. Source: https://api-docs.ollang.com, "Cancel order".
 
         :param order_id: the order
-        :param require_status: read the order right before each request, and send none if it has
-            none of these statuses
+        :param check: gets the order, read right before each request; raises to send none, such as
+            a :class:`ConditionNotMetError`
         :param tally: counts along, for a caller that looks at it meanwhile
-        :raises OrderMovedOnError: it has another status than required
         :raises InvalidInputError: the id is none; nothing was sent
         :raises OrderAlreadyCancelledError: it was cancelled before. With ``answer_lost``, this
             call's own lost request is the likely cause
         :raises OllangError: any other refusal or trouble, by its class
         """
         check_order_id(order_id)
-
-        def require() -> None:
-            status = self._read_order(order_id).status
-            if not is_one_of(status, require_status or ()):
-                raise OrderMovedOnError(order_id, status, require_status or ())
-
         _, counted = call_with_retries(
             lambda: self._send("POST", f"/integration/orders/cancel/{order_id}", None, order_id),
             self.retry_policy,
             self.pace,
-            check=None if require_status is None else require,
+            check=check and (lambda: check(self._read_order(order_id))),
             tally=tally,
         )
         return CancelReceipt(order_id, counted.attempts, counted.answer_lost)
