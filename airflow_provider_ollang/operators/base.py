@@ -70,6 +70,8 @@ class OllangBaseOperator(BaseOperator):
     parsers: ClassVar[Parsers]
     #: Parameters that may be ``None``.
     optional: ClassVar[frozenset[str]] = frozenset()
+    #: What to say besides where a parameter was rendered to nothing.
+    hints_if_empty: ClassVar[Mapping[str, str]] = {}
 
     _running: OllangClient | None = None
     _told_to_end = False
@@ -107,6 +109,7 @@ class OllangBaseOperator(BaseOperator):
             raise InvalidInputError(
                 f"{name}: was given, and rendered to {value!r}. Expected is a value: correct the "
                 "template, or leave the parameter out if it is optional."
+                f"{self.hints_if_empty.get(name, '')}"
             )
         return self.parsers[name](name, value)
 

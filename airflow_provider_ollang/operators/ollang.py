@@ -29,6 +29,7 @@ from airflow_provider_ollang.operators.base import (
     Parsers,
     as_airflow_exceptions,
 )
+from airflow_provider_ollang.operators.preview import refuse_if_preview_requested
 from airflow_provider_ollang.operators.retry import exception_to_retry
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class CancelOrderOperator(OllangBaseOperator):
         """
         with as_airflow_exceptions():
             self._take_parameters()
+            refuse_if_preview_requested(context)
             order_id: str = self._value("order_id")
             with self._client() as client:
                 self._cancel(client, order_id, context)
@@ -340,6 +342,10 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
     }
     template_fields = tuple(parsers)
     optional = frozenset({"requests_per_second", "require_status", "report_path"})
+    hints_if_empty: ClassVar = {
+        "order_ids": " There is no list: was the task that it is from marked as success by hand? "
+        "An approval gives one only after a person's response in the UI."
+    }
     ui_color = "#f4d6cc"
 
     _batch: Batch | None = None
@@ -382,6 +388,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
 
         with as_airflow_exceptions():
             self._take_parameters()
+            refuse_if_preview_requested(context, preview=self._value("preview"))
             order_ids = self._order_ids()
             with self._client(Pace(self._value("requests_per_second"))) as client:
                 self._batch = self._make_batch(client, order_ids, context)

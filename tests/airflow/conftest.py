@@ -44,16 +44,18 @@ class Run:
 
     :param time: the run's own time
     :param params: what templates find under ``params``
+    :param conf: what the run was triggered with
     """
 
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
     params: dict[str, Any] = field(default_factory=dict)
+    conf: Any = None
     ti: TaskInstance = field(default_factory=TaskInstance)
 
     @property
     def context(self) -> dict[str, Any]:
         return {
-            "dag_run": SimpleNamespace(run_after=self.time),
+            "dag_run": SimpleNamespace(run_after=self.time, conf=self.conf),
             "ti": self.ti,
             "params": self.params,
         }
