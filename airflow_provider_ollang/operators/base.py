@@ -52,7 +52,7 @@ class OllangBaseOperator(BaseOperator):
     parsers: ClassVar[Parsers]
     #: Parameters that may be ``None``.
     optional: ClassVar[frozenset[str]] = frozenset()
-    #: What to do instead of giving a parameter an empty value.
+    #: What to do where a parameter rendered to nothing.
     hints: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     ollang_conn_id: str
@@ -93,10 +93,10 @@ class OllangBaseOperator(BaseOperator):
         if value is None and name in self._left_out:
             return None
         if parameters.is_nothing(value):
-            hint = self.hints.get(name, "remove the parameter if it is optional.")
-            raise InvalidInputError(
-                f"{name}: the template rendered to {value!r}. Fix the template, or {hint}"
+            hint = self.hints.get(
+                name, "Fix the template, or remove the parameter if it is optional."
             )
+            raise InvalidInputError(f"{name}: the template rendered to {value!r}. {hint}")
         self._refuse_incomplete(name, value)
         return self.parsers[name](name, value)
 

@@ -28,6 +28,7 @@ from airflow_provider_ollang.operators.base import (
     Parsers,
 )
 from airflow_provider_ollang.operators.earlier_tries import EarlierTries
+from airflow_provider_ollang.operators.preview import refuse_if_preview_requested
 from airflow_provider_ollang.operators.retry import exception_to_retry
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class CancelOrderOperator(OllangBaseOperator):
         """
         with self._airflow_exceptions():
             self._take_parameters()
+            refuse_if_preview_requested(context)
             order_id: str = self._value("order_id")
             with self._client() as client:
                 self._cancel(client, order_id, context)
@@ -195,9 +197,9 @@ class FindStaleOrdersOperator(OllangBaseOperator):
     optional = frozenset(template_fields) - {"older_than", "statuses", "ollang_conn_id"}
     hints: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
-            "reference_time": "leave reference_time out to use the run's own time.",
-            **dict.fromkeys(("order_types", "project_ids", "folder_ids"), "give ['*'] for any."),
-            **dict.fromkeys(("exclude_order_ids", "exclude_folder_ids"), "give [] for none."),
+            "reference_time": "Leave reference_time out to use the run's own time.",
+            **dict.fromkeys(("order_types", "project_ids", "folder_ids"), "Give ['*'] for any."),
+            **dict.fromkeys(("exclude_order_ids", "exclude_folder_ids"), "Give [] for none."),
         }
     )
     ui_color = "#d6e4f0"
@@ -420,6 +422,12 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
             "report_path",
         }
     )
+    hints: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "order_ids": "There is no list: was the task that it is from marked as success by "
+            "hand? An approval gives a list only after a person's response in the UI."
+        }
+    )
     ui_color = "#f4d6cc"
 
     _batch: Batch | None = None
@@ -468,6 +476,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
 
         with self._airflow_exceptions():
             self._take_parameters()
+            refuse_if_preview_requested(context, preview=self._value("preview"))
             order_ids = self._order_ids()
             with self._client(Pace(self._value("requests_per_second"))) as client:
                 self._say_what_begins(len(order_ids), client)

@@ -51,11 +51,13 @@ class Run:
 
     :param time: the run's own time
     :param params: what templates find under ``params``
+    :param conf: what the run was triggered with
     :param state: what the task's tries share, where Airflow keeps it
     """
 
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
     params: dict[str, Any] = field(default_factory=dict)
+    conf: Any = None
     run_id: str = "manual__2026"
     state: State | None = None
     ti: TaskInstance = field(default_factory=TaskInstance)
@@ -63,7 +65,7 @@ class Run:
     @property
     def context(self) -> dict[str, Any]:
         return {
-            "dag_run": SimpleNamespace(run_after=self.time),
+            "dag_run": SimpleNamespace(run_after=self.time, conf=self.conf),
             "ti": self.ti,
             "params": self.params,
             "run_id": self.run_id,
