@@ -24,6 +24,7 @@ from airflow_provider_ollang.api.errors import (
     OrderNotFoundError,
     UnauthorizedError,
 )
+from airflow_provider_ollang.api.storable import storable
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.hooks.remedies import with_remedy
 from airflow_provider_ollang.operators import parameters
@@ -34,6 +35,8 @@ from airflow_provider_ollang.operators.retry import (
 )
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
     from airflow_provider_ollang.api.client import OllangClient
     from airflow_provider_ollang.api.pace import Pace
 
@@ -127,6 +130,10 @@ class OllangBaseOperator(BaseOperator):
         # Airflow logs the exception too, but in a group that its UI folds.
         self.log.info("Skipped: %s", reason)
         raise AirflowSkipException(reason)
+
+    def _push(self, context: Context, key: str, value: Any) -> None:
+        """Push an XCom that every database takes: text in it may be anything that people wrote."""
+        context["ti"].xcom_push(key=key, value=storable(value))
 
     def on_kill(self) -> None:
         """Send nothing more."""

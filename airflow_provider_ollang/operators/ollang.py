@@ -303,8 +303,8 @@ class FindStaleOrdersOperator(OllangBaseOperator):
             len(finding.doubtful),
         )
         summary = summarize(orders, left_out=left_out, doubtful=len(finding.doubtful))
-        context["ti"].xcom_push(key="orders", value=[order._asdict() for order in orders])
-        context["ti"].xcom_push(key="summary", value=summary)
+        self._push(context, "orders", [order._asdict() for order in orders])
+        self._push(context, "summary", summary)
 
 
 class BatchCancelOrdersOperator(OllangBaseOperator):
@@ -466,8 +466,8 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
             "%d of %d orders have an outcome.\n%s", report.done, report.total, report.table()
         )
         rows = [result.to_json(preview=report.preview) for result in report.remarkable]
-        context["ti"].xcom_push(key="counts", value=report.to_json())
-        context["ti"].xcom_push(key="not_cancelled", value=rows)
+        self._push(context, "counts", report.to_json())
+        self._push(context, "not_cancelled", rows)
 
     def _conclude(self, report: Report) -> dict[str, int]:
         """Return the counts, or raise what they mean for the task."""
