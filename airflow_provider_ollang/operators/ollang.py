@@ -343,9 +343,8 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         if left_out:
             self.log.info("%d more are left for later runs.", left_out)
         summary = summarize(orders, left_out=left_out, doubtful=len(finding.doubtful))
-        kept = [order._asdict() for order in orders[:KEPT_ORDERS]]
-        context["ti"].xcom_push(key="orders", value=kept)
-        context["ti"].xcom_push(key="summary", value=summary)
+        self._push(context, "orders", [order._asdict() for order in orders[:KEPT_ORDERS]])
+        self._push(context, "summary", summary)
 
     def _log_finding(self, finding: Finding, orders: list[StaleOrder]) -> None:
         from airflow_provider_ollang.api.models import quoted
@@ -591,9 +590,9 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         for note in self._notes(report, context["ti"].try_number):
             self.log.info(note)
         rows = [self._marker() | result.to_json() for result in report.remarkable]
-        context["ti"].xcom_push(key="counts", value=report.to_json())
-        context["ti"].xcom_push(key="cancelled", value=report.cancelled)
-        context["ti"].xcom_push(key="not_cancelled", value=rows)
+        self._push(context, "counts", report.to_json())
+        self._push(context, "cancelled", report.cancelled)
+        self._push(context, "not_cancelled", rows)
 
     def _notes(self, report: Report, try_number: int) -> Iterator[str]:
         """Yield what the counts do not tell."""
