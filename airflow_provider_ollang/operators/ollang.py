@@ -147,7 +147,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
     a backfill, and where most of at least ten listed orders are invalid.
 
     For parameters that a trigger form fills, ``["*"]`` in ``order_types``, ``project_ids`` and
-    ``folder_ids`` stands for any.
+    ``folder_ids`` means any.
 
     :param older_than: the age from which an order is stale, as a timedelta or in ISO 8601 (``P7D``)
     :param statuses: the order has one of these

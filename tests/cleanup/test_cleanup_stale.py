@@ -94,6 +94,12 @@ def test_every_filter_is_checked_again(
     assert ids_found(client, **fields) == stale
 
 
+def test_ids_are_excluded_in_upper_or_lower_case(sandbox: Sandbox, client: OllangClient) -> None:
+    listed(sandbox, order("abC"), order("ABD"), order("ab"))
+
+    assert ids_found(client, exclude_order_ids=("ABc", "abd")) == ["ab"]
+
+
 @pytest.mark.parametrize(
     ("since_cut_off", "is_stale"),
     [(timedelta(milliseconds=-1), True), (timedelta(), True), (timedelta(milliseconds=1), False)],
