@@ -27,6 +27,7 @@ from airflow_provider_ollang.api.models import (
     Order,
     OrderPage,
     OrderQuery,
+    parse_http_date,
 )
 from airflow_provider_ollang.api.pace import Pace
 from airflow_provider_ollang.api.retry import RetryPolicy, Tally, call_with_retries
@@ -176,7 +177,9 @@ class OllangClient:
         """
         return self._read_page(query or OrderQuery(), page, take)
 
-    def iter_orders(self, query: OrderQuery | None = None, *, readers: int = 1) -> Iterator[Order]:
+    def iter_orders(
+        self, query: OrderQuery | None = None, *, readers: int = 1, check: PageCheck | None = None
+    ) -> Iterator[Order]:
         """Yield every order of a listing, page after page, each id once.
 
         A listing that breaks off raises: it never ends early as if it were whole. One whose
@@ -184,15 +187,20 @@ class OllangClient:
 
         :param query: which orders, and how sorted
         :param readers: pages read side by side
+        :param check: is given each page as it is read, in any thread; what it raises ends the
+            listing
         :raises UnexpectedAnswerError: a page is none, repeats what came before, or pages never end
         :raises OllangError: any refusal or trouble, by its class
         """
         wanted = query or OrderQuery()
-        return read_listing(
-            lambda number, check: self._read_page(wanted, number, PAGE_SIZE, check),
-            page_size=PAGE_SIZE,
-            readers=readers,
-        )
+
+        def read(number: int, check_more: PageCheck | None) -> OrderPage:
+            page = self._read_page(wanted, number, PAGE_SIZE, check_more)
+            if check:
+                check(page)
+            return page
+
+        return read_listing(read, page_size=PAGE_SIZE, readers=readers)
 
     def _read_page(
         self, query: OrderQuery, number: int, take: int, check: PageCheck | None = None
@@ -242,6 +250,7 @@ class OllangClient:
             page=number,
             item_count=count if _is_count(count) else None,
             has_next=has_next,
+            server_time=parse_http_date(self._local.date),
         )
 
     def _shown(self, answer: Any) -> str:
@@ -273,6 +282,7 @@ class OllangClient:
                 error, base_url=self.base_url, order_id=order_id, secret=self._api_key
             ) from None
         log.debug("%s %s: HTTP %d, %d bytes", method, path, response.status_code, len(body))
+        self._local.date = response.headers.get("Date")  # of this thread's last response
         if response.status_code != 429:
             self.pace.note_answer()
         wanted = 204 if method == "POST" else 200

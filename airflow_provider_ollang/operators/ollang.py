@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow.providers.common.compat.sdk import (
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
 
 #: Clocks of scheduler and worker may differ by so much before a time counts as future.
 CLOCK_TOLERANCE = timedelta(minutes=1)
+#: XCom keeps this many orders, the oldest: all of them would grow Airflow's database every night.
+KEPT_ORDERS = 1000
+#: Ids that one warning names.
+SHOWN_IDS = 20
 
 ALREADY_CANCELLED = "ORDER_ALREADY_CANCELLED"
 NOT_CANCELLABLE = "ORDER_NOT_CANCELLABLE"
@@ -134,26 +139,41 @@ class CancelOrderOperator(OllangBaseOperator):
 
 
 class FindStaleOrdersOperator(OllangBaseOperator):
-    """Find the orders that nobody needs any more. Returns their ids, oldest first.
+    """List stale orders. Returns their ids, oldest first.
 
-    Pushes to XCom: ``orders`` (a list of objects with id, name, type, status, createdAt,
-    projectId and age, in days) and ``summary`` (a Markdown table of them, made for a person's
-    approval). An order whose date, status or id is not understood is never stale.
+    Pushes to XCom, also where a safety limit is exceeded: ``orders`` (the oldest 1,000 as objects
+    with id, name, type, status, createdAt, projectId, age in days, sourceLanguage and
+    targetLanguage) and ``summary`` (a Markdown table of them, made for a person's approval). An
+    order whose date, status or id is not understood is invalid, and never stale. Refuses to run in
+    a backfill, and where most of at least ten listed orders are invalid.
+
+    For parameters that a trigger form fills, ``["*"]`` in ``order_types``, ``project_ids`` and
+    ``folder_ids`` stands for any.
 
     :param older_than: the age from which an order is stale, as a timedelta or in ISO 8601 (``P7D``)
     :param statuses: the order has one of these
     :param order_types: the order has one of these
     :param project_ids: the order belongs to one of these
-    :param name_matches: a regular expression that is found in the order's name
-    :param exclude_name_matches: a regular expression that is not found in the order's name
-    :param exclude_order_ids: never these
-    :param limit: return so many at most, the oldest; the others are left for the next run
+    :param folder_ids: the order is in one of these folders. A listing does not show folders: each
+        order that is stale by all else is read once, and one without a folder is invalid
+    :param exclude_folder_ids: the order is in none of these folders, in upper or lower case; read
+        in the same way
+    :param name_matches: a regular expression that is found in the order's name, as it is seen:
+        white space is read as a space, invisible characters are not read, and composed and
+        decomposed letters are equal
+    :param exclude_name_matches: a regular expression that is not found in the order's name, in any
+        of the ways that it can be read. ``(?i)keep`` excludes KEEP too
+    :param exclude_order_ids: never these, in upper or lower case
+    :param limit: return this many at most. Each run takes others, picked by the run's
+        ``reference_time``, and each try of a run the same: orders that the API refuses, or a person
+        rejects, every time do not keep the rest from being reached
     :param max_orders: more stale orders than this fail the task, without retries; 0 allows none.
         It is counted before ``limit``
-    :param max_share: a larger share of all the account's orders fails the task likewise; 0 to 1
+    :param max_share: fail the task, without retries, if stale orders are a larger share than this
+        of all orders that have one of ``statuses``, of any age; 0 to 1. All of those are listed
     :param reference_time: the time that ages are counted to; the run's own time if left out, so
         that a retry finds the same orders
-    :param chunk_size: return lists of so many ids, to map a batch over
+    :param chunk_size: return lists of this many ids, to map a batch over
     :param ollang_conn_id: the connection
     """
 
@@ -161,7 +181,9 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         "older_than": parameters.duration,
         "statuses": parameters.statuses,
         "order_types": parameters.order_types,
-        "project_ids": parameters.names,
+        "project_ids": parameters.names_or_any,
+        "folder_ids": parameters.names_or_any,
+        "exclude_folder_ids": parameters.excluded_names,
         "name_matches": parameters.pattern,
         "exclude_name_matches": parameters.pattern,
         "exclude_order_ids": parameters.order_ids,
@@ -173,18 +195,12 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         "ollang_conn_id": parameters.connection_id,
     }
     template_fields = tuple(parsers)
-    optional = frozenset(
+    optional = frozenset(template_fields) - {"older_than", "statuses", "ollang_conn_id"}
+    hints: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
-            "order_types",
-            "project_ids",
-            "name_matches",
-            "exclude_name_matches",
-            "exclude_order_ids",
-            "limit",
-            "max_orders",
-            "max_share",
-            "reference_time",
-            "chunk_size",
+            "reference_time": "leave reference_time out to use the run's own time.",
+            **dict.fromkeys(("order_types", "project_ids", "folder_ids"), "give ['*'] for any."),
+            **dict.fromkeys(("exclude_order_ids", "exclude_folder_ids"), "give [] for none."),
         }
     )
     ui_color = "#d6e4f0"
@@ -196,6 +212,8 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         statuses: Collection[str] = ("pending",),
         order_types: Collection[str] | None = None,
         project_ids: Collection[str] | None = None,
+        folder_ids: Collection[str] | None = None,
+        exclude_folder_ids: Collection[str] | None = None,
         name_matches: str | None = None,
         exclude_name_matches: str | None = None,
         exclude_order_ids: Collection[str] | None = None,
@@ -212,6 +230,8 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         self.statuses = statuses
         self.order_types = order_types
         self.project_ids = project_ids
+        self.folder_ids = folder_ids
+        self.exclude_folder_ids = exclude_folder_ids
         self.name_matches = name_matches
         self.exclude_name_matches = exclude_name_matches
         self.exclude_order_ids = exclude_order_ids
@@ -227,31 +247,32 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         """Read the whole listing and return what is stale.
 
         :return: order ids, or lists of them if ``chunk_size`` is set
-        :raises AirflowFailException: a tripwire was touched, or a parameter is wrong
+        :raises AirflowFailException: a safety limit is exceeded, most orders are invalid, the run
+            is a backfill, or a parameter is wrong
         :raises AirflowException: the listing could not be read to its end
         """
-        from airflow_provider_ollang.cleanup.stale import find_stale_orders
+        from airflow_provider_ollang.cleanup.stale import find_stale_orders, select
 
+        _refuse_backfill(context)
         with as_airflow_exceptions():
             self._take_parameters()
             rule = self._rule(context)
-            limit, chunk_size = self._value("limit"), self._value("chunk_size")
-            self.log.info("Looking for orders created before %s.", rule.cut_off.isoformat())
+            self.log.info("Looking for orders created up to %s.", rule.cut_off.isoformat())
             with self._client() as client:
-                finding = find_stale_orders(client, rule)
-                tripped = self._tripped_wire(client, len(finding.orders))
-        if tripped:
+                of_any_age = self._value("max_share") is not None
+                finding = find_stale_orders(client, rule, of_any_age=of_any_age)
+        if failure := self._failure(finding):
             self._publish(context, finding, finding.orders)
-            raise AirflowFailException(
-                f"Nothing may be cancelled: {tripped}. Look at what was found (log, XCom "
-                "'orders'), then correct the rule, or raise the limit if this is meant."
-            )
-        kept = finding.orders[:limit]
-        self._publish(context, finding, kept)
-        ids = [order.id for order in kept]
-        if chunk_size is None:
+            raise AirflowFailException(failure)
+        selected = select(finding.orders, self._value("limit"), rule.reference_time)
+        self._publish(context, finding, selected)
+        return self._in_chunks([order.id for order in selected])
+
+    def _in_chunks(self, ids: list[str]) -> list[str] | list[list[str]]:
+        size = self._value("chunk_size")
+        if size is None:
             return ids
-        return [ids[start : start + chunk_size] for start in range(0, len(ids), chunk_size)]
+        return [ids[start : start + size] for start in range(0, len(ids), size)]
 
     def _rule(self, context: Context) -> StaleRule:
         from airflow_provider_ollang.cleanup.stale import StaleRule
@@ -270,9 +291,11 @@ class FindStaleOrdersOperator(OllangBaseOperator):
             statuses=self._value("statuses"),
             order_types=self._value("order_types"),
             project_ids=self._value("project_ids"),
+            folder_ids=self._value("folder_ids"),
+            exclude_folder_ids=self._value("exclude_folder_ids") or (),
             name_matches=self._value("name_matches"),
             exclude_name_matches=self._value("exclude_name_matches"),
-            exclude_order_ids=frozenset(self._value("exclude_order_ids") or ()),
+            exclude_order_ids=self._value("exclude_order_ids") or (),
         )
 
     def _reference_time(self, context: Context) -> datetime:
@@ -284,37 +307,66 @@ class FindStaleOrdersOperator(OllangBaseOperator):
             )
         return reference_time
 
-    def _tripped_wire(self, client: OllangClient, stale: int) -> str | None:
-        from airflow_provider_ollang.cleanup.stale import count_all_orders, tripped_wire
+    def _failure(self, finding: Finding) -> str | None:
+        """Return why nothing may be cancelled, if that is so."""
+        from airflow_provider_ollang.cleanup.stale import tripped_wire
 
-        max_share = self._value("max_share")
-        return tripped_wire(
-            stale,
-            total=None if max_share is None else count_all_orders(client),
+        if finding.failure:
+            return (
+                f"Nothing was cancelled: {finding.failure}. The API may have changed. See the "
+                "warnings in the log for what is wrong with them."
+            )
+        exceeded = tripped_wire(
+            len(finding.orders),
+            with_status=finding.with_status,
             max_orders=self._value("max_orders"),
-            max_share=max_share,
+            max_share=self._value("max_share"),
+        )
+        if exceeded is None:
+            return None
+        return (
+            f"Safety limit hit, nothing was cancelled: {exceeded}. Review XCom 'orders', then "
+            "narrow the filters, or raise the limit if this is meant."
         )
 
     def _publish(self, context: Context, finding: Finding, orders: list[StaleOrder]) -> None:
         """Put the finding into the log and XCom."""
-        from airflow_provider_ollang.cleanup.summary import SHOWN_ORDERS, summarize
+        from airflow_provider_ollang.cleanup.summary import summarize
 
-        for doubt in finding.doubtful[:SHOWN_ORDERS]:
-            self.log.warning("Left alone, in doubt: %s", doubt)
-        for order in orders[:SHOWN_ORDERS]:
-            self.log.info("Stale: %s, %s, %s days, %r", order.id, order.type, order.age, order.name)
         left_out = len(finding.orders) - len(orders)
+        self._log_finding(finding, orders)
         self.log.info(
-            "%d orders were listed for this rule: %d stale, %d of them left for the next run, "
-            "%d in doubt.",
+            "Checked %d orders: %d stale, %d invalid.",
             finding.examined,
             len(finding.orders),
-            left_out,
             len(finding.doubtful),
         )
+        if left_out:
+            self.log.info("%d more are left for later runs.", left_out)
         summary = summarize(orders, left_out=left_out, doubtful=len(finding.doubtful))
-        context["ti"].xcom_push(key="orders", value=[order._asdict() for order in orders])
+        kept = [order._asdict() for order in orders[:KEPT_ORDERS]]
+        context["ti"].xcom_push(key="orders", value=kept)
         context["ti"].xcom_push(key="summary", value=summary)
+
+    def _log_finding(self, finding: Finding, orders: list[StaleOrder]) -> None:
+        from airflow_provider_ollang.api.models import quoted
+        from airflow_provider_ollang.cleanup.summary import SHOWN_ORDERS
+
+        for name, ids in finding.unseen.items():
+            if ids:
+                self.log.warning(
+                    "%s: no order that was read for this rule has %s. Check the spelling; only "
+                    "younger orders, or ones with another status, may have it too.",
+                    name,
+                    ", ".join(map(quoted, list(ids.values())[:SHOWN_IDS])),
+                )
+        for invalid in finding.doubtful[:SHOWN_ORDERS]:
+            self.log.warning("Left alone, invalid: %s", invalid)
+        for order_id in finding.gone[:SHOWN_ORDERS]:
+            self.log.warning("Left alone, not found any more: order %s", order_id)
+        for order in orders[:SHOWN_ORDERS]:
+            kind, name = quoted(order.type), quoted(order.name)
+            self.log.info("Stale: %s, %s days, %s, %s", order.id, order.age, name, kind)
 
 
 class BatchCancelOrdersOperator(OllangBaseOperator):
@@ -335,7 +387,8 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         it has none of these statuses
     :param exclude_name_matches: leave it alone if this regular expression is found in its name, as
         that read shows it; upper and lower case differ unless the expression says ``(?i)``
-    :param exclude_folder_ids: leave it alone if it is in one of these folders
+    :param exclude_folder_ids: leave it alone if it is in one of these folders, in upper or lower
+        case
     :param created_before: leave it alone if it was created after this time: a datetime with a zone,
         or ISO 8601 text
     :param tolerated_codes: error responses that do not fail the task
@@ -353,7 +406,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         "max_orders": parameters.allowance,
         "require_status": parameters.statuses,
         "exclude_name_matches": parameters.pattern,
-        "exclude_folder_ids": parameters.names,
+        "exclude_folder_ids": parameters.excluded_names,
         "created_before": parameters.moment,
         "tolerated_codes": parameters.codes,
         "preview": parameters.flag,
@@ -474,13 +527,12 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         )
 
     def _conditions(self) -> Conditions:
-        from airflow_provider_ollang.cleanup.conditions import Conditions, NamePattern
+        from airflow_provider_ollang.cleanup.conditions import Conditions
 
-        pattern = self._value("exclude_name_matches")
         return Conditions(
             statuses=self._value("require_status"),
-            exclude_name_matches=NamePattern(pattern.pattern) if pattern else None,
-            exclude_folder_ids=self._value("exclude_folder_ids"),
+            exclude_name_matches=self._value("exclude_name_matches"),
+            exclude_folder_ids=self._value("exclude_folder_ids") or None,
             created_before=self._value("created_before"),
         )
 
@@ -595,6 +647,17 @@ def _hint_for_name(path: str, context: Context) -> str:
     if context["ti"].task_id not in path:
         return "Add {{ ti.task_id }} to the path, so that each task has a report of its own."
     return "Move that file away, or give another path."
+
+
+def _refuse_backfill(context: Context) -> None:
+    """Fail in a backfill: its runs lie in the past, and each would clean up the present."""
+    dag_run: Any = context["dag_run"]
+    run_id = str(getattr(dag_run, "run_id", ""))
+    if getattr(dag_run, "run_type", None) == "backfill" or run_id.startswith("backfill__"):
+        raise AirflowFailException(
+            "This is a backfill run, and a clean-up has no past to fill in: each of its runs would "
+            "look for stale orders of today, and count its own safety limits. Trigger a normal run."
+        )
 
 
 def _time_of_run(context: Context) -> datetime:
