@@ -385,7 +385,8 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         it has none of these statuses
     :param exclude_name_matches: leave it alone if this regular expression is found in its name, as
         that read shows it; upper and lower case differ unless the expression says ``(?i)``
-    :param exclude_folder_ids: leave it alone if it is in one of these folders
+    :param exclude_folder_ids: leave it alone if it is in one of these folders, in upper or lower
+        case
     :param created_before: leave it alone if it was created after this time: a datetime with a zone,
         or ISO 8601 text
     :param tolerated_codes: error responses that do not fail the task
@@ -403,7 +404,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         "max_orders": parameters.allowance,
         "require_status": parameters.statuses,
         "exclude_name_matches": parameters.pattern,
-        "exclude_folder_ids": parameters.names,
+        "exclude_folder_ids": parameters.excluded_names,
         "created_before": parameters.moment,
         "tolerated_codes": parameters.codes,
         "preview": parameters.flag,
@@ -531,13 +532,12 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         )
 
     def _conditions(self) -> Conditions:
-        from airflow_provider_ollang.cleanup.conditions import Conditions, NamePattern
+        from airflow_provider_ollang.cleanup.conditions import Conditions
 
-        pattern = self._value("exclude_name_matches")
         return Conditions(
             statuses=self._value("require_status"),
-            exclude_name_matches=NamePattern(pattern.pattern) if pattern else None,
-            exclude_folder_ids=self._value("exclude_folder_ids"),
+            exclude_name_matches=self._value("exclude_name_matches"),
+            exclude_folder_ids=self._value("exclude_folder_ids") or None,
             created_before=self._value("created_before"),
         )
 
