@@ -1,168 +1,130 @@
-"""The listing's query: its bracketed parameters, their limits, and what they select."""
+"""The listing: its bracketed parameters, their limits, and what they select."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_ollang.sandbox import instants
-from airflow_provider_ollang.sandbox.generation import Order
-from airflow_provider_ollang.sandbox.refusals import RefusedError, framework
-from airflow_provider_ollang.sandbox.vocabulary import (
-    DEFAULT_TAKE,
-    LISTED_FIELDS,
-    MAX_TAKE,
-    ORDER_BY,
-    ORDER_DIRECTIONS,
-    ORDER_TYPES,
+from airflow_provider_ollang.sandbox.errors import Rule, one_of, validate
+from airflow_provider_ollang.sandbox.model import ORDER_TYPES, Order, parse_time
+
+_LISTED_FIELDS = (
+    "id",
+    "name",
+    "sourceLanguage",
+    "targetLanguage",
+    "status",
+    "type",
+    "createdAt",
+    "clientId",
+    "projectId",
 )
-
 _SEARCHED_FIELDS = ("name", "id", "type", "sourceLanguage", "targetLanguage")
-_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,15}")
+_COMPARED_FIELDS = ("type", "name", "status", "projectId")
 
 
-@dataclass(frozen=True)
-class Selection:
-    """Which orders a listing is about, and in which order; equal ones select the same."""
-
-    order_by: str = "id"
-    descending: bool = True
-    search: str | None = None
-    type: str | None = None
-    name: str | None = None
-    created_from: float | None = None
-    created_to: float | None = None
-    status: str | None = None
-    project_id: str | None = None
-
-    def takes(self, order: Order) -> bool:
-        """Tell whether ``order`` passes every filter."""
-        return (
-            self.status in (None, order.get("status"))
-            and self.type in (None, order.get("type"))
-            and self.project_id in (None, order.get("projectId"))
-            and self._in_range(order)
-            and (self.name is None or _contains(order, ("name",), self.name))
-            and (self.search is None or _contains(order, _SEARCHED_FIELDS, self.search))
-        )
-
-    def _in_range(self, order: Order) -> bool:
-        if self.created_from is None and self.created_to is None:
-            return True
-        created = instants.from_text(order.get("createdAt"))
-        # An order with a broken date is let through, so that a client's own check is put to use.
-        return created is None or (
-            (self.created_from is None or created >= self.created_from)
-            and (self.created_to is None or created <= self.created_to)
-        )
-
-
-@dataclass(frozen=True)
 class ListingQuery:
-    """One request for a page of orders."""
+    """One request for a page of orders.
 
-    selection: Selection
-    page: int
-    take: int
-
-    def page_of(self, selected: Sequence[Order]) -> dict[str, Any]:
-        """Return the API's answer: this query's page of the ``selected`` orders."""
-        first = (self.page - 1) * self.take
-        return {
-            "data": [listed(order) for order in selected[first : first + self.take]],
-            "meta": self._meta(len(selected)),
-        }
-
-    def _meta(self, item_count: int) -> dict[str, Any]:
-        page_count = -(-item_count // self.take)
-        return {
-            "page": self.page,
-            "take": self.take,
-            "itemCount": item_count,
-            "pageCount": page_count,
-            "hasNextPage": self.page < page_count,
-            "hasPreviousPage": self.page > 1,
-        }
-
-
-def listed(order: Order) -> Order:
-    """Return the fields of ``order`` that a listing shows."""
-    return {field: order[field] for field in LISTED_FIELDS if field in order}
-
-
-def parse(parameters: Mapping[str, str]) -> ListingQuery:
-    """Return the query that ``parameters`` ask for.
-
-    :raises RefusedError: 400, naming every parameter that is out of its limits.
+    :raises ErrorResponse: 400, naming every parameter that is out of its limits.
     """
-    reader = _Reader(parameters)
-    query = ListingQuery(
-        selection=_selection(reader),
-        page=reader.whole_number("pageOptions[page]", default=1),
-        take=reader.whole_number("pageOptions[take]", default=DEFAULT_TAKE, most=MAX_TAKE),
-    )
-    if reader.complaints:
-        raise RefusedError(framework(400, reader.complaints))
-    return query
-
-
-def _selection(reader: _Reader) -> Selection:
-    direction = reader.one_of("pageOptions[orderDirection]", ORDER_DIRECTIONS)
-    return Selection(
-        order_by=reader.one_of("pageOptions[orderBy]", ORDER_BY) or "id",
-        descending=direction != "asc",
-        search=reader.text("pageOptions[search]"),
-        type=reader.one_of("filter[type]", ORDER_TYPES),
-        name=reader.text("filter[name]"),
-        created_from=reader.instant("filter[createdAtRange][from]"),
-        created_to=reader.instant("filter[createdAtRange][to]"),
-        status=reader.text("filter[status]"),
-        project_id=reader.text("filter[projectId]"),
-    )
-
-
-class _Reader:
-    """Reads parameters by kind, and gathers complaints in the words of class-validator."""
 
     def __init__(self, parameters: Mapping[str, str]) -> None:
-        self._parameters = parameters
-        self.complaints: list[str] = []
+        known = {_path(name): parameters[name] for name in _RULES if name in parameters}
+        values = validate(known, {_path(name): rule for name, rule in _RULES.items()})
+        self.page = values.pop("pageOptions.page", 1)
+        self.take = values.pop("pageOptions.take", 10)
+        self._values = values
+        self.selection = frozenset(values.items())
+        """The same for queries that select the same orders in the same order."""
 
-    def text(self, name: str) -> str | None:
-        return self._parameters.get(name) or None
+    def select(self, orders: Sequence[Order]) -> list[Order]:
+        """Return the ``orders`` that pass every filter, sorted."""
+        descending = self._values.get("pageOptions.orderDirection") != "asc"
+        return sorted(filter(self._takes, orders), key=self._sort_key, reverse=descending)
 
-    def one_of(self, name: str, allowed: tuple[str, ...]) -> str | None:
-        value = self._parameters.get(name)
-        if value is not None and value not in allowed:
-            self._complain(name, f"must be one of the following values: {', '.join(allowed)}")
-        return value
+    def page_of(self, selected: Sequence[Order]) -> dict[str, Any]:
+        """Return the response's JSON: this query's page of the ``selected`` orders."""
+        first = (self.page - 1) * self.take
+        page_count = -(-len(selected) // self.take)
+        return {
+            "data": [_listed(order) for order in selected[first : first + self.take]],
+            "meta": {
+                "page": self.page,
+                "take": self.take,
+                "itemCount": len(selected),
+                "pageCount": page_count,
+                "hasNextPage": self.page < page_count,
+                "hasPreviousPage": self.page > 1,
+            },
+        }
 
-    def whole_number(self, name: str, default: int, most: int | None = None) -> int:
-        text = self._parameters.get(name, str(default))
-        if not _WHOLE_NUMBER.fullmatch(text):
-            self._complain(name, "must be an integer number")
-            return default
+    def _takes(self, order: Order) -> bool:
+        wanted = ((field, self._values.get(f"filter.{field}")) for field in _COMPARED_FIELDS)
+        return (
+            all(value in (None, "", order.get(field)) for field, value in wanted)
+            and self._is_found(order)
+            and self._is_in_range(order)
+        )
+
+    def _is_found(self, order: Order) -> bool:
+        text = self._values.get("pageOptions.search", "").casefold()
+        return any(text in str(order.get(field, "")).casefold() for field in _SEARCHED_FIELDS)
+
+    def _is_in_range(self, order: Order) -> bool:
+        first = self._values.get("filter.createdAtRange.from", float("-inf"))
+        last = self._values.get("filter.createdAtRange.to", float("inf"))
+        created = parse_time(order.get("createdAt"))
+        # An order with a broken date is let through, so that a client's own check is put to use.
+        return created is None or first <= created <= last
+
+    def _sort_key(self, order: Order) -> tuple[float | str, str]:
+        # The id settles ties, or an order could show up on two pages.
+        field, order_id = self._values.get("pageOptions.orderBy", "id"), str(order.get("id", ""))
+        value = order.get(field)
+        return (parse_time(value) or 0.0 if field == "createdAt" else str(value)), order_id
+
+
+def _listed(order: Order) -> Order:
+    return {field: order[field] for field in _LISTED_FIELDS if field in order}
+
+
+def _path(name: str) -> str:
+    return name.replace("[", ".").replace("]", "")
+
+
+def _whole_number(most: int | None = None) -> Rule:
+    def rule(text: str) -> int:
+        if not re.fullmatch(r"-?[0-9]{1,15}", text):
+            raise ValueError("must be an integer number")
         number = int(text)
         if number < 1:
-            self._complain(name, "must not be less than 1")
-        elif most is not None and number > most:
-            self._complain(name, f"must not be greater than {most}")
+            raise ValueError("must not be less than 1")
+        if most is not None and number > most:
+            raise ValueError(f"must not be greater than {most}")
         return number
 
-    def instant(self, name: str) -> float | None:
-        text = self._parameters.get(name)
-        instant = instants.from_text(text)
-        if text is not None and instant is None:
-            self._complain(name, "must be a valid ISO 8601 date string")
-        return instant
-
-    def _complain(self, name: str, complaint: str) -> None:
-        path = name.replace("[", ".").replace("]", "")
-        self.complaints.append(f"{path} {complaint}")
+    return rule
 
 
-def _contains(order: Order, fields: tuple[str, ...], text: str) -> bool:
-    wanted = text.casefold()
-    return any(wanted in str(order.get(field, "")).casefold() for field in fields)
+def _instant(text: str) -> float:
+    instant = parse_time(text)
+    if instant is None:
+        raise ValueError("must be a valid ISO 8601 date string")
+    return instant
+
+
+_RULES: dict[str, Rule] = {
+    "pageOptions[page]": _whole_number(),
+    "pageOptions[take]": _whole_number(most=50),
+    "pageOptions[orderBy]": one_of("id", "createdAt", "name", "status"),
+    "pageOptions[orderDirection]": one_of("desc", "asc"),
+    "pageOptions[search]": str,
+    "filter[type]": one_of(*ORDER_TYPES),
+    "filter[name]": str,
+    "filter[createdAtRange][from]": _instant,
+    "filter[createdAtRange][to]": _instant,
+    "filter[status]": str,
+    "filter[projectId]": str,
+}
