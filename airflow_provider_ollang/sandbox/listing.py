@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-from airflow_provider_ollang.sandbox.errors import Rule, one_of, validate
+from airflow_provider_ollang.sandbox.errors import one_of, require
 from airflow_provider_ollang.sandbox.model import ORDER_TYPES, Order, parse_time
 
 _LISTED_FIELDS = (
@@ -22,26 +22,54 @@ _LISTED_FIELDS = (
 )
 _SEARCHED_FIELDS = ("name", "id", "type", "sourceLanguage", "targetLanguage")
 _COMPARED_FIELDS = ("type", "name", "status", "projectId")
+_SORTED_FIELDS = ("id", "createdAt", "name", "status")
+_DIRECTIONS = ("desc", "asc")
+MAX_TAKE = 50
 
 
 class ListingQuery:
     """One request for a page of orders.
 
-    :raises ErrorResponse: 400, naming every parameter that is out of its limits.
+    :raises ErrorResponse: 400, with every parameter that is out of its limits.
     """
 
     def __init__(self, parameters: Mapping[str, str]) -> None:
-        known = {_path(name): parameters[name] for name in _RULES if name in parameters}
-        values = validate(known, {_path(name): rule for name, rule in _RULES.items()})
-        self.page = values.pop("pageOptions.page", 1)
-        self.take = values.pop("pageOptions.take", 10)
-        self._values = values
-        self.selection = frozenset(values.items())
+        given = parameters.get
+        page, take = given("pageOptions[page]", "1"), given("pageOptions[take]", "10")
+        self._sort_by = given("pageOptions[orderBy]", "id")
+        self._direction = given("pageOptions[orderDirection]", "desc")
+        self._search = given("pageOptions[search]", "").casefold()
+        self._wanted = {name: given(f"filter[{name}]") for name in _COMPARED_FIELDS}
+        first = _instant(given("filter[createdAtRange][from]"), -math.inf)
+        last = _instant(given("filter[createdAtRange][to]"), math.inf)
+        order_type = self._wanted["type"]
+        require(
+            {
+                "pageOptions.page must be an integer number, 1 or more": _is_number(page),
+                f"pageOptions.take must be an integer number from 1 to {MAX_TAKE}": (
+                    _is_number(take) and int(take) <= MAX_TAKE
+                ),
+                one_of("pageOptions.orderBy", _SORTED_FIELDS): self._sort_by in _SORTED_FIELDS,
+                one_of("pageOptions.orderDirection", _DIRECTIONS): self._direction in _DIRECTIONS,
+                one_of("filter.type", ORDER_TYPES): order_type in (None, *ORDER_TYPES),
+                "filter.createdAtRange.from must be a valid ISO 8601 date string": (
+                    first is not None
+                ),
+                "filter.createdAtRange.to must be a valid ISO 8601 date string": last is not None,
+            }
+        )
+        self.page, self.take = int(page), int(take)
+        self._first, self._last = first or 0.0, last or 0.0
+
+    @property
+    def selection(self) -> Hashable:
         """The same for queries that select the same orders in the same order."""
+        filters = (*self._wanted.values(), self._search, self._first, self._last)
+        return (*filters, self._sort_by, self._direction)
 
     def select(self, orders: Sequence[Order]) -> list[Order]:
         """Return the ``orders`` that pass every filter, sorted."""
-        descending = self._values.get("pageOptions.orderDirection") != "asc"
+        descending = self._direction == "desc"
         return sorted(filter(self._takes, orders), key=self._sort_key, reverse=descending)
 
     def page_of(self, selected: Sequence[Order]) -> dict[str, Any]:
@@ -61,70 +89,30 @@ class ListingQuery:
         }
 
     def _takes(self, order: Order) -> bool:
-        wanted = ((field, self._values.get(f"filter.{field}")) for field in _COMPARED_FIELDS)
         return (
-            all(value in (None, "", order.get(field)) for field, value in wanted)
-            and self._is_found(order)
-            and self._is_in_range(order)
+            all(value in (None, "", order.get(name)) for name, value in self._wanted.items())
+            and any(self._search in str(order.get(it, "")).casefold() for it in _SEARCHED_FIELDS)
+            and self._is_in_range(parse_time(order.get("createdAt")))
         )
 
-    def _is_found(self, order: Order) -> bool:
-        text = self._values.get("pageOptions.search", "").casefold()
-        return any(text in str(order.get(field, "")).casefold() for field in _SEARCHED_FIELDS)
-
-    def _is_in_range(self, order: Order) -> bool:
-        first = self._values.get("filter.createdAtRange.from", float("-inf"))
-        last = self._values.get("filter.createdAtRange.to", float("inf"))
-        created = parse_time(order.get("createdAt"))
+    def _is_in_range(self, created: float | None) -> bool:
         # An order with a broken date is let through, so that a client's own check is put to use.
-        return created is None or first <= created <= last
+        return created is None or self._first <= created <= self._last
 
     def _sort_key(self, order: Order) -> tuple[float | str, str]:
         # The id settles ties, or an order could show up on two pages.
-        field, order_id = self._values.get("pageOptions.orderBy", "id"), str(order.get("id", ""))
-        value = order.get(field)
-        return (parse_time(value) or 0.0 if field == "createdAt" else str(value)), order_id
+        value, order_id = order.get(self._sort_by), str(order.get("id", ""))
+        by_date = self._sort_by == "createdAt"
+        return (parse_time(value) or 0.0 if by_date else str(value)), order_id
 
 
 def _listed(order: Order) -> Order:
     return {field: order[field] for field in _LISTED_FIELDS if field in order}
 
 
-def _path(name: str) -> str:
-    return name.replace("[", ".").replace("]", "")
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 16 and int(text) > 0
 
 
-def _whole_number(most: int | None = None) -> Rule:
-    def rule(text: str) -> int:
-        if not re.fullmatch(r"-?[0-9]{1,15}", text):
-            raise ValueError("must be an integer number")
-        number = int(text)
-        if number < 1:
-            raise ValueError("must not be less than 1")
-        if most is not None and number > most:
-            raise ValueError(f"must not be greater than {most}")
-        return number
-
-    return rule
-
-
-def _instant(text: str) -> float:
-    instant = parse_time(text)
-    if instant is None:
-        raise ValueError("must be a valid ISO 8601 date string")
-    return instant
-
-
-_RULES: dict[str, Rule] = {
-    "pageOptions[page]": _whole_number(),
-    "pageOptions[take]": _whole_number(most=50),
-    "pageOptions[orderBy]": one_of("id", "createdAt", "name", "status"),
-    "pageOptions[orderDirection]": one_of("desc", "asc"),
-    "pageOptions[search]": str,
-    "filter[type]": one_of(*ORDER_TYPES),
-    "filter[name]": str,
-    "filter[createdAtRange][from]": _instant,
-    "filter[createdAtRange][to]": _instant,
-    "filter[status]": str,
-    "filter[projectId]": str,
-}
+def _instant(text: str | None, default: float) -> float | None:
+    return default if text is None else parse_time(text)

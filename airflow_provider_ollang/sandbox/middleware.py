@@ -84,20 +84,20 @@ class RequestLogMiddleware:
 
 
 def _record(scope: Scope, api_key: str) -> RecordedRequest:
-    def masked(text: bytes) -> str:
+    def masked(text: str) -> str:
         # For a client that sends the key in the wrong place.
-        return text.decode("latin-1").replace(api_key, "***")
+        return text.replace(api_key, "***")
 
     headers, method = dict(scope["headers"]), scope["method"]
     query = b"?" + scope["query_string"] if scope["query_string"] else b""
-    order_id = _ORDER_ID.fullmatch(masked(scope["path"].encode()))
+    order_id = _ORDER_ID.fullmatch(masked(scope["path"]))
     is_create = method == "POST" and scope["path"] == "/integration/orders/create"
     return RecordedRequest(
         method=method,
-        path=masked(scope["raw_path"] + query),
+        path=masked((scope["raw_path"] + query).decode("latin-1")),
         order_id=order_id[1] if order_id and not is_create else None,
         key_accepted=hmac.compare_digest(headers.get(b"x-api-key", b""), api_key.encode()),
-        user_agent=masked(headers.get(b"user-agent", b"")),
+        user_agent=masked(headers.get(b"user-agent", b"").decode("latin-1")),
         time=time.time(),
     )
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
-from collections.abc import Collection, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from heapq import heappop, heappush
 from typing import Any
-from urllib.parse import urlsplit
 
-from airflow_provider_ollang.sandbox.errors import ErrorResponse, Rule, must, one_of, validate
+from airflow_provider_ollang.sandbox.errors import ErrorResponse, one_of, require
 from airflow_provider_ollang.sandbox.lifecycle import Lifecycle
 from airflow_provider_ollang.sandbox.listing import ListingQuery
 from airflow_provider_ollang.sandbox.model import (
@@ -34,6 +34,8 @@ EARLY = timedelta(hours=12)
 """How long after its creation an ongoing order can still be cancelled."""
 
 MAX_MEMORIES = 20
+SUB_TYPES = ("closedCaption", "timecodedTranscription")
+STYLES = ("overdub", "lipsync", "audioDescription")
 
 
 class Orders:
@@ -167,11 +169,11 @@ class Orders:
 
         :raises ErrorResponse: 400 for a bad body, 404 for an unknown project.
         """
-        fields = _validated(body)
-        if fields["projectId"] not in PROJECT_IDS:
+        _check(body)
+        if body["projectId"] not in PROJECT_IDS:
             raise ErrorResponse.documented("PROJECT_NOT_FOUND")
         with self._lock:
-            orders = [self.add(age=timedelta(), **it) for it in _requested(fields)]
+            orders = [self.add(age=timedelta(), **it) for it in _requested(body)]
             if self._lifecycle:
                 self._plan([order["id"] for order in orders], self._lifecycle)
         if len({order["type"] for order in orders}) == 1:
@@ -226,16 +228,9 @@ def _is_cancellable(order: Order) -> bool:
     return order.get("status") == ONGOING and early
 
 
-def _validated(body: Any) -> dict[str, Any]:
-    fields = body if isinstance(body, dict) else {}
-    required = {name: fields.get(name) for name in _REQUIRED}
-    given = {name: fields[name] for name in _OPTIONAL if name in fields}
-    return validate(required | given, _REQUIRED | _OPTIONAL)
-
-
 def _requested(body: Mapping[str, Any]) -> Iterator[Order]:
     """Yield the fields of each order that a valid ``body`` asks for."""
-    source, order_type = body.get("sourceLanguage", "en"), body["orderType"]
+    source, order_type = str(body.get("sourceLanguage", "en")), body["orderType"]
     languages = [(order_type, it["language"]) for it in body["targetLanguageConfigs"]]
     transcript = [("cc", source)] if order_type in ("subtitle", "aiDubbing") else []
     for kind, language in transcript + languages:
@@ -249,49 +244,46 @@ def _requested(body: Mapping[str, Any]) -> Iterator[Order]:
         }
 
 
+def _check(body: Any) -> None:
+    """Check that the API would take ``body``.
+
+    :raises ErrorResponse: 400, with every field that breaks a rule.
+    """
+    given = body.get if isinstance(body, dict) else {}.get
+    level, languages = given("level"), given("targetLanguageConfigs")
+    memories = given("selectedMemories", [])
+    require(
+        {
+            "projectId must be a non-empty string": _is_text(given("projectId")),
+            one_of("orderType", CREATABLE_TYPES): given("orderType") in CREATABLE_TYPES,
+            "level must be 0 or 1": level in (0, 1) and not isinstance(level, bool),
+            "targetLanguageConfigs must be a non-empty array of languages": (
+                languages != [] and _is_list_of(_is_language, languages)
+            ),
+            one_of("orderSubType", SUB_TYPES): given("orderSubType") in (None, *SUB_TYPES),
+            one_of("dubbingStyle", STYLES): given("dubbingStyle") in (None, *STYLES),
+            "callbackUrl must be a URL address": _is_url(given("callbackUrl", "http://unset")),
+            "autoQc must be a boolean value": isinstance(given("autoQc", False), bool),
+            f"selectedMemories must be an array of at most {MAX_MEMORIES} ids": (
+                _is_list_of(_is_text, memories) and len(memories) <= MAX_MEMORIES
+            ),
+        }
+    )
+
+
+def _is_list_of(is_item: Callable[[Any], bool], value: Any) -> bool:
+    return isinstance(value, list) and all(map(is_item, value))
+
+
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _is_url(value: Any) -> bool:
-    if not isinstance(value, str):
-        return False
-    parts = urlsplit(value)
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
-
-
-def _is_bool(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-def _is_level(value: Any) -> bool:
-    return not isinstance(value, bool) and value in (0, 1)
-
-
-def _are_languages(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(map(_is_language, value))
-
-
 def _is_language(value: Any) -> bool:
-    is_object = isinstance(value, dict)
-    return is_object and _is_text(value.get("language")) and _is_bool(value.get("isRush", False))
+    if not isinstance(value, dict):
+        return False
+    return _is_text(value.get("language")) and isinstance(value.get("isRush", False), bool)
 
 
-def _are_memories(value: Any) -> bool:
-    return isinstance(value, list) and len(value) <= MAX_MEMORIES and all(map(_is_text, value))
-
-
-_REQUIRED: dict[str, Rule] = {
-    "projectId": must("be a non-empty string", _is_text),
-    "orderType": one_of(*CREATABLE_TYPES),
-    "level": must("be one of the following values: 0, 1", _is_level),
-    "targetLanguageConfigs": must("be a non-empty array of languages", _are_languages),
-}
-_OPTIONAL: dict[str, Rule] = {
-    "sourceLanguage": must("be a non-empty string", _is_text),
-    "orderSubType": one_of("closedCaption", "timecodedTranscription"),
-    "dubbingStyle": one_of("overdub", "lipsync", "audioDescription"),
-    "callbackUrl": must("be a URL address", _is_url),
-    "autoQc": must("be a boolean value", _is_bool),
-    "selectedMemories": must(f"be an array of at most {MAX_MEMORIES} ids", _are_memories),
-}
+def _is_url(value: Any) -> bool:
+    return isinstance(value, str) and bool(re.match(r"https?://[^/]", value))

@@ -134,9 +134,17 @@ def _run(scheduler: Scheduler, airflow: Process, sandbox: Sandbox, orders: int) 
     killed = 0
     for share, with_task in KILLS:
         wait_for(lambda at=share * orders: _cancelled(sandbox) >= at, PATIENCE_SECONDS)
+        _restart(sandbox)
         killed += _kill_a_worker(airflow, with_task=with_task)
     scheduler.wait_for_run("chaos", run_id, PATIENCE_SECONDS)
     return killed
+
+
+def _restart(sandbox: Sandbox) -> None:
+    """Break every connection, and refuse new ones for a moment."""
+    sandbox.stop()
+    time.sleep(0.2)
+    sandbox.start()
 
 
 def _cancelled(sandbox: Sandbox) -> int:

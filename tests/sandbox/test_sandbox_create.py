@@ -63,7 +63,7 @@ def test_every_optional_field_is_taken(client):
     [
         ({"projectId": None}, "projectId must be a non-empty string"),
         ({"orderType": "proofreading"}, "orderType must be one of the following values: cc, "),
-        ({"level": 2}, "level must be one of the following values: 0, 1"),
+        ({"level": 2}, "level must be 0 or 1"),
         ({"targetLanguageConfigs": [{}]}, "targetLanguageConfigs must be a non-empty array"),
         ({"dubbingStyle": "mime"}, "dubbingStyle must be one of the following values: "),
         ({"callbackUrl": "http://"}, "callbackUrl must be a URL address"),

@@ -82,7 +82,7 @@ def test_the_format_can_change(sandbox, client):
     assert client.get("/nowhere").json()["detail"] == "Cannot GET /nowhere"
     bad_query = client.get("/integration/orders?filter[type]=x&pageOptions[take]=0")
     assert bad_query.json()["detail"].startswith(
-        "pageOptions.take must not be less than 1; filter.type must be one of the following values"
+        "pageOptions.take must be an integer number from 1 to 50; filter.type must be one of the "
     )
     with pytest.raises(ValueError, match="error_format must be one of documented, envelope, fr"):
         sandbox.error_format = "xml"

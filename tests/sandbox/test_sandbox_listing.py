@@ -62,11 +62,11 @@ def test_a_page_beyond_the_last_is_empty(client):
 @pytest.mark.parametrize(
     ("parameters", "complaint"),
     [
-        ({"take": 51}, "pageOptions.take must not be greater than 50"),
-        ({"take": 0}, "pageOptions.take must not be less than 1"),
-        ({"take": "ten"}, "pageOptions.take must be an integer number"),
-        ({"page": 0}, "pageOptions.page must not be less than 1"),
-        ({"page": "1_0"}, "pageOptions.page must be an integer number"),
+        ({"take": 51}, "pageOptions.take must be an integer number from 1 to 50"),
+        ({"take": 0}, "pageOptions.take must be an integer number from 1 to 50"),
+        ({"take": "ten"}, "pageOptions.take must be an integer number from 1 to 50"),
+        ({"page": 0}, "pageOptions.page must be an integer number, 1 or more"),
+        ({"page": "1_0"}, "pageOptions.page must be an integer number, 1 or more"),
         (
             {"orderBy": "rate"},
             "pageOptions.orderBy must be one of the following values: id, createdAt, name, status",
