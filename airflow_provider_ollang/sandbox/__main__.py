@@ -66,44 +66,29 @@ def create_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ollang-sandbox",
         description="A local server that speaks the Ollang integration API. Orders live in memory.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument_group("the server").add_argument
-    add("--host", default="127.0.0.1", help="address to listen on")
-    add("--port", default=8484, type=int, help="port to listen on; 0 takes a free one")
+    add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    add("--port", default=8484, type=int, help="port; 0 takes a free one (%(default)s)")
     add = parser.add_argument_group("the account").add_argument
-    add("--orders", default=240, type=int, help="how many orders to start with")
-    add("--seed", default=0, type=int, help="the same seed gives the same orders and faults")
-    add("--api-key", default="sandbox-key", help="the key to accept")
-    add(
-        "--lifecycle",
-        default="",
-        help="seconds that a created order stays in each status before it is completed, "
-        "such as pending=30,ongoing=60; without it orders stand still",
+    add("--orders", default=240, type=int, help="how many orders to start with (%(default)s)")
+    add("--seed", default=0, type=int, help="decides the orders and the faults (%(default)s)")
+    add("--api-key", default="sandbox-key", help="the key to accept (%(default)s)")
+    life = (
+        "seconds that a created order stays in a status, such as pending=30,ongoing=60 (for ever)"
     )
-    add(
-        "--callback-twice",
-        default=0.0,
-        type=float,
-        metavar="RATE",
-        help="share of completed orders whose callbackUrl is called twice",
-    )
+    add("--lifecycle", default="", metavar="SCHEDULE", help=life)
+    twice = "share of completed orders whose callbackUrl is called twice (%(default)s)"
+    add("--callback-twice", default=0.0, type=float, metavar="RATE", help=twice)
     add = parser.add_argument_group("trouble").add_argument
-    add("--latency-ms", default=0.0, type=float, help="milliseconds that responses take longer")
-    add("--rate-limit", type=float, help="requests a second, beyond which the response is a 429")
-    add(
-        "--faults",
-        default="",
-        help="kinds and rates, such as 500=0.1,429=0.05, or all=0.1 for every kind together; "
-        f"the kinds are {', '.join(KINDS)}",
-    )
-    add(
-        "--error-format",
-        default="documented",
-        choices=ERROR_FORMATS,
-        help="how errors are written: as the reference says, in the vendor's generic envelope, "
-        "or as NestJS does",
-    )
+    latency = "milliseconds that responses take longer (%(default)s)"
+    add("--latency-ms", default=0.0, type=float, help=latency)
+    limit = "requests a second, beyond which the response is a 429 (no limit)"
+    add("--rate-limit", type=float, help=limit)
+    faults = "kinds and rates, such as 500=0.1,429=0.05, or all=0.1 for every kind together (none)"
+    add("--faults", default="", help=f"{faults}; the kinds are {', '.join(KINDS)}")
+    formats = "how errors are written (%(default)s)"
+    add("--error-format", default="documented", choices=ERROR_FORMATS, help=formats)
     return parser
 
 

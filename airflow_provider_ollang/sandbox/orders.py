@@ -86,7 +86,7 @@ class Orders:
         """Add an order and return it: pending and a day old, unless told otherwise.
 
         :param age: how long ago it was created.
-        :param foreign: whether it belongs to another account: unlisted, and answered with 403.
+        :param foreign: whether it belongs to another account: not listed, and a 403 if read.
         :param without: names of fields that the order shall lack.
         :param fields: any fields by their names in the API, with any values, broken ones too.
         """
