@@ -18,6 +18,7 @@ from airflow_provider_ollang.api.errors import (
     OllangError,
     OrderNotCancellableError,
     OrderNotFoundError,
+    ProjectNotFoundError,
     RateLimitedError,
     ServerError,
     UnauthorizedError,
@@ -120,6 +121,7 @@ def error_from_answer(
     body: bytes,
     *,
     order_id: str | None = None,
+    project_id: str | None = None,
     secret: str = "",
 ) -> OllangError:
     """Return the error that a response stands for; its ``code`` decides, then its status.
@@ -131,6 +133,7 @@ def error_from_answer(
     :param headers: the response's headers
     :param body: the response's body
     :param order_id: the order that the request was about
+    :param project_id: the project in which the request was to create orders
     :param secret: the API key, to keep it out of the message if the server echoes it
     """
     value = parse_json(body, headers.get("Content-Type", ""), secret=secret)
@@ -139,12 +142,14 @@ def error_from_answer(
     code = _code(fields, secret)
     kind = _error_class(status, code, fields, text)
     if kind is OrderNotFoundError and order_id is None:  # the request named no order
-        kind = WrongBaseUrlError
+        kind = ProjectNotFoundError if project_id else WrongBaseUrlError
     message = (
         _describe(status, headers, body if value is None else _as_json(value), secret)
         if fields is None or kind is UnexpectedAnswerError
         else text or "no message"
     )
+    if kind is ProjectNotFoundError:
+        message = f"project {project_id}: {message}"
     return kind(
         message,
         status=status,

@@ -17,6 +17,7 @@
         ├── UnauthorizedError           UNAUTHORIZED, 401
         ├── AccessDeniedError           ACCESS_DENIED, 403
         ├── OrderNotFoundError          ORDER_NOT_FOUND, 404
+        ├── ProjectNotFoundError        PROJECT_NOT_FOUND, or a 404 to a create request
         ├── OrderNotCancellableError    ORDER_NOT_CANCELLABLE, or a 400 that says so
         ├── OrderAlreadyCancelledError  ORDER_ALREADY_CANCELLED, 409
         ├── WrongBaseUrlError           404 of a router: there is no such endpoint
@@ -230,6 +231,16 @@ class OrderNotFoundError(ApiError):
     is_final = True
     outcome = "not_found"
     hint = "Check the order id, and that the API key belongs to the account that owns the order."
+
+
+class ProjectNotFoundError(ApiError):
+    """There is no such project to create orders in."""
+
+    documented_code = "PROJECT_NOT_FOUND"
+    is_final = True
+    hint = (
+        "Check the project id, and that the API key belongs to the account that owns the project."
+    )
 
 
 class OrderNotCancellableError(ApiError):
