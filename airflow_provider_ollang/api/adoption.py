@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ollang.api.creation import CreatedOrder, OrderRequest
-from airflow_provider_ollang.api.errors import OllangError
+from airflow_provider_ollang.api.errors import AmbiguousOrdersError
 from airflow_provider_ollang.api.models import (
     CANCELLED_STATUSES,
     Order,
@@ -32,16 +32,6 @@ COMPANIONS: Mapping[str, str] = {"subtitle": "cc", "aiDubbing": "cc"}
 
 #: Seconds before each look for new orders: a slow server may still be creating them.
 LOOK_AFTER_SECONDS = (0, 1, 2, 4, 8, 15, 30)
-
-
-class AmbiguousOrdersError(OllangError):
-    """There are new orders, but they are not exactly what was asked for."""
-
-    is_final = True
-    hint = (
-        "Check in Ollang which of them this task created. Cancel those that are not needed, then "
-        "clear the task: it looks again, and ignores cancelled orders."
-    )
 
 
 @dataclass(frozen=True, slots=True)

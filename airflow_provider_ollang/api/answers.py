@@ -39,6 +39,8 @@ _NOT_CANCELLABLE = re.compile(
 _NO_ROUTE = re.compile(r"^cannot [a-z]+ /|\broute\b|/integration/", re.IGNORECASE)
 #: "No code": the last two are of the generic envelope.
 _GENERIC_CODES = (None, "", -1, "-1")
+#: What a create request may meet; the reference documents its status only.
+_NO_PROJECT = "PROJECT_NOT_FOUND"
 _CODE = re.compile(r"[A-Z]+(_[A-Z]+)+")
 #: Far more than is shown, also where most of it is white space.
 _LONGEST_EXCERPT = 100_000
@@ -141,8 +143,10 @@ def error_from_answer(
     text = _text(fields, secret)
     code = _code(fields, secret)
     kind = _error_class(status, code, fields, text)
-    if kind is OrderNotFoundError and order_id is None:  # the request named no order
-        kind = ProjectNotFoundError if project_id else WrongBaseUrlError
+    if project_id and (code == _NO_PROJECT or kind is OrderNotFoundError):
+        kind = ProjectNotFoundError
+    elif kind is OrderNotFoundError and order_id is None:  # the request named no order
+        kind = WrongBaseUrlError
     message = (
         _describe(status, headers, body if value is None else _as_json(value), secret)
         if fields is None or kind is UnexpectedAnswerError

@@ -12,7 +12,6 @@ import pytest
 
 from airflow_provider_ollang.api import errors
 from airflow_provider_ollang.api.adoption import (
-    AmbiguousOrdersError,
     Watermark,
     look_for_created,
     match_orders,
@@ -163,7 +162,7 @@ def test_an_order_of_another_level_is_not_what_was_asked_for(
 ) -> None:
     before = read_watermark(client)
     client.create_order(request_of(level=1))
-    with pytest.raises(AmbiguousOrdersError, match="level 1, expected 0"):
+    with pytest.raises(errors.AmbiguousOrdersError, match="level 1, expected 0"):
         look_for_created(client, request_of(level=0), before)
 
 
@@ -198,7 +197,7 @@ def test_only_exactly_what_was_asked_for_is_adopted(
 ) -> None:
     request = request_of(order_type="subtitle")
     if adopted is None:
-        with pytest.raises(AmbiguousOrdersError, match="asked for subtitle orders in fr, de"):
+        with pytest.raises(errors.AmbiguousOrdersError, match="asked for subtitle orders in fr, de"):
             match_orders(orders, request)
     else:
         assert {it.id for it in match_orders(orders, request)} == adopted
