@@ -68,5 +68,17 @@ PROVIDER_INFO: dict[str, Any] = {
             "python-modules": ["airflow_provider_ollang.operators.ollang"],
         }
     ],
+    "sensors": [
+        {
+            "integration-name": "Ollang",
+            "python-modules": ["airflow_provider_ollang.sensors.ollang"],
+        }
+    ],
+    "triggers": [
+        {
+            "integration-name": "Ollang",
+            "python-modules": ["airflow_provider_ollang.triggers.ollang"],
+        }
+    ],
     "connection-types": [CONNECTION_TYPE],
 }

@@ -5,7 +5,7 @@
     OllangError
     ├── InvalidInputError               refused here, before any request (a ValueError too)
     ├── StoppedError                    the client was stopped before the request went out
-    ├── OrderMovedOnError               the order has another status than required; not cancelled
+    ├── ConditionNotMetError            a condition does not hold for the order; not cancelled
     ├── AmbiguousOrdersError            a lost request may have created these orders, or others
     ├── TransportError                  no answer
     │   ├── ConnectionFailedError       refused, reset, no such host, cut off
@@ -32,14 +32,12 @@ What an error means stands on its class: whether the same request may succeed la
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
 #: What to say where an order is found cancelled after an answer was lost.
-LOST_ANSWER_NOTE = (
-    "an earlier request of this very task got no answer: it is the likely cause of the cancellation"
-)
+LOST_ANSWER_NOTE = "probably cancelled by this task: the response to an earlier request was lost"
 
 
 class OllangError(Exception):
@@ -57,7 +55,7 @@ class OllangError(Exception):
     #: What a person can do about it.
     hint: ClassVar[str] = ""
     #: What the report of a batch calls it.
-    outcome: ClassVar[str] = "failed"
+    outcome: str = "failed"
     #: Whether every other order would meet the same error, so that a batch ends.
     affects_all_orders: ClassVar[bool] = False
 
@@ -122,19 +120,17 @@ class StoppedError(OllangError):
     outcome = "not_tried"
 
 
-class OrderMovedOnError(OllangError):
-    """The order has another status than required, so no further cancel was sent.
+class ConditionNotMetError(OllangError):
+    """A condition does not hold for the order, so no further cancel request was sent.
 
-    :param found: the status it has, of whatever kind
+    :param outcome: what that makes of the order, as a report words it, such as ``status_changed``
+    :param reason: which condition, as part of a sentence
     """
 
-    outcome = "status_changed"
-
-    def __init__(self, order_id: str, found: object, required: Collection[str]) -> None:
-        expected = " or ".join(sorted(required))
-        super().__init__(f"its status is {found!r:.80}, required is {expected}", order_id=order_id)
-        self.args = (order_id, found, required)  # what pickle makes the same error from
-        self.found = found
+    def __init__(self, order_id: str, outcome: str, reason: str) -> None:
+        super().__init__(reason, order_id=order_id)
+        self.args = (order_id, outcome, reason)  # what pickle makes the same error from
+        self.outcome = outcome
         self.attempts = 0
 
     @property

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from airflow_provider_ollang.api.validation import shown
@@ -99,12 +100,14 @@ class OrderPage:
     :param page: the page's number, from 1
     :param item_count: how many orders the whole listing has, where the API says so
     :param has_next: whether another page follows
+    :param server_time: the time of the API's own clock, where its response says so
     """
 
     orders: tuple[Order, ...]
     page: int
     item_count: int | None
     has_next: bool
+    server_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +200,16 @@ def parse_time(value: Any) -> datetime | None:
         moment = datetime.fromisoformat(value)
         return moment.astimezone(UTC) if moment.tzinfo else None
     except (ValueError, OverflowError):
+        return None
+
+
+def parse_http_date(value: str | None) -> datetime | None:
+    """Return the time of a header such as ``Date`` (RFC 9110, 5.6.7), or ``None``."""
+    try:
+        moment = parsedate_to_datetime(value or "")
+        # "-0000" is UTC too, by RFC 5322.
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, TypeError, OverflowError, IndexError):
         return None
 
 

@@ -154,7 +154,7 @@ class Progress:
 
 def seconds_to_back_off(failures: int, retry_after: float | None) -> float:
     """Return how long to wait after a number of failed looks in a row."""
-    backoff = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** min(failures - 1, 10))
+    backoff = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0 ** min(failures - 1, 10))
     return max(retry_after or 0.0, backoff)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_ollang.provider_info import CONNECTION_TYPE
 
@@ -82,4 +82,10 @@ class OllangHook(BaseHook):
         return True, f"The key works: {client.base_url} lists {orders} orders for it."
 
     def _connection(self) -> Connection:
-        return self.get_connection(self.ollang_conn_id)
+        from airflow_provider_ollang.hooks.connection import check_environment
+
+        try:
+            return self.get_connection(self.ollang_conn_id)
+        except AirflowNotFoundException:
+            check_environment(self.ollang_conn_id)
+            raise

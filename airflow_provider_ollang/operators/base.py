@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
 from airflow.providers.common.compat.sdk import (
@@ -24,6 +25,8 @@ from airflow_provider_ollang.operators.retry import (
 )
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
     from airflow_provider_ollang.api.client import OllangClient
     from airflow_provider_ollang.api.pace import Pace
 
@@ -49,6 +52,8 @@ class OllangBaseOperator(BaseOperator):
     parsers: ClassVar[Parsers]
     #: Parameters that may be ``None``.
     optional: ClassVar[frozenset[str]] = frozenset()
+    #: What to do where a parameter rendered to nothing.
+    hints: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     ollang_conn_id: str
 
@@ -64,6 +69,7 @@ class OllangBaseOperator(BaseOperator):
     def _check_parameters(self) -> None:
         """Refuse what can be known to be wrong; called at the end of each constructor."""
         self._left_out = {name for name in self.optional if getattr(self, name) is None}
+        self._incomplete: list[str] = []
         for name in self.parsers.keys() - self._left_out:
             value = getattr(self, name)
             if not parameters.is_rendered_later(value):
@@ -87,11 +93,41 @@ class OllangBaseOperator(BaseOperator):
         if value is None and name in self._left_out:
             return None
         if parameters.is_nothing(value):
-            raise InvalidInputError(
-                f"{name}: was given, and rendered to {value!r}. Expected is a value: correct the "
-                "template, or leave the parameter out if it is optional."
+            hint = self.hints.get(
+                name, "Fix the template, or remove the parameter if it is optional."
             )
+            raise InvalidInputError(f"{name}: the template rendered to {value!r}. {hint}")
+        self._refuse_incomplete(name, value)
         return self.parsers[name](name, value)
+
+    def _refuse_incomplete(self, name: str, value: Any) -> None:
+        """Refuse a text that a template wrote ``None`` or nothing into: it means something else."""
+        for item in value if isinstance(value, (list, tuple, set, frozenset)) else [value]:
+            if isinstance(item, str) and item in self._incomplete:
+                raise InvalidInputError(
+                    f"{name}: an expression in the template has no value, so it rendered to "
+                    f"{item!r:.120}. Give the expression a value, or put what is optional in "
+                    "{% if … %}."
+                )
+
+    def render_template(
+        self, content: Any, context: Context, jinja_env: Any = None, seen_oids: Any = None
+    ) -> Any:
+        """Render as Airflow does, and note each text in which an expression has no value."""
+        if not isinstance(content, str):
+            return super().render_template(content, context, jinja_env, seen_oids)
+        has_value = True
+
+        def look(value: Any) -> Any:  # Jinja calls it for the value of each {{ … }}
+            nonlocal has_value
+            has_value = has_value and not parameters.is_nothing(value)
+            return value
+
+        environment = (jinja_env or self.get_template_env()).overlay(finalize=look)
+        rendered = super().render_template(content, context, environment, seen_oids)
+        if isinstance(rendered, str) and not has_value:
+            self._incomplete.append(rendered)
+        return rendered
 
     @contextmanager
     def _client(self, pace: Pace | None = None) -> Iterator[OllangClient]:
@@ -113,7 +149,8 @@ class OllangBaseOperator(BaseOperator):
             yield
         except AirflowNotFoundException as error:
             raise AirflowFailException(
-                f"{error}. Add a connection of type ollang, with the API key as its password."
+                f"{error}. Add a connection of type ollang, with the API key as its password. If a "
+                "secrets backend holds one, it cannot be reached or its value cannot be parsed."
             ) from error
         except OllangError as error:
             raise self._airflow_exception(error) from error

@@ -28,6 +28,7 @@ from airflow_provider_ollang.operators.base import (
     Parsers,
 )
 from airflow_provider_ollang.operators.kill import cancel_unwanted, read_task_state
+from airflow_provider_ollang.operators.preview import refuse_if_preview_requested
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -73,6 +74,8 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
     _context: Context
     _poking: OllangClient
     _killer: OllangClient | None = None
+    #: Whether orders may be cancelled; not before the parameters are known.
+    _may_cancel = False
 
     def __init__(
         self,
@@ -135,7 +138,7 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
             self._prepare()
             if self.deferrable:
                 return self._execute_deferred()
-            if self._value("cancel_on_kill"):  # on_kill is too late to ask Airflow for it
+            if self._may_cancel:  # on_kill is too late to ask Airflow for it
                 self._killer = OllangHook(self._value("ollang_conn_id")).get_conn()
             with self._client() as self._poking:
                 orders: list[dict[str, Any]] = super().execute(context)
@@ -146,13 +149,23 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         if error := self._overlap(self._value("target_statuses"), self._value("failure_statuses")):
             raise error
         self._created = dict.fromkeys(self._value("order_ids"))
+        self._may_cancel = self._value("cancel_on_kill") and not self._is_preview()
+
+    def _is_preview(self) -> bool:
+        """Return whether the run was asked for a preview: such a run never cancels."""
+        try:
+            refuse_if_preview_requested(self._context)
+        except AirflowFailException as error:
+            self.log.warning("cancel_on_kill has no effect. %s", error)
+            return True
+        return False
 
     def _execute_deferred(self) -> list[dict[str, Any]]:
         with self._client() as client:
             progress = self._look(client)
-        if progress and progress.is_over:
-            return self._result(progress)
-        self._defer()
+        if not progress or not progress.is_over:
+            self._defer()
+        return self._result(progress)
 
     def _defer(self) -> NoReturn:
         from airflow_provider_ollang.triggers.ollang import OrderStatusTrigger
@@ -164,7 +177,7 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
                 failure_statuses=self._value("failure_statuses"),
                 deadline=time.time() + self.timeout,
                 poke_interval=self.poke_interval,
-                cancel_on_kill=self._value("cancel_on_kill"),
+                cancel_on_kill=self._may_cancel,
                 ollang_conn_id=self._value("ollang_conn_id"),
             ),
             method_name=self.execute_complete.__name__,
@@ -274,7 +287,7 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
 
     def _cancel_if_ended(self) -> None:
         try:
-            if not self._value("cancel_on_kill"):
+            if not self._may_cancel:
                 return
             ti = self._context["ti"]
             state = read_task_state(ti)
@@ -289,7 +302,7 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
     def _cancel_orders(self) -> None:
         """Cancel the orders if that is asked for. Never raises: the task has ended another way."""
         try:
-            if self._value("cancel_on_kill"):
+            if self._may_cancel:
                 order_ids = self._value("order_ids")
                 cancel_unwanted(self._value("ollang_conn_id"), order_ids, self.log, self._killer)
         except Exception:

@@ -53,7 +53,7 @@ class OrderStatusTrigger(BaseTrigger):
         cancel_on_kill: bool,
         ollang_conn_id: str,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.created = dict(created)
         self.target_statuses = list(target_statuses)
         self.failure_statuses = list(failure_statuses)
@@ -88,7 +88,7 @@ class OrderStatusTrigger(BaseTrigger):
             event = {"event": "failed", "message": str(error)}
         except Exception:
             event = {"event": "error", "message": traceback.format_exc()}
-        yield TriggerEvent(event)
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _wait(self, waiter: Waiter) -> dict[str, Any]:
         progress = self._progress(waiter)
@@ -100,18 +100,16 @@ class OrderStatusTrigger(BaseTrigger):
                 async with asyncio.timeout(min(left, SECONDS_A_LINE)):
                     await waiter.changed()
             progress = self._progress(waiter)
-            self._log(f"{progress}. {waiter.trouble or ''}")
+            self._log_line(f"{progress}. {waiter.trouble or ''}")
         if progress.failed:
             return {"event": "failed", "message": progress.failure()}
         orders = [{"id": it.id, "status": it.status} for it in progress.reached]
         return {"event": "done", "orders": orders}
 
     def _progress(self, waiter: Waiter) -> Progress:
-        return Progress.of(
-            self.created, waiter.seen, self.target_statuses, self.failure_statuses
-        )
+        return Progress.of(self.created, waiter.seen, self.target_statuses, self.failure_statuses)
 
-    def _log(self, text: str) -> None:
+    def _log_line(self, text: str) -> None:
         """Log what is new, at most one line a minute."""
         now = time.monotonic()
         if text != self._logged and now - self._logged_at >= SECONDS_A_LINE:

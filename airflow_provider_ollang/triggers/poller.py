@@ -181,7 +181,8 @@ class _Poller:
             return seen, self._put_off(f"{type(error).__name__}: {error}", None)
         try:
             await asyncio.get_running_loop().run_in_executor(
-                self._thread, lambda: seen.update((it.id, it) for it in read_orders(client, created))
+                self._thread,
+                lambda: seen.update((it.id, it) for it in read_orders(client, created)),
             )
         except OllangError as error:
             return seen, self._take_trouble(error, is_new)

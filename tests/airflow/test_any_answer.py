@@ -438,6 +438,12 @@ def page(data: Any, number: int, *, has_next: bool) -> Answer:
     return Answer.json(200, {"data": data, "meta": {"page": number, "hasNextPage": has_next}})
 
 
+def young_orders(page_number: int, count: int) -> list[Any]:
+    """Return orders that are not stale, but valid: most of a listing must be."""
+    ids = [f"page-{page_number}-{number}" for number in range(count + 1)]
+    return [{**STALE, "id": order_id, "createdAt": NOW.isoformat()} for order_id in ids]
+
+
 @examples(300)
 @given(pages=st.lists(orders, min_size=1, max_size=3), rule=rules)
 @example([ONE_OFF], STRICT)
@@ -448,7 +454,7 @@ def test_exactly_those_orders_are_stale_that_the_rule_surely_means(
 ) -> None:
     sandbox.reset()
     numbered = [
-        page([*data, {"id": f"page-{number}"}], number, has_next=number < len(pages))
+        page([*data, *young_orders(number, len(data))], number, has_next=number < len(pages))
         for number, data in enumerate(pages, start=1)
     ]
     sandbox.answer_next(*numbered)

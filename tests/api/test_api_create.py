@@ -197,7 +197,9 @@ def test_only_exactly_what_was_asked_for_is_adopted(
 ) -> None:
     request = request_of(order_type="subtitle")
     if adopted is None:
-        with pytest.raises(errors.AmbiguousOrdersError, match="asked for subtitle orders in fr, de"):
+        with pytest.raises(
+            errors.AmbiguousOrdersError, match="asked for subtitle orders in fr, de"
+        ):
             match_orders(orders, request)
     else:
         assert {it.id for it in match_orders(orders, request)} == adopted
