@@ -302,7 +302,7 @@ def awaited_order_ids(name: str, value: Any) -> list[str]:
 
 def awaited_statuses(name: str, value: Any) -> tuple[str, ...]:
     """Return one or more statuses that an order is known to reach."""
-    return _known(name, value, STATUSES | FINAL_STATUSES)
+    return _known(name, names(name, value), STATUSES | FINAL_STATUSES)
 
 
 def _target_language(name: str, value: Any) -> TargetLanguage:

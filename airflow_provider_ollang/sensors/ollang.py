@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -219,9 +219,12 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
             return PokeReturnValue(False)
         return PokeReturnValue(True, self._result(progress))
 
-    def _get_next_poke_interval(self, *args: Any, **kwargs: Any) -> float:
-        """Return Airflow's interval, or what the API asks for if that is longer."""
-        return max(super()._get_next_poke_interval(*args, **kwargs), self._back_off_seconds)
+    def _get_next_poke_interval(
+        self, started_at: Any, run_duration: Callable[[], float], poke_count: int
+    ) -> float:
+        """Return Airflow's interval, or after trouble a longer one that ends with the timeout."""
+        interval: float = super()._get_next_poke_interval(started_at, run_duration, poke_count)
+        return max(interval, min(self._back_off_seconds, self.timeout - run_duration()))
 
     def _look(self, client: OllangClient) -> Progress | None:
         """Return how far the orders are, ``None`` in trouble that may pass."""
