@@ -11,6 +11,7 @@ from airflow_provider_ollang.api import errors, listing
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.models import OrderQuery
 from airflow_provider_ollang.sandbox import Answer, Sandbox
+from tests.faults import KINDS
 
 from .conftest import SOME_ID, client_of
 
@@ -304,7 +305,7 @@ def test_pages_side_by_side_come_whole_whichever_meets_a_fault(
     sandbox: Sandbox, client: OllangClient, kind: str, page: int
 ) -> None:
     ids = {sandbox.orders.add()["id"] for _ in range(280)}
-    sandbox.answer_next(*[Answer()] * (page - 1), Answer(fault=kind), path=LISTING)
+    sandbox.answer_next(*[Answer()] * (page - 1), Answer(fault=KINDS[kind]), path=LISTING)
 
     assert {order.id for order in client.iter_orders(readers=4)} == ids
 

@@ -7,11 +7,9 @@ import shlex
 import pytest
 
 from airflow_provider_ollang.sandbox import Sandbox
-from airflow_provider_ollang.sandbox.app import create_app
-from airflow_provider_ollang.sandbox.command import _parser
+from airflow_provider_ollang.sandbox.__main__ import create_parser
+from airflow_provider_ollang.sandbox.app import API_ROUTES, CONTROL_ROUTES
 from airflow_provider_ollang.sandbox.faults import KINDS
-from airflow_provider_ollang.sandbox.gate import RequestLog
-from airflow_provider_ollang.sandbox.orders import Orders
 
 from .pages import PAGES, code, commands, text
 
@@ -20,12 +18,12 @@ PAGE = PAGES["docs/sandbox.md"]
 
 @pytest.mark.parametrize("command", commands("ollang-sandbox"))
 def test_the_command_takes_the_options_of_each_page(command: str) -> None:
-    assert _parser().parse_args(shlex.split(command)[1:])
+    assert create_parser().parse_args(shlex.split(command)[1:])
 
 
 def test_each_option_is_listed_with_its_default() -> None:
     rows = PAGE.table("Options", "option").rows
-    options = vars(_parser().parse_args([]))
+    options = vars(create_parser().parse_args([]))
     listed = {code(row[0])[0]: text(row[1]).replace("none", "") for row in rows}
     assert listed == {
         f"--{name.replace('_', '-')}": "" if default is None else str(default)
@@ -36,10 +34,10 @@ def test_each_option_is_listed_with_its_default() -> None:
 def test_each_endpoint_is_listed() -> None:
     tables = (PAGE.table(heading, "endpoint") for heading in ("Endpoints", "Control endpoints"))
     listed = {code(row[0])[0] for table in tables for row in table.rows}
-    app = create_app(Orders(0), RequestLog("any"), lambda: None)
     served = {
-        f"{method} {route.path.replace('order_id', 'orderId')}"
-        for route in app.routes
+        f"{method} {prefix}{route.path.replace('order_id', 'orderId')}"
+        for prefix, routes in (("", API_ROUTES), ("/_sandbox", CONTROL_ROUTES))
+        for route in routes
         for method in route.methods - {"HEAD"}
     }
     assert listed == served
