@@ -72,5 +72,17 @@ PROVIDER_INFO: dict[str, Any] = {
             ],
         }
     ],
+    "sensors": [
+        {
+            "integration-name": "Ollang",
+            "python-modules": ["airflow_provider_ollang.sensors.ollang"],
+        }
+    ],
+    "triggers": [
+        {
+            "integration-name": "Ollang",
+            "python-modules": ["airflow_provider_ollang.triggers.ollang"],
+        }
+    ],
     "connection-types": [CONNECTION_TYPE],
 }

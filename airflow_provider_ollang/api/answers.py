@@ -18,6 +18,7 @@ from airflow_provider_ollang.api.errors import (
     OllangError,
     OrderNotCancellableError,
     OrderNotFoundError,
+    ProjectNotFoundError,
     RateLimitedError,
     ServerError,
     UnauthorizedError,
@@ -38,6 +39,8 @@ _NOT_CANCELLABLE = re.compile(
 _NO_ROUTE = re.compile(r"^cannot [a-z]+ /|\broute\b|/integration/", re.IGNORECASE)
 #: "No code": the last two are of the generic envelope.
 _GENERIC_CODES = (None, "", -1, "-1")
+#: What a create request may meet; the reference documents its status only.
+_NO_PROJECT = "PROJECT_NOT_FOUND"
 _CODE = re.compile(r"[A-Z]+(_[A-Z]+)+")
 #: Far more than is shown, also where most of it is white space.
 _LONGEST_EXCERPT = 100_000
@@ -120,6 +123,7 @@ def error_from_answer(
     body: bytes,
     *,
     order_id: str | None = None,
+    project_id: str | None = None,
     secret: str = "",
 ) -> OllangError:
     """Return the error that a response stands for; its ``code`` decides, then its status.
@@ -131,6 +135,7 @@ def error_from_answer(
     :param headers: the response's headers
     :param body: the response's body
     :param order_id: the order that the request was about
+    :param project_id: the project in which the request was to create orders
     :param secret: the API key, to keep it out of the message if the server echoes it
     """
     value = parse_json(body, headers.get("Content-Type", ""), secret=secret)
@@ -138,13 +143,17 @@ def error_from_answer(
     text = _text(fields, secret)
     code = _code(fields, secret)
     kind = _error_class(status, code, fields, text)
-    if kind is OrderNotFoundError and order_id is None:  # the request named no order
+    if project_id and (code == _NO_PROJECT or kind is OrderNotFoundError):
+        kind = ProjectNotFoundError
+    elif kind is OrderNotFoundError and order_id is None:  # the request named no order
         kind = WrongBaseUrlError
     message = (
         _describe(status, headers, body if value is None else _as_json(value), secret)
         if fields is None or kind is UnexpectedAnswerError
         else text or "no message"
     )
+    if kind is ProjectNotFoundError:
+        message = f"project {project_id}: {message}"
     return kind(
         message,
         status=status,

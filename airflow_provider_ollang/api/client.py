@@ -13,11 +13,13 @@ from urllib3.exceptions import HTTPError
 
 from airflow_provider_ollang import __version__
 from airflow_provider_ollang.api.answers import error_from_answer, one_line, parse_json
+from airflow_provider_ollang.api.creation import CreatedOrder, OrderRequest, parse_created
 from airflow_provider_ollang.api.deadline import DeadlineAdapter
 from airflow_provider_ollang.api.errors import (
     OllangError,
     OrderAlreadyCancelledError,
     OrderNotCancellableError,
+    OrderNotFoundError,
     UnexpectedAnswerError,
     UnreadableAnswerError,
 )
@@ -54,6 +56,13 @@ MAX_COUNT = 10**12
 #: What is read of one response. An order with an evaluation of each subtitle segment has 5 MB;
 #: read into objects, a body takes nine times its size in memory, in each worker.
 MAX_BODY_BYTES = 16 * 1024 * 1024
+
+
+_ERRORS_OF_ONE_ORDER = (
+    OrderAlreadyCancelledError,
+    OrderNotCancellableError,
+    OrderNotFoundError,
+)
 
 
 class OllangClient:
@@ -141,6 +150,32 @@ class OllangClient:
             tally=tally,
         )
         return CancelReceipt(order_id, counted.attempts, counted.answer_lost)
+
+    def create_order(self, request: OrderRequest) -> list[CreatedOrder]:
+        """Create orders and return all that the request created; there may be more than languages.
+
+        Creating is not idempotent: the request is sent again only where nothing can have been
+        created (429, or no connection). Source: https://api-docs.ollang.com, "Create order".
+
+        :param request: what to create
+        :raises ProjectNotFoundError: there is no such project
+        :raises OllangError: any other error, by its class. With ``answer_lost``, orders may have
+            been created: look with :func:`~airflow_provider_ollang.api.adoption.find_created`
+        """
+        orders, _ = call_with_retries(
+            lambda: self._create(request), self.retry_policy, self.pace, is_repeatable=False
+        )
+        return orders
+
+    def _create(self, request: OrderRequest) -> list[CreatedOrder]:
+        path = "/integration/orders/create"
+        answer = self._send("POST", path, None, None, creates=request)
+        orders = parse_created(answer)
+        if orders is None:
+            raise UnexpectedAnswerError(
+                f"expected a list of created orders, got {self._shown(answer)}", status=201
+            )
+        return orders
 
     def get_order(self, order_id: str) -> Order:
         """Return one order as it is now.
@@ -255,12 +290,22 @@ class OllangClient:
         return one_line(answer, secret=self._api_key)
 
     def _send(
-        self, method: str, path: str, params: dict[str, str] | None, order_id: str | None
+        self,
+        method: str,
+        path: str,
+        params: dict[str, str] | None,
+        order_id: str | None,
+        *,
+        creates: OrderRequest | None = None,
     ) -> Any:
         """Send one request; return the response's JSON, ``None`` for a confirmed cancellation."""
         try:
             response = self._session().request(
-                method, self.base_url + path, params=params, **self._options
+                method,
+                self.base_url + path,
+                params=params,
+                json=creates.to_json() if creates else None,
+                **self._options,
             )
             with response:
                 body = _read(response, order_id)
@@ -272,18 +317,19 @@ class OllangClient:
         self._local.date = response.headers.get("Date")  # of this thread's last response
         if response.status_code != 429:
             self.pace.note_answer()
-        wanted = 204 if method == "POST" else 200
+        wanted = 201 if creates else 204 if method == "POST" else 200
         content_type = response.headers.get("Content-Type", "")
-        answer = None if method == "POST" else parse_json(body, content_type, secret=self._api_key)
-        if response.status_code != wanted or (method == "GET" and answer is None):
+        answer = None if wanted == 204 else parse_json(body, content_type, secret=self._api_key)
+        if response.status_code != wanted or (wanted != 204 and answer is None):
             refusal = error_from_answer(
                 response.status_code,
                 response.headers,
                 body,
                 order_id=order_id,
+                project_id=creates.project_id if creates else None,
                 secret=self._api_key,
             )
-            raise refusal if method == "POST" else _error_of_read(refusal)
+            raise _error_of_create(refusal) if creates else _error_of_read(refusal, method)
         return answer
 
     def _session(self) -> requests.Session:
@@ -341,9 +387,22 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_COUNT
 
 
-def _error_of_read(error: OllangError) -> OllangError:
+def _error_of_create(error: OllangError) -> OllangError:
+    """Return the error; one that only an existing order can meet says nothing about a new one."""
+    if not isinstance(error, _ERRORS_OF_ONE_ORDER):
+        return error
+    return UnexpectedAnswerError(
+        f"only an existing order can meet this error: {error.message}",
+        status=error.status,
+        code=error.code,
+    )
+
+
+def _error_of_read(error: OllangError, method: str) -> OllangError:
     """Return the error; what is no documented answer to a read proves nothing, and may pass."""
     message = error.message
+    if method != "GET":
+        return error
     if isinstance(error, (OrderAlreadyCancelledError, OrderNotCancellableError)):
         message = f"a read was answered as only a cancel can be: {message}"
     elif not isinstance(error, UnexpectedAnswerError):

@@ -6,6 +6,7 @@
     ├── InvalidInputError               refused here, before any request (a ValueError too)
     ├── StoppedError                    the client was stopped before the request went out
     ├── ConditionNotMetError            a condition does not hold for the order; not cancelled
+    ├── AmbiguousOrdersError            a lost request may have created these orders, or others
     ├── TransportError                  no answer
     │   ├── ConnectionFailedError       refused, reset, no such host, cut off
     │   ├── TimedOutError               no connection or no answer in time
@@ -17,6 +18,7 @@
         ├── UnauthorizedError           UNAUTHORIZED, 401
         ├── AccessDeniedError           ACCESS_DENIED, 403
         ├── OrderNotFoundError          ORDER_NOT_FOUND, 404
+        ├── ProjectNotFoundError        PROJECT_NOT_FOUND or 404, to a request to create orders
         ├── OrderNotCancellableError    ORDER_NOT_CANCELLABLE, or a 400 that says so
         ├── OrderAlreadyCancelledError  ORDER_ALREADY_CANCELLED, 409
         ├── WrongBaseUrlError           404 of a router: there is no such endpoint
@@ -138,6 +140,16 @@ class ConditionNotMetError(OllangError):
         return f"{sent} was sent: {self.message}"
 
 
+class AmbiguousOrdersError(OllangError):
+    """There are new orders, but they are not exactly what was asked for."""
+
+    is_final = True
+    hint = (
+        "Check in Ollang which of them this task created. Cancel those that are not needed, then "
+        "clear the task: it looks again, and ignores cancelled orders."
+    )
+
+
 class TransportError(OllangError):
     """There was no response."""
 
@@ -226,6 +238,15 @@ class OrderNotFoundError(ApiError):
     is_final = True
     outcome = "not_found"
     hint = "Check the order id, and that the API key belongs to the account that owns the order."
+
+
+class ProjectNotFoundError(ApiError):
+    """There is no such project to create orders in."""
+
+    is_final = True
+    hint = (
+        "Check the project id, and that the API key belongs to the account that owns the project."
+    )
 
 
 class OrderNotCancellableError(ApiError):

@@ -40,6 +40,9 @@ ORDER_TYPES = frozenset(
 )
 #: How a cancelled order may read: the API documents no word for it.
 CANCELLED_STATUSES = frozenset({"cancelled", "canceled"})
+#: Where an order ends without a result, or in a review. On no list of the reference; the official
+#: SDKs know them (https://github.com/ollang/sdk).
+FINAL_STATUSES = CANCELLED_STATUSES | {"failed", "review"}
 
 _LONGEST_VALUE = 80
 
@@ -114,9 +117,11 @@ class OrderQuery:
     ``status`` and ``project_id`` are sent as the official SDK sends them, but are not documented:
     the API may ignore them. Check both again before acting on the answer.
 
+    :param created_from: created at or after this time
     :param created_to: created at or before this time
     """
 
+    created_from: datetime | None = None
     created_to: datetime | None = None
     order_type: str | None = None
     status: str | None = None
@@ -131,6 +136,7 @@ class OrderQuery:
             "pageOptions[take]": str(take),
             "pageOptions[orderBy]": self.order_by,
             "pageOptions[orderDirection]": self.direction,
+            "filter[createdAtRange][from]": format_time(self.created_from),
             "filter[createdAtRange][to]": format_time(self.created_to),
             "filter[type]": self.order_type,
             "filter[status]": self.status,

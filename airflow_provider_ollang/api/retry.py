@@ -105,6 +105,7 @@ def call_with_retries(
     *,
     check: Callable[[], None] | None = None,
     tally: Tally | None = None,
+    is_repeatable: bool = True,
 ) -> tuple[Result, Tally]:
     """Send until an answer is final, and return it with what it took.
 
@@ -113,6 +114,7 @@ def call_with_retries(
     :param pace: the client's pace: a 429 holds every thread that shares it
     :param check: a request that must go well right before each sending; not an attempt itself
     :param tally: counts along, for a caller that looks at it meanwhile
+    :param is_repeatable: whether it may be sent again after a request that may have been acted on
     :raises OllangError: the last attempt's error, with ``attempts`` and ``answer_lost`` set
     """
     counted = tally or Tally()
@@ -147,8 +149,12 @@ def call_with_retries(
     limits = stop_any(
         stop_after_attempt(policy.max_attempts), stop_before_delay(policy.max_seconds)
     )
+
+    def should_retry(error: BaseException) -> bool:
+        return is_worth_retrying(error, policy) and (is_repeatable or not counted.answer_lost)
+
     retrying = Retrying(
-        retry=retry_if_exception(lambda error: is_worth_retrying(error, policy)),
+        retry=retry_if_exception(should_retry),
         wait=lambda state: seconds_to_wait(_error_of(state), state.attempt_number, policy),
         stop=lambda state: pace.stopped or limits(state),
         sleep=pace.sleep,

@@ -27,6 +27,7 @@ from airflow_provider_ollang.operators.base import (
     OllangBaseOperator,
     Parsers,
 )
+from airflow_provider_ollang.operators.create import CreateOrderOperator
 from airflow_provider_ollang.operators.earlier_tries import EarlierTries
 from airflow_provider_ollang.operators.preview import refuse_if_preview_requested
 from airflow_provider_ollang.operators.retry import exception_to_retry
@@ -41,6 +42,13 @@ if TYPE_CHECKING:
     from airflow_provider_ollang.cleanup.outcome import Report
     from airflow_provider_ollang.cleanup.record import Record
     from airflow_provider_ollang.cleanup.stale import Finding, StaleOrder, StaleRule
+
+__all__ = [
+    "BatchCancelOrdersOperator",
+    "CancelOrderOperator",
+    "CreateOrderOperator",
+    "FindStaleOrdersOperator",
+]
 
 #: Clocks of scheduler and worker may differ by so much before a time counts as future.
 CLOCK_TOLERANCE = timedelta(minutes=1)

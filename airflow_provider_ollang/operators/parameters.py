@@ -14,14 +14,24 @@ from typing import Any
 
 from jinja2 import Undefined
 
+from airflow_provider_ollang.api.creation import LEVELS, MAX_MEMORIES, TargetLanguage
 from airflow_provider_ollang.api.errors import InvalidInputError
-from airflow_provider_ollang.api.models import ORDER_TYPES, STATUSES, parse_time
+from airflow_provider_ollang.api.models import (
+    FINAL_STATUSES,
+    ORDER_TYPES,
+    STATUSES,
+    parse_time,
+)
 from airflow_provider_ollang.api.validation import check_order_id, shown
 from airflow_provider_ollang.cleanup.conditions import NamePattern
 
 #: Airflow's column for it, ``StringID``.
 MAX_CONNECTION_ID = 250
 MAX_WORKERS = 128
+
+_ID = r"[A-Za-z0-9_-]{1,128}"
+#: A language tag: RFC 5646, section 2.1, as far as translations need it.
+_LANGUAGE = r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8}){0,3}"
 
 _NOTHING = frozenset({"", "none", "null", "undefined"})
 _FLAGS = {"true": True, "false": False}
@@ -230,6 +240,80 @@ def report_path(name: str, value: Any) -> str:
     if not is_absolute or path.endswith("/"):
         raise refuse(name, value, "an absolute path or URL of a file, such as s3://bucket/a.jsonl")
     return path
+
+
+def project_id(name: str, value: Any) -> str:
+    """Return a project's id, which has the form of an order's."""
+    if is_nothing(value) or not isinstance(value, str) or not re.fullmatch(_ID, value):
+        raise refuse(name, value, "a project id (1 to 128 of A-Z, a-z, 0-9, '_' and '-')")
+    return value
+
+
+def choice(*allowed: str) -> Callable[[str, Any], str]:
+    """Return a function that returns one of these words."""
+
+    def parse(name: str, value: Any) -> str:
+        if value not in allowed:
+            raise refuse(name, value, f"one of {', '.join(allowed)}")
+        return str(value)
+
+    return parse
+
+
+def level(name: str, value: Any) -> int:
+    """Return 0 for AI only, or 1 for a human review."""
+    number = whole_number(name, value, least=0)
+    if number not in LEVELS:
+        raise refuse(name, value, "0 (AI) or 1 (human review), a whole number")
+    return number
+
+
+def target_languages(name: str, value: Any) -> tuple[TargetLanguage, ...]:
+    """Return languages, each once, from codes or from objects as the API takes them."""
+    items = enumerate(_list(name, value))
+    languages = tuple(_target_language(f"{name}[{index}]", item) for index, item in items)
+    if len({it.language for it in languages}) < len(languages):
+        raise refuse(name, value, "a list that names each language once")
+    return languages
+
+
+def callback_url(name: str, value: Any) -> str:
+    """Return an absolute http(s) URL."""
+    url = text(name, value)
+    if not re.fullmatch(r"https?://[^\s/?#]+\S*", url):
+        raise refuse(name, value, "an http(s) URL, such as https://example.com/ollang")
+    return url
+
+
+def memories(name: str, value: Any) -> tuple[str, ...]:
+    """Return ids of translation memories, up to 20."""
+    ids = names(name, value)
+    if len(ids) > MAX_MEMORIES:
+        raise refuse(name, value, f"a list of up to {MAX_MEMORIES} ids")
+    return ids
+
+
+def awaited_order_ids(name: str, value: Any) -> list[str]:
+    """Return order ids, each once, at least one."""
+    if not (ids := order_ids(name, value)):
+        raise refuse(name, value, "a list that is not empty, of order ids")
+    return ids
+
+
+def awaited_statuses(name: str, value: Any) -> tuple[str, ...]:
+    """Return one or more statuses that an order is known to reach."""
+    return _known(name, names(name, value), STATUSES | FINAL_STATUSES)
+
+
+def _target_language(name: str, value: Any) -> TargetLanguage:
+    fields = value if isinstance(value, Mapping) else {"language": value}
+    code, is_rush = fields.get("language"), fields.get("isRush", False)
+    is_code = isinstance(code, str) and re.fullmatch(_LANGUAGE, code, re.ASCII)
+    if not is_code or is_nothing(code) or fields.keys() - {"language", "isRush"}:
+        raise refuse(
+            name, value, 'a language code such as "fr", or {"language": "fr", "isRush": true}'
+        )
+    return TargetLanguage(str(code), flag(f"{name}.isRush", is_rush))
 
 
 def _is_unicode(value: str) -> bool:
