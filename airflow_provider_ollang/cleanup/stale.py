@@ -62,7 +62,7 @@ class StaleRule:
     :param order_types: the order has one of these
     :param project_ids: the order belongs to one of these
     :param folder_ids: the order is in one of these; each candidate is read once for it
-    :param exclude_folder_ids: the order is in none of these, in upper or lower case; read in the same way
+    :param exclude_folder_ids: the order is in none of these, in upper or lower case; also read
     :param name_matches: found in the order's name
     :param exclude_name_matches: not found in the order's name
     :param exclude_order_ids: never these, in upper or lower case
