@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -17,19 +17,18 @@ from airflow_provider_ollang.api.deadline import DeadlineAdapter
 from airflow_provider_ollang.api.errors import (
     OllangError,
     OrderAlreadyCancelledError,
-    OrderMovedOnError,
     OrderNotCancellableError,
     UnexpectedAnswerError,
     UnreadableAnswerError,
 )
-from airflow_provider_ollang.api.listing import PageCheck, read_listing
+from airflow_provider_ollang.api.listing import read_listing
 from airflow_provider_ollang.api.models import (
     CancelReceipt,
     Health,
     Order,
     OrderPage,
     OrderQuery,
-    is_one_of,
+    parse_http_date,
 )
 from airflow_provider_ollang.api.pace import Pace
 from airflow_provider_ollang.api.retry import RetryPolicy, Tally, call_with_retries
@@ -86,8 +85,7 @@ class OllangClient:
         retry_policy: RetryPolicy | None = None,
         pace: Pace | None = None,
     ) -> None:
-        api_key = hidden(api_key)  # this frame is in the traceback of a refusal
-        self._api_key = check_api_key(api_key)
+        self._api_key = hidden(check_api_key(api_key))
         self.base_url = check_base_url(base_url, allow_http=allow_http)
         check_verify(verify)
         self.retry_policy = retry_policy or RetryPolicy()
@@ -101,8 +99,7 @@ class OllangClient:
         self._sessions: list[requests.Session] = []
 
     def __repr__(self) -> str:
-        # A traceback with its locals also shows a client that was refused half-made.
-        return f"{type(self).__name__}(base_url={getattr(self, 'base_url', None)!r})"
+        return f"{type(self).__name__}(base_url={self.base_url!r})"
 
     def __enter__(self) -> OllangClient:
         return self
@@ -119,7 +116,7 @@ class OllangClient:
         self,
         order_id: str,
         *,
-        require_status: Collection[str] | None = None,
+        check: Callable[[Order], None] | None = None,
         tally: Tally | None = None,
     ) -> CancelReceipt:
         """Cancel an order, for good, and return the confirmation.
@@ -127,27 +124,20 @@ class OllangClient:
         Only a 204 counts as one. Source: https://api-docs.ollang.com, "Cancel order".
 
         :param order_id: the order
-        :param require_status: read the order right before each request, and send none if it has
-            none of these statuses
+        :param check: gets the order, read right before each request; raises to send none, such as
+            a :class:`ConditionNotMetError`
         :param tally: counts along, for a caller that looks at it meanwhile
-        :raises OrderMovedOnError: it has another status than required
         :raises InvalidInputError: the id is none; nothing was sent
         :raises OrderAlreadyCancelledError: it was cancelled before. With ``answer_lost``, this
             call's own lost request is the likely cause
         :raises OllangError: any other refusal or trouble, by its class
         """
         check_order_id(order_id)
-
-        def require() -> None:
-            status = self._read_order(order_id).status
-            if not is_one_of(status, require_status or ()):
-                raise OrderMovedOnError(order_id, status, require_status or ())
-
         _, counted = call_with_retries(
             lambda: self._send("POST", f"/integration/orders/cancel/{order_id}", None, order_id),
             self.retry_policy,
             self.pace,
-            check=None if require_status is None else require,
+            check=check and (lambda: check(self._read_order(order_id))),
             tally=tally,
         )
         return CancelReceipt(order_id, counted.attempts, counted.answer_lost)
@@ -187,36 +177,41 @@ class OllangClient:
         """
         return self._read_page(query or OrderQuery(), page, take)
 
-    def iter_orders(self, query: OrderQuery | None = None, *, readers: int = 1) -> Iterator[Order]:
+    def iter_orders(
+        self,
+        query: OrderQuery | None = None,
+        *,
+        readers: int = 1,
+        check: Callable[[OrderPage], None] | None = None,
+    ) -> Iterator[Order]:
         """Yield every order of a listing, page after page, each id once.
 
-        A listing that breaks off raises: it never ends early as if it were whole. One whose
-        pages shifted while it was read is read again for what slipped through.
+        A listing that breaks off raises: it never ends early as if it were whole.
 
         :param query: which orders, and how sorted
         :param readers: pages read side by side
+        :param check: is given each page as it is read, in any thread; what it raises ends the
+            listing
         :raises UnexpectedAnswerError: a page is none, repeats what came before, or pages never end
         :raises OllangError: any refusal or trouble, by its class
         """
         wanted = query or OrderQuery()
-        return read_listing(
-            lambda number, check: self._read_page(wanted, number, PAGE_SIZE, check),
-            page_size=PAGE_SIZE,
-            readers=readers,
-        )
 
-    def _read_page(
-        self, query: OrderQuery, number: int, take: int, check: PageCheck | None = None
-    ) -> OrderPage:
-        params = query.params(number, take)
-
-        def read() -> OrderPage:
-            page = self._page(self._send("GET", "/integration/orders", params, None), number)
+        def read(number: int) -> OrderPage:
+            page = self._read_page(wanted, number, PAGE_SIZE)
             if check:
                 check(page)
             return page
 
-        page, _ = call_with_retries(read, self.retry_policy, self.pace)
+        return read_listing(read, page_size=PAGE_SIZE, readers=readers)
+
+    def _read_page(self, query: OrderQuery, number: int, take: int) -> OrderPage:
+        params = query.params(number, take)
+        page, _ = call_with_retries(
+            lambda: self._page(self._send("GET", "/integration/orders", params, None), number),
+            self.retry_policy,
+            self.pace,
+        )
         return page
 
     def check_health(self) -> Health:
@@ -253,6 +248,7 @@ class OllangClient:
             page=number,
             item_count=count if _is_count(count) else None,
             has_next=has_next,
+            server_time=parse_http_date(self._local.date),
         )
 
     def _shown(self, answer: Any) -> str:
@@ -261,18 +257,7 @@ class OllangClient:
     def _send(
         self, method: str, path: str, params: dict[str, str] | None, order_id: str | None
     ) -> Any:
-        """Send one request; return the answer's JSON, ``None`` for a confirmed cancel."""
-        try:
-            return self._exchange(method, path, params, order_id)
-        except BaseException as error:  # also what a signal raises meanwhile
-            failure = error
-        # Raised here, it has neither the frames nor the context that hold the key.
-        failure.__cause__ = failure.__context__ = None
-        raise failure.with_traceback(None)
-
-    def _exchange(
-        self, method: str, path: str, params: dict[str, str] | None, order_id: str | None
-    ) -> Any:
+        """Send one request; return the response's JSON, ``None`` for a confirmed cancellation."""
         try:
             response = self._session().request(
                 method, self.base_url + path, params=params, **self._options
@@ -284,6 +269,7 @@ class OllangClient:
                 error, base_url=self.base_url, order_id=order_id, secret=self._api_key
             ) from None
         log.debug("%s %s: HTTP %d, %d bytes", method, path, response.status_code, len(body))
+        self._local.date = response.headers.get("Date")  # of this thread's last response
         if response.status_code != 429:
             self.pace.note_answer()
         wanted = 204 if method == "POST" else 200

@@ -94,7 +94,9 @@ def _guarded(endpoint: Endpoint) -> Endpoint:
     answer = _answering_refusals(endpoint)
 
     async def guarded(request: Request) -> Response:
-        return await answer(request) if request.state.key_accepted else _refuse(UNAUTHORIZED)
+        return (
+            await answer(request) if request.state.key_accepted else _refuse(request, UNAUTHORIZED)
+        )
 
     return guarded
 
@@ -104,13 +106,14 @@ def _answering_refusals(endpoint: Endpoint) -> Endpoint:
         try:
             return await endpoint(request)
         except RefusedError as error:
-            return _refuse(error.refusal)
+            return _refuse(request, error.refusal)
 
     return answer
 
 
-def _refuse(refusal: Refusal) -> Response:
-    return JSONResponse(refusal.body, status_code=refusal.status)
+def _refuse(request: Request, refusal: Refusal) -> Response:
+    error_format = request.scope["state"].get("error_format", "documented")
+    return JSONResponse(refusal.body(error_format), status_code=refusal.status)
 
 
 async def _health(request: Request) -> Response:
@@ -118,7 +121,7 @@ async def _health(request: Request) -> Response:
 
 
 async def _no_such_route(request: Request, error: Exception) -> Response:
-    return _refuse(no_route(request.method, request.url.path))
+    return _refuse(request, no_route(request.method, request.url.path))
 
 
 async def _json_body(request: Request) -> Any:

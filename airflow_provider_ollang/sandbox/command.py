@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from airflow_provider_ollang.sandbox import dice, faults
+from airflow_provider_ollang.sandbox.refusals import ERROR_FORMATS
 from airflow_provider_ollang.sandbox.server import DEFAULT_API_KEY, DEFAULT_ORDER_COUNT, Sandbox
 
 DEFAULT_PORT = 8484
@@ -57,6 +58,7 @@ def _sandbox(options: argparse.Namespace) -> Sandbox:
         latency_ms=options.latency_ms,
         rate_limit=options.rate_limit,
         faults=options.faults,
+        error_format=options.error_format,
     )
 
 
@@ -66,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         description="A local server that speaks the Ollang integration API. Orders live in memory.",
     )
     _add_server_options(parser.add_argument_group("the server"))
+    _add_format_option(parser.add_argument_group("errors"))
     _add_account_options(parser.add_argument_group("the account"))
     _add_trouble_options(parser.add_argument_group("trouble"))
     return parser
@@ -78,6 +81,16 @@ def _add_server_options(group: argparse._ArgumentGroup) -> None:
         default=DEFAULT_PORT,
         type=_port,
         help="port to listen on; 0 takes a free one (%(default)s)",
+    )
+
+
+def _add_format_option(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--error-format",
+        default="documented",
+        choices=ERROR_FORMATS,
+        help="how errors are written: as the reference says, in the vendor's generic envelope, "
+        "or as NestJS does (%(default)s)",
     )
 
 

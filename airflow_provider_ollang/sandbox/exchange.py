@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_provider_ollang.sandbox.orders import Orders
 from airflow_provider_ollang.sandbox.received import Received
+from airflow_provider_ollang.sandbox.refusals import Refusal
 
 Headers = Iterable[tuple[str, str]]
 
@@ -95,6 +96,11 @@ class Exchange:
         """Answer with ``value`` as JSON."""
         content_type = ("content-type", "application/json; charset=utf-8")
         await self.respond(status, [content_type, *headers], json.dumps(value).encode())
+
+    async def refuse(self, refusal: Refusal, headers: Headers = ()) -> None:
+        """Answer with ``refusal``, in the format that the sandbox is set to."""
+        body = refusal.body(self.scope["state"]["error_format"])
+        await self.respond_json(refusal.status, body, headers)
 
     async def drip(self, seconds: float) -> None:
         """Begin an answer, and send a byte of it every so many seconds until the client leaves."""

@@ -10,7 +10,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from airflow_provider_ollang.sandbox.exchange import ApiAnswer, Exchange, Headers
-from airflow_provider_ollang.sandbox.refusals import TOO_MANY_REQUESTS
+from airflow_provider_ollang.sandbox.refusals import TOO_MANY_REQUESTS, framework
 
 REFUSING_SECONDS = 0.2
 DRIP_SECONDS = 0.1
@@ -81,7 +81,7 @@ def too_many_requests(retry_after: Callable[[], str] | None) -> Make:
 
     async def make(exchange: Exchange) -> None:
         headers = [("retry-after", retry_after())] if retry_after else []
-        await exchange.respond_json(TOO_MANY_REQUESTS.status, TOO_MANY_REQUESTS.body, headers)
+        await exchange.refuse(TOO_MANY_REQUESTS, headers)
 
     return make
 
@@ -93,7 +93,7 @@ def _soon() -> str:
 
 def _error(status: int, message: str) -> Make:
     async def make(exchange: Exchange) -> None:
-        await exchange.respond_json(status, {"statusCode": status, "message": message})
+        await exchange.refuse(framework(status, message))
 
     return make
 

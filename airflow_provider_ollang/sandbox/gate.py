@@ -68,6 +68,7 @@ class Gate:
 
     :param latency: seconds that every answer takes longer.
     :param refuse_connections: takes no new connection for so many seconds.
+    :param error_format: how errors are written, one of ``ERROR_FORMATS``; may be set any time.
     """
 
     def __init__(
@@ -81,7 +82,9 @@ class Gate:
         latency: float,
         orders: Orders,
         refuse_connections: Callable[[float], None],
+        error_format: str,
     ) -> None:
+        self.error_format = error_format
         self._api = api
         self._log = log
         self._script = script
@@ -98,6 +101,7 @@ class Gate:
             return
         received = self._log.note(scope)
         scope["state"]["key_accepted"] = received.key_accepted
+        scope["state"]["error_format"] = self.error_format
         # The server cancels what is still waiting when it stops; that is no error.
         with suppress(asyncio.CancelledError):
             await self._answer(

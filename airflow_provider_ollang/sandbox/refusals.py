@@ -1,4 +1,4 @@
-"""What the API answers when it refuses: its documented bodies, and its framework's."""
+"""What the API says when it refuses, in each of the three formats that are known of it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,32 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+ERROR_FORMATS = ("documented", "envelope", "framework")
+
 
 @dataclass(frozen=True)
 class Refusal:
-    """A status and the JSON body that goes with it."""
+    """A status, and what its body says; a code only where the reference documents one."""
 
     status: int
-    body: dict[str, Any]
+    message: str | list[str]
+    error: str | None = None
+    code: str | None = None
+
+    def body(self, error_format: str) -> dict[str, Any]:
+        """Return the JSON body in one of ``ERROR_FORMATS``."""
+        if error_format == "envelope":
+            generic = {"code": -1, "error": "UnknownError", "message": "unknown error"}
+            return generic | {"detail": self._detail}
+        phrase = HTTPStatus(self.status).phrase
+        if error_format == "framework":
+            return {"statusCode": self.status, "message": self.message, "error": phrase}
+        body = {"error": self.error or phrase, "message": self.message}
+        return body | ({"code": self.code} if self.code else {})
+
+    @property
+    def _detail(self) -> str:
+        return self.message if isinstance(self.message, str) else "; ".join(self.message)
 
 
 class RefusedError(Exception):
@@ -25,13 +44,12 @@ class RefusedError(Exception):
 
 def documented(status: int, code: str, error: str, message: str) -> Refusal:
     """Return a refusal in the form of the API's reference."""
-    return Refusal(status, {"error": error, "message": message, "code": code})
+    return Refusal(status, message, error, code)
 
 
 def framework(status: int, message: str | list[str]) -> Refusal:
-    """Return a refusal in the default form of NestJS, which the API is built on."""
-    phrase = HTTPStatus(status).phrase
-    return Refusal(status, {"statusCode": status, "message": message, "error": phrase})
+    """Return a refusal of the framework, for which the reference has no code."""
+    return Refusal(status, message)
 
 
 def no_route(method: str, path: str) -> Refusal:
@@ -39,7 +57,7 @@ def no_route(method: str, path: str) -> Refusal:
     return framework(404, f"Cannot {method} {path}")
 
 
-UNAUTHORIZED = documented(401, "UNAUTHORIZED", "Unauthorized", "API key is missing or invalid")
+UNAUTHORIZED = documented(401, "UNAUTHORIZED", "Unauthorized", "Invalid or missing API key")
 ACCESS_DENIED = documented(
     403, "ACCESS_DENIED", "Access denied", "You do not have permission to access this order"
 )
@@ -61,7 +79,4 @@ ORDER_ALREADY_CANCELLED = documented(
     "Order already cancelled",
     "The order has already been cancelled",
 )
-# NestJS's throttler leaves the "error" of its default body out.
-TOO_MANY_REQUESTS = Refusal(
-    429, {"statusCode": 429, "message": "ThrottlerException: Too Many Requests"}
-)
+TOO_MANY_REQUESTS = framework(429, "ThrottlerException: Too Many Requests")

@@ -19,6 +19,7 @@ from airflow_provider_ollang.sandbox.gate import Gate, RequestLog
 from airflow_provider_ollang.sandbox.orders import Orders
 from airflow_provider_ollang.sandbox.ratelimit import RateLimit
 from airflow_provider_ollang.sandbox.received import Received
+from airflow_provider_ollang.sandbox.refusals import ERROR_FORMATS
 
 DEFAULT_API_KEY = "sandbox-key"
 DEFAULT_ORDER_COUNT = 240
@@ -36,6 +37,9 @@ class Sandbox:
     :param rate_limit: requests a second, beyond which 429 is answered; ``None`` for no limit.
     :param faults: kinds and rates, such as ``500=0.1,reset-after=0.05``; ``all=0.1`` for every
         kind, at this rate together.
+    :param error_format: how errors are written: ``documented``, ``envelope`` (the vendor's generic
+        one) or ``framework`` (NestJS's own).
+    :raises ValueError: the faults or the error format are unknown.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Sandbox:
         latency_ms: float = 0,
         rate_limit: float | None = None,
         faults: str = "",
+        error_format: str = "documented",
     ) -> None:
         self.orders = Orders(order_count, seed)
         self.api_key = api_key
@@ -66,6 +71,7 @@ class Sandbox:
             latency=latency_ms / 1000,
             orders=self.orders,
             refuse_connections=self._refuse_connections,
+            error_format=_known_format(error_format),
         )
         self._running: _RunningServer | None = None
 
@@ -84,6 +90,15 @@ class Sandbox:
     def requests(self) -> list[Received]:
         """The requests received so far, in order; those to ``/_sandbox/`` are not among them."""
         return self._log.all()
+
+    @property
+    def error_format(self) -> str:
+        """How errors are written; may be set while the sandbox runs."""
+        return self._app.error_format
+
+    @error_format.setter
+    def error_format(self, error_format: str) -> None:
+        self._app.error_format = _known_format(error_format)
 
     def limit_rate(self, per_second: float | None) -> None:
         """Answer 429 beyond so many requests a second from now on; ``None`` for no limit."""
@@ -147,6 +162,13 @@ class Sandbox:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def _known_format(error_format: str) -> str:
+    if error_format not in ERROR_FORMATS:
+        expected = ", ".join(ERROR_FORMATS)
+        raise ValueError(f"error_format must be one of {expected}, got {error_format!r}")
+    return error_format
 
 
 class _RunningServer:

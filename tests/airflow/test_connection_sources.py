@@ -130,7 +130,7 @@ def test_a_bad_key_fails_the_test_with_one_read(
     worked, message = OllangHook().test_connection()
     assert worked is False
     assert "401" in message
-    assert "Check the connection's password" in message
+    assert "Copy the API key again" in message
     assert "another-key" not in message
     assert [request.method for request in sandbox.requests] == ["GET"]
 
@@ -157,7 +157,7 @@ def test_a_host_that_cannot_be_reached_fails_the_test(monkeypatch: pytest.Monkey
     monkeypatch.setenv(VARIABLE, f"ollang://:some-key@127.0.0.1:{port}/http")
     worked, message = OllangHook().test_connection()
     assert worked is False
-    assert "Check the connection's host" in message
+    assert "Check the base URL" in message
     assert "some-key" not in message
 
 
@@ -204,11 +204,11 @@ def test_a_connection_of_another_type_is_refused(monkeypatch: pytest.MonkeyPatch
     ],
 )
 def test_a_variable_that_cannot_be_parsed_is_named_and_not_shown(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, written: str
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, run: Any, written: str
 ) -> None:
     monkeypatch.setenv(VARIABLE, written)
     with pytest.raises(AirflowFailException, match=f"^{VARIABLE} is set, but") as caught:
-        CancelOrderOperator(task_id="cancel", order_id="o-1").execute({})
+        run.execute(CancelOrderOperator(task_id="cancel", order_id="o-1"))
     shown = "".join(traceback.format_exception(caught.value)) + caplog.text
     assert "quote(key, safe='')" in str(caught.value)
     assert "cr3t" not in shown

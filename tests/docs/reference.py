@@ -60,7 +60,7 @@ PUBLIC = {
         "StaleOrder",
         "Finding",
         "find_stale_orders",
-        "count_all_orders",
+        "select",
         "tripped_wire",
     ],
     "airflow_provider_ollang.cleanup.batch": ["Batch"],

@@ -6,7 +6,7 @@ import pytest
 import requests
 
 REFUSALS = {
-    401: ("UNAUTHORIZED", "Unauthorized", "API key is missing or invalid"),
+    401: ("UNAUTHORIZED", "Unauthorized", "Invalid or missing API key"),
     403: ("ACCESS_DENIED", "Access denied", "You do not have permission to access this order"),
     404: ("ORDER_NOT_FOUND", "Order not found", "No order found with the provided orderId"),
     400: (
@@ -102,7 +102,6 @@ def test_an_unexpected_method_has_no_route(client):
 
     assert response.status_code == 404
     assert response.json() == {
-        "statusCode": 404,
         "message": "Cannot GET /integration/orders/cancel/" + "f" * 24,
         "error": "Not Found",
     }

@@ -62,7 +62,6 @@ def test_an_unknown_address_has_no_route(client, path):
 
     assert response.status_code == 404
     assert response.json() == {
-        "statusCode": 404,
         "message": f"Cannot GET {path}",
         "error": "Not Found",
     }

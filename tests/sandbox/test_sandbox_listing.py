@@ -92,7 +92,7 @@ def test_a_value_out_of_its_limits_is_a_bad_request(client, parameters, complain
     response = client.get("/integration/orders", params=bracketed(parameters))
 
     assert response.status_code == 400
-    assert response.json() == {"statusCode": 400, "message": [complaint], "error": "Bad Request"}
+    assert response.json() == {"error": "Bad Request", "message": [complaint]}
 
 
 def test_every_bad_value_is_named(client):

@@ -353,7 +353,7 @@ def test_requests_beyond_the_rate_limit_are_told_to_wait():
         assert refused.status_code == 429
         assert 0 < int(refused.headers["Retry-After"]) <= 1000
         assert refused.json() == {
-            "statusCode": 429,
+            "error": "Too Many Requests",
             "message": "ThrottlerException: Too Many Requests",
         }
         sandbox.reset()
