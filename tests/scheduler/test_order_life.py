@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import random
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from airflow_provider_ollang.sandbox import Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, StubResponse
 from demo.standalone import end, processes_of
 from tests.scheduler.scheduler import Scheduler, wait_for
 
