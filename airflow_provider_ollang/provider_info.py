@@ -65,7 +65,11 @@ PROVIDER_INFO: dict[str, Any] = {
     "operators": [
         {
             "integration-name": "Ollang",
-            "python-modules": ["airflow_provider_ollang.operators.ollang"],
+            "python-modules": [
+                "airflow_provider_ollang.operators.ollang",
+                # Airflow 3.1 and newer; on an older one importing it says so.
+                "airflow_provider_ollang.operators.approval",
+            ],
         }
     ],
     "sensors": [

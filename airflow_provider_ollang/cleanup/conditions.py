@@ -164,9 +164,10 @@ class Conditions:
     def _creation(self, order: Order) -> Unmet | None:
         if self.created_before is None:
             return None
-        if order.created is None or order.created < EARLIEST:
+        created = order.created
+        if created is None or created < EARLIEST:
             return Unmet("invalid", f"its createdAt is {quoted(order.created_at)}")
-        if order.created <= self.created_before:
+        if created <= self.created_before:
             return None
         return Unmet(
             "excluded",
@@ -186,6 +187,9 @@ def is_one_of_ids(value: object, ids: Collection[str]) -> bool:
 
 def _spellings(name: str) -> Iterator[str]:
     """Yield the ways in which a name can be read, each once."""
+    if name.isascii() and name.isprintable():
+        yield from dict.fromkeys([name, " ".join(name.split())])
+        return
     seen, spaced = name.translate(_SEEN), name.translate(_SPACED)
     folded = [_folded(text) for text in (name, seen, spaced)]
     one_spaced = [" ".join(text.split()) for text in folded]
@@ -217,7 +221,7 @@ def _folded_literal(char: str) -> str:
 
 
 def _rewritten(pattern: str, change: Callable[[str], str]) -> str:
-    """Return a pattern with its text changed, and what stands behind a backslash left alone."""
+    """Return a pattern with its text changed, and what follows a backslash left alone."""
     pieces = re.split(r"(\\.)", pattern, flags=re.DOTALL)
     return "".join(it if it.startswith("\\") else change(_readable(it)) for it in pieces)
 

@@ -62,7 +62,7 @@ class StaleRule:
     :param order_types: the order has one of these
     :param project_ids: the order belongs to one of these
     :param folder_ids: the order is in one of these; each candidate is read once for it
-    :param exclude_folder_ids: the order is in none of these, in upper or lower case; likewise read
+    :param exclude_folder_ids: the order is in none of these, in upper or lower case; also read
     :param name_matches: found in the order's name
     :param exclude_name_matches: not found in the order's name
     :param exclude_order_ids: never these, in upper or lower case
@@ -132,9 +132,10 @@ class StaleRule:
             check_order_id(order.id, field="id")
         except InvalidInputError:
             return f"its id is {quoted(order.id)}"
-        if order.created is None:
+        created = order.created
+        if created is None:
             return f"its createdAt is {quoted(order.created_at)}"
-        if order.created < EARLIEST:
+        if created < EARLIEST:
             return f"its createdAt is {quoted(order.created_at)}, before there was such a service"
         if not is_one_of(order.status, EXPECTED_STATUSES):
             return f"its status is {quoted(order.status)}"
@@ -370,12 +371,11 @@ def _is_found(pattern: NamePattern, name: Any) -> bool:
 
 
 def _text(value: Any) -> str | None:
-    """Return a field as text that any database takes: no NUL, no half of a surrogate pair."""
+    """Return a field as text of a bounded length."""
     if value is None:
         return None
     text = str(value)
-    text = text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 
 
 def _shared(value: Any) -> str | None:

@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_ollang.api.errors import InvalidInputError, OllangError, with_hint
+from airflow_provider_ollang.api.storable import storable
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators import parameters
 from airflow_provider_ollang.operators.retry import (
@@ -172,6 +173,10 @@ class OllangBaseOperator(BaseOperator):
         # Airflow logs the exception too, but in a group that its UI folds.
         self.log.info("Skipped: %s", reason)
         raise AirflowSkipException(reason)
+
+    def _push(self, context: Context, key: str, value: Any) -> None:
+        """Push an XCom that every database takes: text in it may be anything that people wrote."""
+        context["ti"].xcom_push(key=key, value=storable(value))
 
     def on_kill(self) -> None:
         """Send nothing more."""

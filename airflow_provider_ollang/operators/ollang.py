@@ -114,6 +114,8 @@ class CancelOrderOperator(OllangBaseOperator):
             refuse_if_preview_requested(context)
             order_id: str = self._value("order_id")
             with self._client() as client:
+                where = (client.base_url, self._value("ollang_conn_id"))
+                self.log.info("Cancelling order %s at %s (connection %r).", order_id, *where)
                 self._cancel(client, order_id, context)
         return order_id
 
@@ -155,7 +157,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
     a backfill, and where most of at least ten listed orders are invalid.
 
     For parameters that a trigger form fills, ``["*"]`` in ``order_types``, ``project_ids`` and
-    ``folder_ids`` stands for any.
+    ``folder_ids`` means any.
 
     :param older_than: the age from which an order is stale, as a timedelta or in ISO 8601 (``P7D``)
     :param statuses: the order has one of these
@@ -351,9 +353,8 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         if left_out:
             self.log.info("%d more are left for later runs.", left_out)
         summary = summarize(orders, left_out=left_out, doubtful=len(finding.doubtful))
-        kept = [order._asdict() for order in orders[:KEPT_ORDERS]]
-        context["ti"].xcom_push(key="orders", value=kept)
-        context["ti"].xcom_push(key="summary", value=summary)
+        self._push(context, "orders", [order._asdict() for order in orders[:KEPT_ORDERS]])
+        self._push(context, "summary", summary)
 
     def _log_finding(self, finding: Finding, orders: list[StaleOrder]) -> None:
         from airflow_provider_ollang.api.models import quoted
@@ -394,7 +395,8 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         it has none of these statuses
     :param exclude_name_matches: leave it alone if this regular expression is found in its name, as
         that read shows it; upper and lower case differ unless the expression says ``(?i)``
-    :param exclude_folder_ids: leave it alone if it is in one of these folders
+    :param exclude_folder_ids: leave it alone if it is in one of these folders, in upper or lower
+        case
     :param created_before: leave it alone if it was created after this time: a datetime with a zone,
         or ISO 8601 text
     :param tolerated_codes: error responses that do not fail the task
@@ -412,7 +414,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         "max_orders": parameters.allowance,
         "require_status": parameters.statuses,
         "exclude_name_matches": parameters.pattern,
-        "exclude_folder_ids": parameters.names,
+        "exclude_folder_ids": parameters.excluded_names,
         "created_before": parameters.moment,
         "tolerated_codes": parameters.codes,
         "preview": parameters.flag,
@@ -534,19 +536,16 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
 
     def _say_what_begins(self, orders: int, client: OllangClient) -> None:
         what = "Previewing" if self._value("preview") else "Cancelling"
-        connection = self._value("ollang_conn_id")
-        self.log.info(
-            "%s %d orders at %s (connection %r).", what, orders, client.base_url, connection
-        )
+        where = (client.base_url, self._value("ollang_conn_id"))
+        self.log.info("%s %d orders at %s (connection %r).", what, orders, *where)
 
     def _conditions(self) -> Conditions:
-        from airflow_provider_ollang.cleanup.conditions import Conditions, NamePattern
+        from airflow_provider_ollang.cleanup.conditions import Conditions
 
-        pattern = self._value("exclude_name_matches")
         return Conditions(
             statuses=self._value("require_status"),
-            exclude_name_matches=NamePattern(pattern.pattern) if pattern else None,
-            exclude_folder_ids=self._value("exclude_folder_ids"),
+            exclude_name_matches=self._value("exclude_name_matches"),
+            exclude_folder_ids=self._value("exclude_folder_ids") or None,
             created_before=self._value("created_before"),
         )
 
@@ -599,9 +598,9 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         for note in self._notes(report, context["ti"].try_number):
             self.log.info(note)
         rows = [self._marker() | result.to_json() for result in report.remarkable]
-        context["ti"].xcom_push(key="counts", value=report.to_json())
-        context["ti"].xcom_push(key="cancelled", value=report.cancelled)
-        context["ti"].xcom_push(key="not_cancelled", value=rows)
+        self._push(context, "counts", report.to_json())
+        self._push(context, "cancelled", report.cancelled)
+        self._push(context, "not_cancelled", rows)
 
     def _notes(self, report: Report, try_number: int) -> Iterator[str]:
         """Yield what the counts do not tell."""

@@ -329,7 +329,7 @@ def _unless_any(name: str, items: tuple[str, ...]) -> tuple[str, ...] | None:
     if items == (ANY,):
         return None
     if ANY in items:
-        raise refuse(name, items, "either names or ['*'] alone, which stands for any")
+        raise refuse(name, items, "either names or ['*'] alone, which means any")
     return items
 
 

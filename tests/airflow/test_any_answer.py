@@ -272,8 +272,15 @@ def assert_counted(ending: Ending, lines: list[dict[str, Any]]) -> None:
     counted = {**Counter(line["outcome"] for line in lines), "total": len(lines)}
     assert ending.xcoms["counts"] == counted
     assert ending.result in (None, counted)
-    others = [line for line in lines if line["outcome"] != "cancelled"]
+    common = {"base_url", "conn_id"}
+    others = [
+        {name: value for name, value in line.items() if name not in common}
+        for line in lines
+        if line["outcome"] != "cancelled"
+    ]
     assert ending.xcoms["not_cancelled"] == others
+    done = [line["id"] for line in lines if line["outcome"] == "cancelled"]
+    assert ending.xcoms["cancelled"] == done
 
 
 def assert_true(line: dict[str, Any], given_answer: Answer, *, is_cut_short: bool) -> None:

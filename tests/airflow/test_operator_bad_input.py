@@ -77,7 +77,7 @@ BAD: dict[type, dict[str, tuple[str, list[Any]]]] = {
         "max_orders": ("whole number", [-1, None, 1.5, "many"]),
         "require_status": ("pending|list", ["pending", [], ["waiting"]]),
         "exclude_name_matches": ("regular expression|text", ["*", "", ["a"]]),
-        "exclude_folder_ids": ("text|list", ["f1", [], [""], [5]]),
+        "exclude_folder_ids": ("text|list", ["f1", ["*"], [""], [5]]),
         "created_before": ("zone", ["yesterday", datetime(2026, 1, 1), 0]),
         "tolerated_codes": ("list|text", [None, "ORDER_NOT_FOUND", [5]]),
         "preview": ("True or False", [None, "yes", 1, "", []]),

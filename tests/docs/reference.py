@@ -38,7 +38,7 @@ PUBLIC = {
         "OllangError",
         "InvalidInputError",
         "StoppedError",
-        "OrderMovedOnError",
+        "ConditionNotMetError",
         "TransportError",
         "ConnectionFailedError",
         "TimedOutError",
