@@ -4,4 +4,14 @@ A benchmark measures what the package does (ours), what does the same otherwise 
 what the server, or the arithmetic, lets anybody reach (the limit), all in the same run.
 """
 
-BENCHMARKS = ("batch", "scale", "find", "hook", "rate", "memory", "imports", "connections")
+BENCHMARKS = (
+    "batch",
+    "scale",
+    "find",
+    "hook",
+    "rate",
+    "memory",
+    "imports",
+    "connections",
+    "waiting",
+)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import airflow as airflow_package
@@ -22,7 +25,10 @@ EXAMPLES = {
     "example_ollang_cancel_one_order",
     "example_ollang_cleanup_in_chunks",
     "example_ollang_count_waiting_orders",
+    "example_ollang_create_and_wait",
+    "example_ollang_create_with_teardown",
     "example_ollang_nightly_cleanup",
+    "example_ollang_pending_watchdog",
 }
 #: Waits for a person, so the tests under a scheduler run it. Airflow 3.1 brought approvals.
 WITH_APPROVAL = "example_ollang_cleanup_with_approval"
@@ -37,6 +43,7 @@ class Ended:
     state: str
     tasks: list[tuple[str, int, str]]
     cut_off_base: datetime
+    output: str = ""
 
     def states(self, task_id: str) -> Counter[str]:
         return Counter(state for name, _, state in self.tasks if name == task_id)
@@ -48,19 +55,21 @@ def run_example(
 ) -> Callable[..., Ended]:
     """Return a function that runs an example DAG and returns how it ended."""
 
-    def run(name: str, *, time: datetime | None = None, **conf: Any) -> Ended:
+    def run(
+        name: str, *, time: datetime | None = None, folder: str = example_dags, **conf: Any
+    ) -> Ended:
         time = time or datetime.now(UTC) - timedelta(seconds=1)
         order = json.dumps({"conf": conf, "time": time.isoformat()})
         ended = command(
             RUNNER,
-            os.path.join(example_dags, f"{name}.py"),
+            os.path.join(folder, f"{name}.py"),
             order,
-            env={"AIRFLOW__CORE__DAGS_FOLDER": example_dags},
+            env={"AIRFLOW__CORE__DAGS_FOLDER": folder},
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
         found = json.loads(ended.stdout.splitlines()[-1])
         found["cut_off_base"] = datetime.fromisoformat(found["cut_off_base"])
-        return Ended(**found)
+        return Ended(**found, output=ended.stdout + ended.stderr)
 
     return run
 
@@ -237,3 +246,118 @@ def test_a_clean_up_in_chunks_cancels_all_in_tasks_of_500(
     assert ended.states("cancel_stale_orders") == Counter(success=2)
     assert cancelled_since(sandbox, before) == set(stale)
     assert sent(sandbox) == Counter(stale)
+
+
+PROJECT = "65a1f00d3c5e7a0011223301"
+
+
+@pytest.fixture
+def change_created(sandbox: Sandbox) -> Iterator[Callable[..., None]]:
+    """Return a function that gives created orders these statuses, once there are as many."""
+    threads = []
+
+    def change(*statuses: str) -> None:
+        while len(sandbox.orders) < len(statuses):
+            time.sleep(0.1)
+        time.sleep(2)  # so that somebody has begun to wait for them
+        for order, status in zip(list(sandbox.orders), statuses, strict=True):
+            url = f"https://signed.invalid/{SIGNATURE}"
+            sandbox.orders.change(order["id"], status=status, vttUrl=url)
+
+    def start(*statuses: str) -> None:
+        threads.append(threading.Thread(target=change, args=statuses, daemon=True))
+        threads[-1].start()
+
+    yield start
+    for thread in threads:
+        thread.join()
+
+
+SIGNATURE = "a-signature-that-nobody-may-see"
+
+
+def test_orders_are_created_waited_for_and_used_without_their_signed_urls(
+    sandbox: Sandbox, run_example: Callable[..., Ended], change_created: Callable[..., None]
+) -> None:
+    change_created("completed", "delivered", "completed")
+    ended = run_example(
+        "example_ollang_create_and_wait", project_id=PROJECT, target_languages=["fr", "de"]
+    )
+    assert ended.state == "success"
+    assert sorted(order["type"] for order in sandbox.orders) == ["cc", "subtitle", "subtitle"]
+    assert SIGNATURE not in ended.output
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_what_a_failed_pipeline_has_ordered_is_cancelled_by_its_teardown(
+    sandbox: Sandbox,
+    run_example: Callable[..., Ended],
+    change_created: Callable[..., None],
+    preview: bool,
+) -> None:
+    change_created("pending", "failed")
+    ended = run_example("example_ollang_create_with_teardown", project_id=PROJECT, preview=preview)
+    assert ended.state == "failed"
+    assert ended.states("cancel_leftovers") == Counter(success=1)
+    statuses = sorted(order["status"] for order in sandbox.orders)
+    assert statuses == (["failed", "pending"] if preview else ["cancelled", "failed"])
+
+
+def test_a_teardown_after_success_cancels_nothing(
+    sandbox: Sandbox, run_example: Callable[..., Ended], change_created: Callable[..., None]
+) -> None:
+    change_created("completed", "completed")
+    ended = run_example("example_ollang_create_with_teardown", project_id=PROJECT, preview=False)
+    assert ended.state == "success"
+    assert sent(sandbox) == Counter()
+
+
+def test_a_watchdog_cancels_what_is_pending_for_too_long(
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], run_example: Callable[..., Ended]
+) -> None:
+    late = set(add_orders(2, 3, projectId=PROJECT))
+    add_orders(0.5, projectId=PROJECT)
+    add_orders(3, projectId=PROJECT, status="ongoing")
+    add_orders(3, projectId="65a1f00d3c5e7a0011223302")
+    before = list(sandbox.orders)
+    assert run_example("example_ollang_pending_watchdog").state == "success"
+    assert cancelled_since(sandbox, before) == set()
+    assert run_example("example_ollang_pending_watchdog", preview=False).state == "success"
+    assert cancelled_since(sandbox, before) == late
+
+
+MAPPED_TEARDOWN = """
+from datetime import UTC, datetime
+from airflow.providers.common.compat.sdk import DAG, task
+from airflow_provider_ollang.operators.ollang import CancelOrderOperator, CreateOrderOperator
+
+with DAG("mapped_teardown", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
+    create = CreateOrderOperator(
+        task_id="create",
+        project_id="65a1f00d3c5e7a0011223301",
+        order_type="document",
+        target_languages=["fr", "de"],
+    ).as_setup()
+
+    @task
+    def work(order_ids):
+        raise ValueError("the work fails")
+
+    cancel = CancelOrderOperator.partial(
+        task_id="cancel", skip_on_codes=["ORDER_ALREADY_CANCELLED", "ORDER_NOT_CANCELLABLE"]
+    ).expand(order_id=create.output).as_teardown(setups=create)
+    work(create.output) >> cancel
+"""
+
+
+def test_one_cancel_for_each_order_can_be_a_teardown(
+    sandbox: Sandbox,
+    run_example: Callable[..., Ended],
+    change_created: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "mapped_teardown.py").write_text(MAPPED_TEARDOWN)
+    ended = run_example("mapped_teardown", folder=str(tmp_path))
+    assert ended.state == "failed"
+    assert ended.states("cancel") == Counter(success=2)
+    assert {order["status"] for order in sandbox.orders} == {"cancelled"}

@@ -25,6 +25,7 @@ MINIATURES: dict[str, dict[str, Any]] = {
     "memory": {"few": 20, "many": 40, "runs": 1},
     "imports": {"runs": 1},
     "connections": {"orders": 40, "workers": 4},
+    "waiting": {"waiters": 20, "interval": 0.5, "rounds": 1, "latency_ms": 1},
 }
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
 import pytest
 
-from airflow_provider_ollang.sandbox import Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, StubResponse
 from demo.standalone import end, processes_of
 from tests.scheduler.scheduler import Scheduler, wait_for
 
@@ -149,8 +152,15 @@ def another_triggerer(scheduler: Scheduler) -> Iterator[Any]:
         end(process)
 
 
+@pytest.fixture(scope="session")
+def more_triggerers(scheduler: Scheduler) -> Iterator[ExitStack]:
+    """Give what ends the triggerers that a test leaves to the tests after it."""
+    with ExitStack() as stack:
+        yield stack
+
+
 def test_an_order_lives_through_a_move_to_another_triggerer_and_a_restart(
-    scheduler: Scheduler, sandbox: Sandbox
+    scheduler: Scheduler, sandbox: Sandbox, more_triggerers: ExitStack
 ) -> None:
     wait = Wait(scheduler, sandbox)
     wait.wait_until_watched()
@@ -170,6 +180,70 @@ def test_an_order_lives_through_a_move_to_another_triggerer_and_a_restart(
     # Now there is none at all. The next one goes on.
     time.sleep(2)
     assert (wait.state, wait.order) == ("deferred", "pending")
-    restarted = another_triggerer(scheduler)
-    restarted.__enter__()  # for the tests that follow
+    more_triggerers.enter_context(another_triggerer(scheduler))
     wait.complete()
+
+
+def terminate(wait: Wait) -> None:
+    os.kill(process_of(wait.scheduler, wait.run_id), signal.SIGTERM)
+
+
+def process_of(scheduler: Scheduler, run_id: str) -> int:
+    """Return the id of the process in which a run's task is tried first."""
+    path = scheduler.home / "processes" / f"{run_id}.1"
+    return int(wait_for(lambda: path.exists() and path.read_text()))
+
+
+#: Who ends the wait, in which DAG, and whether the order must go with it.
+ENDS: list[tuple[str, Callable[[Wait], None], bool]] = [
+    ("wait_deferred", lambda wait: wait.mark("failed"), True),
+    ("wait_deferred", lambda wait: wait.mark("success"), False),
+    ("wait_deferred", Wait.clear, False),
+    ("wait_here", lambda wait: wait.mark("failed"), True),
+    ("wait_here", lambda wait: wait.mark("success"), False),
+    ("wait_here", Wait.clear, False),
+    ("wait_here", terminate, True),
+    ("wait_here_and_retry", terminate, False),
+]
+
+
+def test_ended_at_a_random_moment_an_order_goes_only_where_nobody_waits_any_more(
+    scheduler: Scheduler, sandbox: Sandbox
+) -> None:
+    def end_one(number: int) -> tuple[int, str, bool]:
+        dag_id, end_wait, must_go = ENDS[number % len(ENDS)]
+        wait = Wait(scheduler, sandbox, dag_id)
+        wait.wait_until_watched()
+        time.sleep(random.uniform(0, 3))
+        end_wait(wait)
+        if must_go:
+            wait_for(lambda: wait.order == "cancelled", 60)
+        time.sleep(SETTLED_SECONDS)
+        return number, wait.order, must_go
+
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(end_one, range(ROUNDS)))
+    wrong = [it for it in found if it[1] != ("cancelled" if it[2] else "pending")]
+    assert wrong == []
+
+
+def created(scheduler: Scheduler, run_id: str) -> list[str]:
+    assert scheduler.wait_for_run("create_orders", run_id) == "success"
+    return sorted(scheduler.xcom("create_orders", run_id, "create", "return_value"))
+
+
+def test_orders_are_paid_once_though_the_task_is_killed_before_the_response_and_cleared_later(
+    scheduler: Scheduler, sandbox: Sandbox
+) -> None:
+    before = {order["id"] for order in sandbox.orders}
+    sandbox.respond_next(StubResponse(fault="timeout-after"), path=CREATE)
+    run_id = scheduler.trigger("create_orders")
+    wait_for(lambda: len(sandbox.orders) == len(before) + 3)
+    os.kill(process_of(scheduler, run_id), signal.SIGKILL)
+    ids = created(scheduler, run_id)
+
+    body = {"dry_run": False, "only_failed": False, "dag_run_id": run_id}
+    scheduler.call("POST", "/dags/create_orders/clearTaskInstances", json=body)
+    assert created(scheduler, run_id) == ids
+    assert ids == sorted(order["id"] for order in sandbox.orders if order["id"] not in before)
+    assert sum(request.path == CREATE for request in sandbox.requests) == 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG, Param
@@ -17,6 +19,15 @@ WAITS: dict[str, dict[str, Any]] = {
     "wait_here_and_retry": {"deferrable": False, "timeout": 600, "retries": 1},
 }
 
+
+def write_process_id(context: Any) -> None:
+    """Leave the id of the task's own process where the test finds it."""
+    ti = context["ti"]
+    path = Path(os.environ["AIRFLOW_HOME"], "processes", f"{ti.run_id}.{ti.try_number}")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(str(os.getpid()))
+
+
 for dag_id, options in WAITS.items():
     with DAG(
         dag_id=dag_id,
@@ -29,6 +40,7 @@ for dag_id, options in WAITS.items():
             order_ids="{{ params.order_ids }}",
             poke_interval=1,
             cancel_on_kill=True,
+            pre_execute=write_process_id,
             retry_delay=timedelta(seconds=1),
             **options,
         )
@@ -39,6 +51,7 @@ with DAG(dag_id="create_orders", schedule=None, start_date=datetime(2026, 1, 1, 
         project_id="65a1f00d3c5e7a0011223301",
         order_type="subtitle",
         target_languages=["fr", "de"],
+        pre_execute=write_process_id,
         retries=1,
         retry_delay=timedelta(seconds=1),
     )

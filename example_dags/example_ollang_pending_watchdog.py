@@ -1,0 +1,94 @@
+"""### Cancel orders that nobody has started in time
+
+Every hour, cancels the orders of a few projects that are still `pending` after their service-level
+time: what has not begun by then is ordered elsewhere. **A cancelled order cannot be brought back**,
+so it starts as a preview: it sends no cancel and says for each order what would happen.
+
+Switch **Preview** off in the form for one run that cancels; change its default in this file once
+the log lists exactly the orders that you expect. A run that is triggered while the DAG is paused
+also unpauses it ("Unpause … on trigger" is ticked in the form), and scheduled runs use the default.
+
+Each order is read once more right before its cancel, and left alone if its work has begun. More
+late orders than `max_orders` mean that something is wrong: the run fails, and cancels none.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.providers.common.compat.sdk import DAG, Param
+
+from airflow_provider_ollang.operators.ollang import (
+    BatchCancelOrdersOperator,
+    FindStaleOrdersOperator,
+)
+
+# What nobody who may trigger a run can change.
+LEAST_HOURS = 4
+MOST_CANCELS = 50
+STATUSES = ["pending"]
+
+with DAG(
+    dag_id="example_ollang_pending_watchdog",
+    doc_md=__doc__,
+    schedule="@hourly",
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    default_args={
+        "retries": 1,
+        "retry_delay": timedelta(minutes=5),
+        "execution_timeout": timedelta(minutes=30),
+    },
+    params={
+        "project_ids": Param(
+            ["65a1f00d3c5e7a0011223301"],
+            type="array",
+            items={"type": "string", "pattern": "^[A-Za-z0-9_-]{1,128}$"},
+            minItems=1,
+            title="Projects",
+            description="Ids of the projects that have a service-level time.",
+        ),
+        "hours": Param(
+            24,
+            type="integer",
+            minimum=LEAST_HOURS,
+            maximum=24 * 90,
+            title="Service-level time, in hours",
+            description="An order that is pending for longer is cancelled.",
+        ),
+        "max_orders": Param(
+            10,
+            type="integer",
+            minimum=0,
+            maximum=MOST_CANCELS,
+            title="Abort above",
+            description="If more late orders than this are found, the run fails and nothing is "
+            "cancelled.",
+        ),
+        "preview": Param(
+            True,
+            type="boolean",
+            title="Preview",
+            description="Dry run: log what would be cancelled, cancel nothing.",
+        ),
+    },
+    tags=["ollang", "example"],
+):
+    find_late_orders = FindStaleOrdersOperator(
+        task_id="find_late_orders",
+        older_than="PT{{ params.hours }}H",
+        statuses=STATUSES,
+        project_ids="{{ params.project_ids }}",
+        max_orders="{{ params.max_orders }}",
+        doc_md="Returns the ids of the orders that are pending for too long, oldest first.",
+    )
+
+    BatchCancelOrdersOperator(
+        task_id="cancel_late_orders",
+        order_ids=find_late_orders.output,
+        require_status=STATUSES,
+        max_orders=MOST_CANCELS,
+        preview="{{ params.preview }}",
+        doc_md="Cancels exactly these orders, if they are still pending. That cannot be undone.",
+    )
