@@ -31,7 +31,7 @@ KNOWN_COMMANDS = (
     "export HTTPS_PROXY=",
     "gh attestation verify ",
     "git ",
-    "grep -o ",
+    "grep -rho ",
     "make ",
     "mkdir -p ",
     "ollang-sandbox",
