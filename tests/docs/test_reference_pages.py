@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_ollang.cleanup.outcome import OrderResult, Outcome
-from airflow_provider_ollang.sandbox.command import _parser
+from airflow_provider_ollang.sandbox.__main__ import create_parser
 from airflow_provider_ollang.sandbox.faults import KINDS
 
 from .pages import PAGES, code, commands
@@ -56,7 +56,8 @@ def test_each_outcome_is_explained() -> None:
 
 
 def test_each_field_of_the_report_is_explained() -> None:
-    written = list(OrderResult("65a4f0000f1e2d3c4b5a6978", Outcome.CANCELLED).to_json())
+    result = OrderResult("65a4f0000f1e2d3c4b5a6978", Outcome.CANCELLED)
+    written = ["base_url", "conn_id", *result.to_json()]
     [example] = [block for block in REPORT.blocks if block.language == "json"]
     assert list(json.loads(example.code)) == written
     assert names("The report's lines", "field", REPORT) == [*written, "preview"]
@@ -64,11 +65,11 @@ def test_each_field_of_the_report_is_explained() -> None:
 
 @pytest.mark.parametrize("command", commands("ollang-sandbox"))
 def test_the_sandboxs_command_takes_the_options_of_each_page(command: str) -> None:
-    assert _parser().parse_args(shlex.split(command)[1:])
+    assert create_parser().parse_args(shlex.split(command)[1:])
 
 
 def test_each_option_of_the_sandbox_is_listed() -> None:
-    options = vars(_parser().parse_args([]))
+    options = vars(create_parser().parse_args([]))
     listed = {
         name.removeprefix("--").replace("-", "_") for name in names("Options", "option", SANDBOX)
     }
