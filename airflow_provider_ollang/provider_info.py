@@ -65,7 +65,23 @@ PROVIDER_INFO: dict[str, Any] = {
     "operators": [
         {
             "integration-name": "Ollang",
-            "python-modules": ["airflow_provider_ollang.operators.ollang"],
+            "python-modules": [
+                "airflow_provider_ollang.operators.ollang",
+                # Airflow 3.1 and newer; on an older one importing it says so.
+                "airflow_provider_ollang.operators.approval",
+            ],
+        }
+    ],
+    "sensors": [
+        {
+            "integration-name": "Ollang",
+            "python-modules": ["airflow_provider_ollang.sensors.ollang"],
+        }
+    ],
+    "triggers": [
+        {
+            "integration-name": "Ollang",
+            "python-modules": ["airflow_provider_ollang.triggers.ollang"],
         }
     ],
     "connection-types": [CONNECTION_TYPE],

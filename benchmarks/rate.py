@@ -11,8 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 
-from airflow_provider_ollang.sandbox import Sandbox
-from airflow_provider_ollang.sandbox.received import Received
+from airflow_provider_ollang.sandbox import RecordedRequest, Sandbox
 from benchmarks.figures import Figure, Result, Target, conclude
 from benchmarks.ours import seconds_to_cancel
 from benchmarks.servers import Server
@@ -48,7 +47,7 @@ class Run:
     """
 
     stretches: Sequence[Stretch]
-    received: Sequence[Received]
+    received: Sequence[RecordedRequest]
 
     @property
     def served_at(self) -> list[float]:

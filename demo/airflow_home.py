@@ -30,6 +30,7 @@ def airflow_home(sandbox: Sandbox, dags_folder: Path = EXAMPLE_DAGS) -> Iterator
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
             "AIRFLOW_CONN_OLLANG_DEFAULT": json.dumps(connection),
+            "AIRFLOW_VAR_OLLANG_REPORTS": f"{home}/reports",
         }
         run_airflow(environment, "db", "migrate")
         yield environment

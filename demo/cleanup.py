@@ -22,6 +22,8 @@ from demo.airflow_home import airflow_home
 DAG_ID = "example_ollang_nightly_cleanup"
 STALE_AFTER = timedelta(days=7)
 LOST_ANSWERS = 2
+#: The DAG previews by default: real cancels are asked for.
+CONF = {"preview": False, "older_than_days": STALE_AFTER.days}
 
 console = Console(highlight=False)
 
@@ -33,7 +35,10 @@ def main() -> int:
         lost = [Answer(fault="reset-after")] * LOST_ANSWERS
         sandbox.answer_next(*lost, method="POST")
         before, stale = _status_of_all(sandbox), _stale_ids(sandbox)
-        console.print(f"{len(stale)} of them are pending and older than {STALE_AFTER.days} days.")
+        console.print(
+            f"{len(stale)} of them are pending, older than "
+            f"{STALE_AFTER.days} days, and not to be kept by their names."
+        )
         console.print("[bold]Airflow[/] gets a fresh home and database …")
         with airflow_home(sandbox) as environment:
             console.print(f"[bold]DAG[/] {DAG_ID} runs …")
@@ -56,6 +61,7 @@ def _stale_ids(sandbox: Sandbox) -> set[str]:
         order["id"]
         for order in sandbox.orders.where(status="pending")
         if datetime.fromisoformat(order["createdAt"]) <= cut_off
+        and "keep" not in order["name"].lower()
     }
 
 
@@ -63,7 +69,7 @@ def _run_dag(sandbox: Sandbox, environment: Mapping[str, str]) -> dict[str, Any]
     """Run the DAG in a process of its own, and show what reaches the sandbox meanwhile."""
     home = Path(environment["AIRFLOW_HOME"])
     output, log = home / "xcoms.json", home / "dag.log"
-    command = [sys.executable, "-m", "demo.run_dag", DAG_ID, str(output)]
+    command = [sys.executable, "-m", "demo.run_dag", DAG_ID, json.dumps(CONF), str(output)]
     with log.open("wb") as stream:
         process = subprocess.Popen(  # noqa: S603 - our own command
             command, env=environment, stdout=stream, stderr=subprocess.STDOUT

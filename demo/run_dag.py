@@ -1,6 +1,6 @@
 """Run one example DAG to its end in this process and print what its tasks pushed, as JSON.
 
-Usage: ``python -m demo.run_dag DAG_ID OUTPUT_FILE``, in the environment of an Airflow 3.
+Usage: ``python -m demo.run_dag DAG_ID CONF OUTPUT_FILE``, in the environment of an Airflow 3.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from airflow.utils.session import create_session
 from demo.airflow_home import EXAMPLE_DAGS
 
 
-def main(dag_id: str, output_file: str) -> int:
+def main(dag_id: str, conf: str, output_file: str) -> int:
     """Run the DAG, write its state and XComs, and return the exit code."""
     dag = DagBag(EXAMPLE_DAGS).dags[dag_id]
-    run = dag.test()
+    run = dag.test(run_conf=json.loads(conf))
     Path(output_file).write_text(
         json.dumps({"state": run.state, "xcoms": _xcoms(dag_id, run.run_id)})
     )

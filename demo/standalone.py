@@ -18,6 +18,7 @@ import requests
 
 START_SECONDS = 180
 END_SECONDS = 20
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Process: TypeAlias = "subprocess.Popen[bytes]"
 
@@ -34,6 +35,23 @@ def settings(port: int) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
     }
+
+
+def interrupt_on_signals() -> None:
+    """Let the first SIGINT, SIGTERM or SIGHUP raise KeyboardInterrupt, and ignore what follows.
+
+    What is ignored already stays so: nohup does that to SIGHUP, and a shell to the SIGINT of what
+    it starts in the background. SIGTERM always counts.
+    """
+    signs = [sign for sign in ENDING if signal.getsignal(sign) is not signal.SIG_IGN]
+
+    def interrupt(*_: object) -> None:
+        for sign in ENDING:  # a second one would break off the ending of Airflow
+            signal.signal(sign, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for sign in (*signs, signal.SIGTERM):
+        signal.signal(sign, interrupt)
 
 
 @contextmanager

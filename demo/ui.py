@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 
 from rich.console import Console
 
 from airflow_provider_ollang.sandbox import Sandbox
-from demo.airflow_home import airflow_home, run_airflow
-from demo.standalone import standalone
+from demo.airflow_home import airflow_home
+from demo.standalone import interrupt_on_signals, standalone
 
 console = Console(highlight=False)
 
 
 def main() -> int:
     """Serve until Ctrl-C or SIGTERM, then end every process that was started."""
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    interrupt_on_signals()
     try:
         with Sandbox(latency_ms=50) as sandbox, airflow_home(sandbox) as environment:
-            run_airflow(environment, "pools", "set", "ollang", "2", "calls of the Ollang API")
             console.print(f"Starting Airflow in {environment['AIRFLOW_HOME']} …")
             with standalone(environment) as (url, airflow):
                 console.print(f"Airflow: {url}")

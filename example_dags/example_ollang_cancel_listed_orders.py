@@ -1,17 +1,25 @@
 """### Cancel a handful of Ollang orders, one task each
 
-Each order is a task of its own: those that were cancelled before are skipped, the others are
-cancelled. That is made for dozens of orders; for hundreds use `BatchCancelOrdersOperator`, which
-needs one task. **A cancelled order cannot be brought back.**
+Each order is a task of its own: those that were cancelled before, or are not `pending` any more,
+are skipped; the rest is cancelled. That is made for dozens of orders; for hundreds use
+`BatchCancelOrdersOperator`, which needs one task. **A cancelled order cannot be brought back**, so
+it starts as a preview: it sends no cancel, and says which orders it would cancel. Switch
+**Preview** off in the form to cancel.
+
+A run that is triggered while the DAG is paused also unpauses it ("Unpause … on trigger" is ticked
+in the form); this DAG has no schedule, so no other run starts then.
 """
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 
 from airflow.providers.common.compat.sdk import DAG, Param, task
 
 from airflow_provider_ollang.operators.ollang import CancelOrderOperator
+
+log = logging.getLogger(__name__)
 
 with DAG(
     dag_id="example_ollang_cancel_listed_orders",
@@ -28,17 +36,28 @@ with DAG(
             title="Orders",
             description="The ids of the orders to cancel, one a line.",
         ),
+        "preview": Param(
+            True,
+            type="boolean",
+            title="Preview",
+            description="Dry run: log which orders would be cancelled, cancel nothing.",
+        ),
     },
     tags=["ollang", "example"],
 ):
 
     @task
-    def listed_orders(params: dict | None = None) -> list[str]:
-        """Return the order ids that the run was triggered with."""
-        return (params or {})["order_ids"]
+    def orders_to_cancel(params: dict | None = None) -> list[str]:
+        """Return the order ids that the run was triggered with, and none in a preview."""
+        if not params["preview"]:
+            return params["order_ids"]
+        log.info("Preview: these would be cancelled, if pending: %s", params["order_ids"])
+        return []
 
     CancelOrderOperator.partial(
         task_id="cancel_order",
+        require_status=["pending"],
         map_index_template="{{ task.order_id }}",
-        doc_md="Cancels one order, for good; is skipped if there is nothing to cancel.",
-    ).expand(order_id=listed_orders())
+        doc_md="Cancels one order, which cannot be undone; is skipped if there is nothing to "
+        "cancel.",
+    ).expand(order_id=orders_to_cancel())

@@ -1,16 +1,23 @@
 """### Cancel one Ollang order
 
-Trigger it with an order's id. The task is skipped if the order was cancelled before, or if it has
-moved on from `pending`. **A cancelled order cannot be brought back.**
+Trigger it with an order's id. The task is skipped if the order was cancelled before, or if it is
+not `pending` any more. **A cancelled order cannot be brought back**, so it starts as a preview: it
+sends no cancel, and says which order it would cancel. Switch **Preview** off in the form to cancel.
+
+A run that is triggered while the DAG is paused also unpauses it ("Unpause … on trigger" is ticked
+in the form); this DAG has no schedule, so no other run starts then.
 """
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 
-from airflow.providers.common.compat.sdk import DAG, Param
+from airflow.providers.common.compat.sdk import DAG, Param, task
 
 from airflow_provider_ollang.operators.ollang import CancelOrderOperator
+
+log = logging.getLogger(__name__)
 
 with DAG(
     dag_id="example_ollang_cancel_one_order",
@@ -25,12 +32,27 @@ with DAG(
             title="Order",
             description="The id of the order to cancel, as the Ollang dashboard shows it.",
         ),
+        "preview": Param(
+            True,
+            type="boolean",
+            title="Preview",
+            description="Dry run: log which order would be cancelled, cancel nothing.",
+        ),
     },
     tags=["ollang", "example"],
 ):
-    CancelOrderOperator(
+
+    @task.short_circuit
+    def is_meant(params: dict | None = None) -> bool:
+        """Skip the cancel in a preview."""
+        if params["preview"]:
+            log.info("Preview: order %s would be cancelled, if pending.", params["order_id"])
+        return not params["preview"]
+
+    is_meant() >> CancelOrderOperator(
         task_id="cancel_order",
         order_id="{{ params.order_id }}",
         require_status=["pending"],
-        doc_md="Cancels the order, for good; is skipped if there is nothing to cancel.",
+        doc_md="Cancels the order, which cannot be undone; is skipped if there is nothing to "
+        "cancel.",
     )

@@ -1,13 +1,21 @@
 """### Clean-up of thousands of stale Ollang orders
 
-One task finds them, and mapped tasks cancel 500 each, on as many workers as there are. The pool
-`ollang` bounds how many of them run at once, and with it the requests a second that reach the
-API. Make it before the first run:
+One task finds them, and mapped tasks cancel 500 each, two at a time, on as many workers as there
+are. **A cancelled order cannot be brought back**, so it starts as a preview: it sends no cancel and
+says for each order what would happen. Switch **Preview** off in the form for one run that cancels.
 
-    airflow pools set ollang 2 "tasks that call the Ollang API"
+A run that is triggered while the DAG is paused also unpauses it ("Unpause … on trigger" is ticked
+in the form). A scheduled run then starts beside it, and uses the defaults, not what the form says.
 
-`max_orders` and `max_share` guard the clean-up as a whole, before it is cut into chunks.
-**A cancelled order cannot be brought back.**
+`max_orders` and `max_share` limit the clean-up as a whole, before it is cut into chunks. The report
+of each chunk, a line of JSON for each order, is written to the folder or URL in the Airflow
+Variable `ollang_reports`, such as `s3://your-bucket/ollang`, without it to `/tmp/ollang-reports` on
+the worker.
+
+Two tasks at 10 requests a second each are 20 a second for this DAG. Where several DAGs share the
+limit of one account, give their tasks the same Airflow pool instead (`pool="ollang"`, made with
+`airflow pools set ollang 2 "calls of the Ollang API"`): tasks whose pool does not exist never
+start.
 """
 
 from __future__ import annotations
@@ -21,6 +29,13 @@ from airflow_provider_ollang.operators.ollang import (
     FindStaleOrdersOperator,
 )
 
+# What nobody who may trigger a run can change.
+LEAST_AGE_DAYS = 14
+MOST_STALE = 20_000
+CHUNK = 500
+STATUSES = ["pending"]
+REPORTS = "{{ var.value.get('ollang_reports', '/tmp/ollang-reports') }}"
+
 with DAG(
     dag_id="example_ollang_cleanup_in_chunks",
     doc_md=__doc__,
@@ -31,49 +46,56 @@ with DAG(
     default_args={
         "retries": 2,
         "retry_delay": timedelta(minutes=5),
-        # While the API is down, every order is tried and tried again.
         "execution_timeout": timedelta(hours=2),
     },
     params={
-        "older_than": Param(
-            "P30D",
-            type="string",
-            pattern="^P[0-9DWTHMSY]+$",
-            title="Older than",
-            description="Age from which an order is stale, in ISO 8601: P30D, P6W.",
+        "older_than_days": Param(
+            30,
+            type="integer",
+            minimum=LEAST_AGE_DAYS,
+            maximum=3650,
+            title="Older than, in days",
+            description="Age from which an order is stale.",
         ),
         "max_orders": Param(
-            20_000,
+            5_000,
             type="integer",
             minimum=0,
-            maximum=500_000,
-            title="At most",
-            description="More stale orders than this fail the run: nothing is cancelled then.",
+            maximum=MOST_STALE,
+            title="Abort above",
+            description="If more stale orders than this are found, the run fails and nothing is "
+            "cancelled.",
         ),
-        "max_share": Param(
-            0.5,
-            type="number",
-            minimum=0,
-            maximum=1,
-            title="At most, as a share of all orders",
-            description="A larger share of all the account's orders fails the run likewise.",
+        "preview": Param(
+            True,
+            type="boolean",
+            title="Preview",
+            description="Dry run: log what would be cancelled, cancel nothing. Applies to this run "
+            "only: if the DAG is paused, triggering it also unpauses it, and scheduled runs use "
+            "the default.",
         ),
     },
     tags=["ollang", "example"],
 ):
     find_stale_orders = FindStaleOrdersOperator(
         task_id="find_stale_orders",
-        older_than="{{ params.older_than }}",
+        older_than="P{{ params.older_than_days }}D",
+        statuses=STATUSES,
+        exclude_name_matches="(?i)keep",
         max_orders="{{ params.max_orders }}",
-        max_share="{{ params.max_share }}",
-        chunk_size=500,
+        max_share=0.5,
+        chunk_size=CHUNK,
         doc_md="Reads all orders once and returns the ids of the stale ones in lists of 500.",
     )
 
     BatchCancelOrdersOperator.partial(
         task_id="cancel_stale_orders",
-        require_status=["pending"],
+        require_status=STATUSES,
+        max_orders=CHUNK,
         requests_per_second=10,
-        pool="ollang",
-        doc_md="Cancels one list of 500, for good. Each mapped task has its own XCom `counts`.",
+        preview="{{ params.preview }}",
+        report_path=REPORTS + "/{{ dag.dag_id }}/{{ run_id }}.jsonl",
+        max_active_tis_per_dagrun=2,
+        doc_md="Cancels one list of 500; that cannot be undone. Each mapped task has its own XCom "
+        "`counts`.",
     ).expand(order_ids=find_stale_orders.output)

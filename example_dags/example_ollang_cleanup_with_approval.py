@@ -2,10 +2,18 @@
 
 Finds stale orders, shows them as a table, and waits for a person under *Required Actions* in
 Airflow's UI. After **Approve**, exactly the orders of that table are cancelled; each is read once
-more just before its cancel, and left alone if it has moved on. After **Reject**, or without an
-answer within 12 hours, nothing is cancelled. **A cancelled order cannot be brought back.**
+more right before its cancel, and left alone if it is not pending. After **Reject**, or without a
+response within 12 hours, nothing is cancelled, and marking the approval as success does not change
+that: only a person's response gives a list. **A cancelled order cannot be brought back**, so it
+starts as a preview: even after an approval it sends no cancel, and says for each order what would
+happen. Switch **Preview** off in the form for one run that cancels.
 
-A table shows at most 100 orders, so `limit` keeps to the 100 oldest; the next run takes the others.
+A run that is triggered while the DAG is paused also unpauses it ("Unpause … on trigger" is ticked
+in the form). A scheduled run then starts beside it, and uses the defaults, not what the form says.
+
+The report, a line of JSON for each order, is written to the folder or URL in the Airflow Variable
+`ollang_reports`, such as `s3://your-bucket/ollang`, without it to `/tmp/ollang-reports` on the
+worker.
 
 Needs Airflow 3.1 or newer, which brought approvals, with `apache-airflow-providers-standard` 1.12.2
 or newer; on an older Airflow this file defines no DAG.
@@ -20,7 +28,6 @@ from airflow.providers.common.compat.sdk import (
     DAG,
     AirflowOptionalProviderFeatureException,
     Param,
-    task,
 )
 
 from airflow_provider_ollang.operators.ollang import (
@@ -29,14 +36,21 @@ from airflow_provider_ollang.operators.ollang import (
 )
 
 try:
-    from airflow.providers.standard.operators.hitl import ApprovalOperator
-except (ImportError, AirflowOptionalProviderFeatureException):
-    ApprovalOperator = None
+    from airflow_provider_ollang.operators.approval import ApproveOrdersOperator
+except AirflowOptionalProviderFeatureException:
+    ApproveOrdersOperator = None
     logging.getLogger(__name__).warning(
         "example_ollang_cleanup_with_approval is left out: approvals need Airflow 3.1 or newer."
     )
 
-if ApprovalOperator:
+# What nobody who may trigger a run can change.
+LEAST_AGE_DAYS = 7
+MOST_STALE = 500
+MOST_SHOWN = 100  # a summary has that many rows at most
+STATUSES = ["pending"]
+REPORTS = "{{ var.value.get('ollang_reports', '/tmp/ollang-reports') }}"
+
+if ApproveOrdersOperator:
     with DAG(
         dag_id="example_ollang_cleanup_with_approval",
         doc_md=__doc__,
@@ -44,50 +58,64 @@ if ApprovalOperator:
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
+        default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
         params={
-            "older_than": Param(
-                "P7D",
-                type="string",
-                pattern="^P[0-9DWTHMSY]+$",
-                title="Older than",
-                description="Age from which an order is stale, in ISO 8601: P7D, P2W, PT12H.",
+            "older_than_days": Param(
+                30,
+                type="integer",
+                minimum=LEAST_AGE_DAYS,
+                maximum=3650,
+                title="Older than, in days",
+                description="Age from which an order is stale.",
             ),
             "limit": Param(
-                100,
+                50,
                 type="integer",
                 minimum=1,
-                maximum=100,
-                title="At most",
-                description="The oldest so many are asked about; the next run takes the others.",
+                maximum=MOST_SHOWN,
+                title="Orders per approval",
+                description="Asks about the oldest N orders. The rest wait for the next run.",
+            ),
+            "preview": Param(
+                True,
+                type="boolean",
+                title="Preview",
+                description="Dry run: ask, then log what would be cancelled, cancel nothing. "
+                "Applies to this run only: if the DAG is paused, triggering it also unpauses it, "
+                "and scheduled runs use the default.",
             ),
         },
         tags=["ollang", "example"],
     ):
         find_stale_orders = FindStaleOrdersOperator(
             task_id="find_stale_orders",
-            older_than="{{ params.older_than }}",
+            older_than="P{{ params.older_than_days }}D",
+            statuses=STATUSES,
+            exclude_name_matches="(?i)keep",
             limit="{{ params.limit }}",
+            max_orders=MOST_STALE,
+            execution_timeout=timedelta(minutes=30),
             doc_md="Reads all orders and returns the ids of the stale ones, oldest first.",
         )
 
-        @task.short_circuit
-        def is_anything_stale(order_ids: list[str]) -> bool:
-            """Skip the rest where there is nothing to ask a person about."""
-            return bool(order_ids)
-
-        approve_cancels = ApprovalOperator(
+        approve_cancels = ApproveOrdersOperator(
             task_id="approve_cancels",
-            subject="Cancel these stale Ollang orders, for good?",
+            order_ids=find_stale_orders.output,
             body=find_stale_orders.output["summary"],
             response_timeout=timedelta(hours=12),
-            doc_md="Waits for a person under *Required Actions*. No answer is a no.",
+            # Who may respond; without it, everybody who may edit the DAG's runs.
+            # assigned_users=[{"id": "42", "name": "anna"}],
+            doc_md="Waits for a person under *Required Actions*. Without a response it fails, and "
+            "nothing is cancelled.",
         )
 
-        cancel_approved_orders = BatchCancelOrdersOperator(
+        BatchCancelOrdersOperator(
             task_id="cancel_approved_orders",
-            order_ids=find_stale_orders.output,
-            require_status=["pending"],
-            doc_md="Cancels exactly the orders that were approved, for good.",
+            order_ids=approve_cancels.output,
+            require_status=STATUSES,
+            max_orders=MOST_SHOWN,
+            preview="{{ params.preview }}",
+            report_path=REPORTS + "/{{ dag.dag_id }}/{{ run_id }}.jsonl",
+            execution_timeout=timedelta(hours=1),
+            doc_md="Cancels exactly the orders that were approved; that cannot be undone.",
         )
-
-        is_anything_stale(find_stale_orders.output) >> approve_cancels >> cancel_approved_orders

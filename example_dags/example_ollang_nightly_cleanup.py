@@ -1,17 +1,23 @@
 """### Nightly clean-up of stale Ollang orders
 
-Finds the orders that have been waiting for longer than `older_than`, and cancels them.
-**A cancelled order cannot be brought back.** Preview it first: it then sends no cancel and says for
-each order what would happen. Unpausing starts a scheduled run at once, so either change the default
-of `preview` to `True` before that, or run it while it is still paused:
+Finds the orders that have been pending for longer than `older_than_days`, and cancels them. **A
+cancelled order cannot be brought back**, so it starts as a preview: it sends no cancel and says for
+each order what would happen. Switch **Preview** off in the form for one run that cancels; change
+its default in this file once the log lists exactly the orders that you expect, every night.
 
-    airflow dags test example_ollang_nightly_cleanup --conf '{"preview": true}'
+A run that is triggered while the DAG is paused also unpauses it ("Unpause … on trigger" is ticked
+in the form). A scheduled run then starts beside it, and uses the defaults, not what the form says.
 
-What guards against cancelling too much:
+What keeps it from cancelling too much:
 
+- orders younger than a week, and those with "keep" in their names, are never touched;
 - more stale orders than `max_orders` fail the run before anything is cancelled;
-- each order is read once more just before its cancel, and left alone if it has moved on;
+- each order is read once more right before its cancel, and left alone if it is not pending;
 - ages are counted to the time of the run, so that a retry sees the same orders.
+
+The report, a line of JSON for each order, is written to the folder or URL in the Airflow Variable
+`ollang_reports`, such as `s3://your-bucket/ollang`, without it to `/tmp/ollang-reports` on the
+worker.
 """
 
 from __future__ import annotations
@@ -25,6 +31,12 @@ from airflow_provider_ollang.operators.ollang import (
     FindStaleOrdersOperator,
 )
 
+# What nobody who may trigger a run can change.
+LEAST_AGE_DAYS = 7
+MOST_CANCELS = 300
+STATUSES = ["pending"]
+REPORTS = "{{ var.value.get('ollang_reports', '/tmp/ollang-reports') }}"
+
 with DAG(
     dag_id="example_ollang_nightly_cleanup",
     doc_md=__doc__,
@@ -35,49 +47,44 @@ with DAG(
     default_args={
         "retries": 2,
         "retry_delay": timedelta(minutes=5),
-        # While the API is down, every order is tried and tried again.
         "execution_timeout": timedelta(hours=2),
     },
     params={
-        "older_than": Param(
-            "P7D",
-            type="string",
-            pattern="^P[0-9DWTHMSY]+$",
-            title="Older than",
-            description="Age from which an order is stale, in ISO 8601: P7D, P2W, PT12H.",
-        ),
-        "statuses": Param(
-            ["pending"],
-            type="array",
-            items={"type": "string", "enum": ["pending", "ongoing"]},
-            examples=["pending", "ongoing"],
-            minItems=1,
-            title="Statuses",
-            description="Only orders with one of these statuses are cancelled. An order that is "
-            "ongoing is being worked on.",
+        "older_than_days": Param(
+            30,
+            type="integer",
+            minimum=LEAST_AGE_DAYS,
+            maximum=3650,
+            title="Older than, in days",
+            description="Age from which an order is stale.",
         ),
         "max_orders": Param(
-            200,
+            100,
             type="integer",
             minimum=0,
-            maximum=10_000,
-            title="At most",
-            description="More stale orders than this fail the run: nothing is cancelled then.",
+            maximum=MOST_CANCELS,
+            title="Abort above",
+            description="If more stale orders than this are found, the run fails and nothing is "
+            "cancelled.",
         ),
         "preview": Param(
-            False,
+            True,
             type="boolean",
             title="Preview",
-            description="Cancel nothing, only say what would happen.",
+            description="Dry run: log what would be cancelled, cancel nothing. Applies to this run "
+            "only: if the DAG is paused, triggering it also unpauses it, and scheduled runs use "
+            "the default.",
         ),
     },
     tags=["ollang", "example"],
 ):
     find_stale_orders = FindStaleOrdersOperator(
         task_id="find_stale_orders",
-        older_than="{{ params.older_than }}",
-        statuses="{{ params.statuses }}",
+        older_than="P{{ params.older_than_days }}D",
+        statuses=STATUSES,
+        exclude_name_matches="(?i)keep",
         max_orders="{{ params.max_orders }}",
+        execution_timeout=timedelta(minutes=30),
         doc_md="Reads all orders and returns the ids of the stale ones, oldest first. XCom "
         "`summary` shows them as a table.",
     )
@@ -85,11 +92,10 @@ with DAG(
     BatchCancelOrdersOperator(
         task_id="cancel_stale_orders",
         order_ids=find_stale_orders.output,
-        require_status="{{ params.statuses }}",
-        max_orders="{{ params.max_orders }}",
+        require_status=STATUSES,
+        max_orders=MOST_CANCELS,
         preview="{{ params.preview }}",
-        doc_md="Cancels exactly these orders, for good. XCom `counts` says what became of them, "
+        report_path=REPORTS + "/{{ dag.dag_id }}/{{ run_id }}.jsonl",
+        doc_md="Cancels exactly these orders; that cannot be undone. XCom `counts` says how many, "
         "XCom `not_cancelled` which ones were left and why.",
-        # A record of what became of each order, on any storage that Airflow knows:
-        # report_path="s3://your-bucket/ollang/{{ run_id }}.jsonl",
     )

@@ -14,6 +14,7 @@ os.environ.update(
     AIRFLOW_HOME=AIRFLOW_HOME,
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
     AIRFLOW__CORE__TEST_CONNECTION="Enabled",
+    AIRFLOW_VAR_OLLANG_REPORTS=f"{AIRFLOW_HOME}/reports",
 )
 
 pytest_plugins = ["airflow_provider_ollang.sandbox.fixture"]

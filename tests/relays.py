@@ -10,10 +10,8 @@ import socketserver
 import ssl
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
-
-import trustme
 
 
 class Relay(socketserver.ThreadingTCPServer):
@@ -46,6 +44,12 @@ class Relay(socketserver.ThreadingTCPServer):
         raise NotImplementedError
 
 
+class Certificate(Protocol):
+    """A certificate of trustme, or one that is made by hand."""
+
+    def configure_cert(self, ctx: ssl.SSLContext, /) -> None: ...
+
+
 class TlsRelay(Relay):
     """Speaks TLS to its clients, and passes what they say to a server that does not.
 
@@ -53,7 +57,7 @@ class TlsRelay(Relay):
     :param certificate: what it shows to its clients
     """
 
-    def __init__(self, url: str, certificate: trustme.LeafCert) -> None:
+    def __init__(self, url: str, certificate: Certificate) -> None:
         super().__init__()
         parts = urlsplit(url)
         self._server = (parts.hostname or "", parts.port or 0)

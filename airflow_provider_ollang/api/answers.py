@@ -13,16 +13,35 @@ from typing import Any
 from airflow_provider_ollang.api.errors import (
     ERROR_BY_CODE,
     ERROR_BY_STATUS,
+    PASSING_STATUSES,
     ApiError,
     OllangError,
+    OrderNotCancellableError,
+    OrderNotFoundError,
+    ProjectNotFoundError,
     RateLimitedError,
     ServerError,
     UnauthorizedError,
     UnexpectedAnswerError,
+    WrongBaseUrlError,
 )
 from airflow_provider_ollang.api.secret import mask, mask_json
 
 _LONGEST_MESSAGE = 300
+#: How the API says in text what ``ORDER_NOT_CANCELLABLE`` says. Sources:
+#: https://api-docs.ollang.com, "Cancel order"; the public repository ollang/skills, "Cancel Order".
+_NOT_CANCELLABLE = re.compile(
+    r"already in progress or completed|not cancell?able|not eligible for cancell?ation"
+    r"|(cannot|can't|can ?not) be cancell?ed",
+    re.IGNORECASE,
+)
+#: How routers say that there is no such address: NestJS and Express, Fastify, Kong and others.
+_NO_ROUTE = re.compile(r"^cannot [a-z]+ /|\broute\b|/integration/", re.IGNORECASE)
+#: "No code": the last two are of the generic envelope.
+_GENERIC_CODES = (None, "", -1, "-1")
+#: What a create request may meet; the reference documents its status only.
+_NO_PROJECT = "PROJECT_NOT_FOUND"
+_CODE = re.compile(r"[A-Z]+(_[A-Z]+)+")
 #: Far more than is shown, also where most of it is white space.
 _LONGEST_EXCERPT = 100_000
 
@@ -30,28 +49,64 @@ _LONGEST_EXCERPT = 100_000
 def parse_retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
     """Return the seconds that a ``Retry-After`` header asks for, or ``None`` if it says nothing.
 
+    A header that was sent more than once reads as a list; the longest wait in it counts.
+
     :param value: the header's value: seconds, or an HTTP date (RFC 9110, section 10.2.3)
     :param now: the time to count a date from; the present if left out
     """
-    text = (value or "").strip()
+    # A date's own comma splits off the day of the week, which nothing depends on.
+    waits = [_seconds(part.strip(), now or datetime.now(UTC)) for part in (value or "").split(",")]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def _seconds(text: str, now: datetime) -> float | None:
     if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text, re.ASCII):
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
         if moment.tzinfo is None:  # "-0000": UTC, by RFC 5322
             moment = moment.replace(tzinfo=UTC)
-        seconds = (moment - (now or datetime.now(UTC))).total_seconds()
+        seconds = (moment - now).total_seconds()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
-def parse_json(body: bytes, *, secret: str = "") -> Any:
-    """Return the body's JSON value without the secret in it, or ``None`` where it is no JSON."""
+def parse_json(body: bytes, content_type: str = "", *, secret: str = "") -> Any:
+    """Return the body's JSON value without the secret in it, or ``None`` where it is no JSON.
+
+    :param body: JSON in UTF-8, UTF-16 or UTF-32, or else in the charset of its content type
+    :param content_type: the header of that name
+    :param secret: the API key
+    """
     try:
-        return mask_json(json.loads(body), secret)
-    except (ValueError, RecursionError):  # also undecodable bytes, and nesting without end
+        return mask_json(_load(body, content_type), secret)
+    except (LookupError, ValueError, RecursionError):  # also no such charset, or endless nesting
         return None
+
+
+def _load(body: bytes, content_type: str) -> Any:
+    # The bytes come first: headers that call UTF-8 "ISO-8859-1" are common, and text in another
+    # charset that is UTF-8 by chance is not. A name misread that way could slip past a filter.
+    try:
+        return json.loads(body)
+    except ValueError:
+        return json.loads(body.decode(_charset(content_type)))
+
+
+def _decoded(body: bytes, content_type: str) -> str | None:
+    """Return the body as text, ``None`` where it is neither in its declared charset nor UTF-8."""
+    for charset in (_charset(content_type), "utf-8"):
+        try:
+            return body.decode(charset)
+        except (LookupError, ValueError):  # no such charset, or not in it
+            continue
+    return None
+
+
+def _charset(content_type: str) -> str:
+    found = re.search(r"charset\s*=\s*[\"']?([^\s;\"']+)", content_type, re.IGNORECASE)
+    return found[1] if found else "utf-8"
 
 
 def one_line(value: object, *, secret: str = "") -> str:
@@ -68,27 +123,37 @@ def error_from_answer(
     body: bytes,
     *,
     order_id: str | None = None,
+    project_id: str | None = None,
     secret: str = "",
 ) -> OllangError:
-    """Return the error that an answer stands for; its ``code`` decides, then its status.
+    """Return the error that a response stands for; its ``code`` decides, then its status.
 
-    Understands the documented error body and the one of NestJS, the framework behind the API.
+    Understands three error bodies: the documented one, the generic envelope that Ollang's public
+    agent skills describe (``code`` -1, the reason in ``detail``), and that of NestJS.
 
-    :param status: the HTTP status, of any answer that is not the one hoped for
-    :param headers: the answer's headers
-    :param body: the answer's body
+    :param status: the HTTP status, of any response that is not the one hoped for
+    :param headers: the response's headers
+    :param body: the response's body
     :param order_id: the order that the request was about
+    :param project_id: the project in which the request was to create orders
     :param secret: the API key, to keep it out of the message if the server echoes it
     """
-    answer = parse_json(body, secret=secret)
-    fields = answer if isinstance(answer, dict) else None
+    value = parse_json(body, headers.get("Content-Type", ""), secret=secret)
+    fields = value if isinstance(value, dict) else None
+    text = _text(fields, secret)
     code = _code(fields, secret)
-    kind = _error_class(status, code, is_json_object=fields is not None)
+    kind = _error_class(status, code, fields, text)
+    if project_id and (code == _NO_PROJECT or kind is OrderNotFoundError):
+        kind = ProjectNotFoundError
+    elif kind is OrderNotFoundError and order_id is None:  # the request named no order
+        kind = WrongBaseUrlError
     message = (
-        _describe(status, headers, body if answer is None else _as_json(answer), secret)
+        _describe(status, headers, body if value is None else _as_json(value), secret)
         if fields is None or kind is UnexpectedAnswerError
-        else _message(fields, secret)
+        else text or "no message"
     )
+    if kind is ProjectNotFoundError:
+        message = f"project {project_id}: {message}"
     return kind(
         message,
         status=status,
@@ -99,35 +164,61 @@ def error_from_answer(
 
 
 def _code(fields: dict[str, Any] | None, secret: str) -> str | None:
+    """Return the code in words, wherever the body has it; ``None`` if it has none."""
     code = (fields or {}).get("code")
-    if code is None or code == "":
-        return None
+    if code in _GENERIC_CODES:
+        return _code_in_text(fields or {})
     text = one_line(code, secret=secret)
-    # What reads otherwise than it came is none that we know, even if only by white space.
+    # A code that has to be altered to be shown is not one that we know.
     return text if text == code else one_line(repr(code), secret=secret)
 
 
-def _error_class(status: int, code: str | None, *, is_json_object: bool) -> type[OllangError]:
+def _code_in_text(fields: dict[str, Any]) -> str | None:
+    """Return the code that the generic envelope or NestJS pass on as their text."""
+    texts = (fields.get(name) for name in ("detail", "message"))
+    return next((it for it in texts if isinstance(it, str) and _CODE.fullmatch(it)), None)
+
+
+def _error_class(
+    status: int, code: str | None, fields: dict[str, Any] | None, text: str
+) -> type[OllangError]:
     if status < 400:
         return UnexpectedAnswerError
     if code is not None and code in ERROR_BY_CODE:
         return ERROR_BY_CODE[code]
     if status == 429:
         return RateLimitedError
-    if status >= 500:
+    if status >= 500 or status in PASSING_STATUSES:
         return ServerError
     if status == 401:  # a gateway may reject the key with a page of its own
         return UnauthorizedError
-    if not is_json_object:
+    if fields is None:
         return UnexpectedAnswerError
-    return ApiError if code else ERROR_BY_STATUS.get(status, ApiError)
+    return ApiError if code else _class_by_status(status, fields, text)
 
 
-def _message(fields: dict[str, Any], secret: str) -> str:
-    message = fields.get("message") or fields.get("error") or "no message"
-    if isinstance(message, list):
-        message = "; ".join(str(part) for part in message)
-    return one_line(message, secret=secret)
+def _class_by_status(status: int, fields: dict[str, Any], text: str) -> type[ApiError]:
+    if status == 400 and _NOT_CANCELLABLE.search(text):
+        return OrderNotCancellableError
+    if status == 404 and _is_from_a_router(fields, text):
+        return WrongBaseUrlError
+    return ERROR_BY_STATUS.get(status, ApiError)
+
+
+def _is_from_a_router(fields: dict[str, Any], text: str) -> bool:
+    """Return whether a 404 says that there is no such address, rather than no such order."""
+    is_from_the_api = "statusCode" in fields or "code" in fields
+    says_nothing = text.lower() in ("", "not found")
+    return bool(_NO_ROUTE.search(text)) or (says_nothing and not is_from_the_api)
+
+
+def _text(fields: dict[str, Any] | None, secret: str) -> str:
+    """Return what the body says to a person. In the generic envelope only ``detail`` does."""
+    fields = fields or {}
+    text = fields.get("detail") or fields.get("message") or fields.get("error") or ""
+    if isinstance(text, list):
+        text = "; ".join(str(part) for part in text)
+    return one_line(text, secret=secret)
 
 
 def _as_json(answer: Any) -> bytes:
@@ -136,11 +227,13 @@ def _as_json(answer: Any) -> bytes:
 
 
 def _describe(status: int, headers: Mapping[str, str], body: bytes, secret: str) -> str:
-    """Say what came, for an answer whose meaning is not documented."""
+    """Say what was received, for a response whose meaning is not documented."""
     if 300 <= status < 400:
         target = one_line(headers.get("Location", "nowhere"), secret=secret)
-        return f"a redirect to {target} came; redirects are not followed: check the base URL"
+        return f"a redirect to {target}; redirects are not followed"
     kind = one_line(headers.get("Content-Type", "no content type"), secret=secret)
-    text = mask(body.decode("utf-8", "replace"), secret)  # before the cut: it could halve a secret
-    excerpt = one_line(text[:_LONGEST_EXCERPT])
-    return f"an answer came that the API does not document ({kind}): {excerpt or 'empty body'}"
+    decoded = _decoded(body, headers.get("Content-Type", ""))
+    note = "" if decoded is not None else ", in neither UTF-8 nor a charset that its type declares"
+    text = body.decode("utf-8", "replace") if decoded is None else decoded
+    excerpt = one_line(mask(text, secret)[:_LONGEST_EXCERPT])  # cut last: it could halve a secret
+    return f"unexpected response ({kind}{note}): {excerpt or 'empty body'}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
@@ -12,23 +13,24 @@ from urllib3.exceptions import HTTPError
 
 from airflow_provider_ollang import __version__
 from airflow_provider_ollang.api.answers import error_from_answer, one_line, parse_json
+from airflow_provider_ollang.api.creation import CreatedOrder, OrderRequest, parse_created
 from airflow_provider_ollang.api.deadline import DeadlineAdapter
 from airflow_provider_ollang.api.errors import (
     OllangError,
     OrderAlreadyCancelledError,
-    OrderMovedOnError,
     OrderNotCancellableError,
+    OrderNotFoundError,
     UnexpectedAnswerError,
     UnreadableAnswerError,
 )
-from airflow_provider_ollang.api.listing import PageCheck, read_listing
+from airflow_provider_ollang.api.listing import read_listing
 from airflow_provider_ollang.api.models import (
     CancelReceipt,
     Health,
     Order,
     OrderPage,
     OrderQuery,
-    is_one_of,
+    parse_http_date,
 )
 from airflow_provider_ollang.api.pace import Pace
 from airflow_provider_ollang.api.retry import RetryPolicy, Tally, call_with_retries
@@ -51,8 +53,16 @@ CONNECT_TIMEOUT = 10.0
 PAGE_SIZE = 50
 #: No account has as many orders: a larger number says nothing, and a share of it would be none.
 MAX_COUNT = 10**12
-#: No answer of this API comes near, at 50 orders a page; more is not read.
-MAX_BODY_BYTES = 2 * 1024 * 1024
+#: What is read of one response. An order with an evaluation of each subtitle segment has 5 MB;
+#: read into objects, a body takes nine times its size in memory, in each worker.
+MAX_BODY_BYTES = 16 * 1024 * 1024
+
+
+_ERRORS_OF_ONE_ORDER = (
+    OrderAlreadyCancelledError,
+    OrderNotCancellableError,
+    OrderNotFoundError,
+)
 
 
 class OllangClient:
@@ -84,8 +94,7 @@ class OllangClient:
         retry_policy: RetryPolicy | None = None,
         pace: Pace | None = None,
     ) -> None:
-        api_key = hidden(api_key)  # this frame is in the traceback of a refusal
-        self._api_key = check_api_key(api_key)
+        self._api_key = hidden(check_api_key(api_key))
         self.base_url = check_base_url(base_url, allow_http=allow_http)
         check_verify(verify)
         self.retry_policy = retry_policy or RetryPolicy()
@@ -99,8 +108,7 @@ class OllangClient:
         self._sessions: list[requests.Session] = []
 
     def __repr__(self) -> str:
-        # A traceback with its locals also shows a client that was refused half-made.
-        return f"{type(self).__name__}(base_url={getattr(self, 'base_url', None)!r})"
+        return f"{type(self).__name__}(base_url={self.base_url!r})"
 
     def __enter__(self) -> OllangClient:
         return self
@@ -117,7 +125,7 @@ class OllangClient:
         self,
         order_id: str,
         *,
-        require_status: Collection[str] | None = None,
+        check: Callable[[Order], None] | None = None,
         tally: Tally | None = None,
     ) -> CancelReceipt:
         """Cancel an order, for good, and return the confirmation.
@@ -125,30 +133,49 @@ class OllangClient:
         Only a 204 counts as one. Source: https://api-docs.ollang.com, "Cancel order".
 
         :param order_id: the order
-        :param require_status: read the order right before each request, and send none if it has
-            none of these statuses
+        :param check: gets the order, read right before each request; raises to send none, such as
+            a :class:`ConditionNotMetError`
         :param tally: counts along, for a caller that looks at it meanwhile
-        :raises OrderMovedOnError: it has another status than required
         :raises InvalidInputError: the id is none; nothing was sent
         :raises OrderAlreadyCancelledError: it was cancelled before. With ``answer_lost``, this
             call's own lost request is the likely cause
         :raises OllangError: any other refusal or trouble, by its class
         """
         check_order_id(order_id)
-
-        def require() -> None:
-            status = self._read_order(order_id).status
-            if not is_one_of(status, require_status or ()):
-                raise OrderMovedOnError(order_id, status, require_status or ())
-
         _, counted = call_with_retries(
             lambda: self._send("POST", f"/integration/orders/cancel/{order_id}", None, order_id),
             self.retry_policy,
             self.pace,
-            check=None if require_status is None else require,
+            check=check and (lambda: check(self._read_order(order_id))),
             tally=tally,
         )
         return CancelReceipt(order_id, counted.attempts, counted.answer_lost)
+
+    def create_order(self, request: OrderRequest) -> list[CreatedOrder]:
+        """Create orders and return all that the request created; there may be more than languages.
+
+        Creating is not idempotent: the request is sent again only where nothing can have been
+        created (429, or no connection). Source: https://api-docs.ollang.com, "Create order".
+
+        :param request: what to create
+        :raises ProjectNotFoundError: there is no such project
+        :raises OllangError: any other error, by its class. With ``answer_lost``, orders may have
+            been created: look with :func:`~airflow_provider_ollang.api.adoption.find_created`
+        """
+        orders, _ = call_with_retries(
+            lambda: self._create(request), self.retry_policy, self.pace, is_repeatable=False
+        )
+        return orders
+
+    def _create(self, request: OrderRequest) -> list[CreatedOrder]:
+        path = "/integration/orders/create"
+        answer = self._send("POST", path, None, None, creates=request)
+        orders = parse_created(answer)
+        if orders is None:
+            raise UnexpectedAnswerError(
+                f"expected a list of created orders, got {self._shown(answer)}", status=201
+            )
+        return orders
 
     def get_order(self, order_id: str) -> Order:
         """Return one order as it is now.
@@ -185,36 +212,41 @@ class OllangClient:
         """
         return self._read_page(query or OrderQuery(), page, take)
 
-    def iter_orders(self, query: OrderQuery | None = None, *, readers: int = 1) -> Iterator[Order]:
+    def iter_orders(
+        self,
+        query: OrderQuery | None = None,
+        *,
+        readers: int = 1,
+        check: Callable[[OrderPage], None] | None = None,
+    ) -> Iterator[Order]:
         """Yield every order of a listing, page after page, each id once.
 
-        A listing that breaks off raises: it never ends early as if it were whole. One whose
-        pages shifted while it was read is read again for what slipped through.
+        A listing that breaks off raises: it never ends early as if it were whole.
 
         :param query: which orders, and how sorted
         :param readers: pages read side by side
+        :param check: is given each page as it is read, in any thread; what it raises ends the
+            listing
         :raises UnexpectedAnswerError: a page is none, repeats what came before, or pages never end
         :raises OllangError: any refusal or trouble, by its class
         """
         wanted = query or OrderQuery()
-        return read_listing(
-            lambda number, check: self._read_page(wanted, number, PAGE_SIZE, check),
-            page_size=PAGE_SIZE,
-            readers=readers,
-        )
 
-    def _read_page(
-        self, query: OrderQuery, number: int, take: int, check: PageCheck | None = None
-    ) -> OrderPage:
-        params = query.params(number, take)
-
-        def read() -> OrderPage:
-            page = self._page(self._send("GET", "/integration/orders", params, None), number)
+        def read(number: int) -> OrderPage:
+            page = self._read_page(wanted, number, PAGE_SIZE)
             if check:
                 check(page)
             return page
 
-        page, _ = call_with_retries(read, self.retry_policy, self.pace)
+        return read_listing(read, page_size=PAGE_SIZE, readers=readers)
+
+    def _read_page(self, query: OrderQuery, number: int, take: int) -> OrderPage:
+        params = query.params(number, take)
+        page, _ = call_with_retries(
+            lambda: self._page(self._send("GET", "/integration/orders", params, None), number),
+            self.retry_policy,
+            self.pace,
+        )
         return page
 
     def check_health(self) -> Health:
@@ -251,29 +283,29 @@ class OllangClient:
             page=number,
             item_count=count if _is_count(count) else None,
             has_next=has_next,
+            server_time=parse_http_date(self._local.date),
         )
 
     def _shown(self, answer: Any) -> str:
         return one_line(answer, secret=self._api_key)
 
     def _send(
-        self, method: str, path: str, params: dict[str, str] | None, order_id: str | None
+        self,
+        method: str,
+        path: str,
+        params: dict[str, str] | None,
+        order_id: str | None,
+        *,
+        creates: OrderRequest | None = None,
     ) -> Any:
-        """Send one request; return the answer's JSON, ``None`` for a confirmed cancel."""
-        try:
-            return self._exchange(method, path, params, order_id)
-        except BaseException as error:  # also what a signal raises meanwhile
-            failure = error
-        # Raised here, it has neither the frames nor the context that hold the key.
-        failure.__cause__ = failure.__context__ = None
-        raise failure.with_traceback(None)
-
-    def _exchange(
-        self, method: str, path: str, params: dict[str, str] | None, order_id: str | None
-    ) -> Any:
+        """Send one request; return the response's JSON, ``None`` for a confirmed cancellation."""
         try:
             response = self._session().request(
-                method, self.base_url + path, params=params, **self._options
+                method,
+                self.base_url + path,
+                params=params,
+                json=creates.to_json() if creates else None,
+                **self._options,
             )
             with response:
                 body = _read(response, order_id)
@@ -282,19 +314,22 @@ class OllangClient:
                 error, base_url=self.base_url, order_id=order_id, secret=self._api_key
             ) from None
         log.debug("%s %s: HTTP %d, %d bytes", method, path, response.status_code, len(body))
+        self._local.date = response.headers.get("Date")  # of this thread's last response
         if response.status_code != 429:
             self.pace.note_answer()
-        wanted = 204 if method == "POST" else 200
-        answer = None if method == "POST" else parse_json(body, secret=self._api_key)
-        if response.status_code != wanted or (method == "GET" and answer is None):
+        wanted = 201 if creates else 204 if method == "POST" else 200
+        content_type = response.headers.get("Content-Type", "")
+        answer = None if wanted == 204 else parse_json(body, content_type, secret=self._api_key)
+        if response.status_code != wanted or (wanted != 204 and answer is None):
             refusal = error_from_answer(
                 response.status_code,
                 response.headers,
                 body,
                 order_id=order_id,
+                project_id=creates.project_id if creates else None,
                 secret=self._api_key,
             )
-            raise refusal if method == "POST" else _error_of_read(refusal)
+            raise _error_of_create(refusal) if creates else _error_of_read(refusal, method)
         return answer
 
     def _session(self) -> requests.Session:
@@ -303,6 +338,7 @@ class OllangClient:
         if session is None:
             session = _Session()
             session.trust_env = False
+            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # keep none
             session.headers["User-Agent"] = f"airflow-provider-ollang/{__version__}"
             session.auth = _ApiKeyAuth(self._api_key)
             adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=1)
@@ -340,7 +376,7 @@ def _read(response: requests.Response, order_id: str | None) -> bytes:
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             raise UnexpectedAnswerError(
-                f"the answer is longer than {MAX_BODY_BYTES} bytes: no answer of this API is",
+                f"the response is longer than {MAX_BODY_BYTES} bytes; the rest was not read",
                 status=response.status_code,
                 order_id=order_id,
             )
@@ -351,9 +387,22 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_COUNT
 
 
-def _error_of_read(error: OllangError) -> OllangError:
+def _error_of_create(error: OllangError) -> OllangError:
+    """Return the error; one that only an existing order can meet says nothing about a new one."""
+    if not isinstance(error, _ERRORS_OF_ONE_ORDER):
+        return error
+    return UnexpectedAnswerError(
+        f"only an existing order can meet this error: {error.message}",
+        status=error.status,
+        code=error.code,
+    )
+
+
+def _error_of_read(error: OllangError, method: str) -> OllangError:
     """Return the error; what is no documented answer to a read proves nothing, and may pass."""
     message = error.message
+    if method != "GET":
+        return error
     if isinstance(error, (OrderAlreadyCancelledError, OrderNotCancellableError)):
         message = f"a read was answered as only a cancel can be: {message}"
     elif not isinstance(error, UnexpectedAnswerError):

@@ -1,7 +1,4 @@
-"""Connections whose time-out bounds a whole answer, and that show no header to anybody.
-
-The time-out of requests begins anew with every byte that comes.
-"""
+"""Connections whose time-out bounds a whole response: that of requests restarts with every byte."""
 
 from __future__ import annotations
 
@@ -62,8 +59,8 @@ class _Readable:
 
 #: What Python's parser of headers raises at some of them, beside what it documents.
 _EMAIL_ERRORS = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
-#: Not kept, so that none is sent back; reading one can take seconds.
-_COOKIES = ("Set-Cookie", "Set-Cookie2")
+#: Responses without a body, whatever their headers say about one (RFC 9110, 6.4.1 and 15.2).
+_BODILESS = (101, 204, 304)
 
 
 class _Response(http.client.HTTPResponse):
@@ -71,25 +68,36 @@ class _Response(http.client.HTTPResponse):
         super().__init__(_Readable(sock), *args, **kwargs)  # type: ignore[arg-type]
 
     def begin(self) -> None:
+        """Read the head of the final response, past interim ones (RFC 9110, 15.2)."""
+        self._begin()
+        while 100 <= self.status < 200 and self.status != 101:
+            self.headers = self.msg = None  # type: ignore[assignment]
+            self._begin()
+        if self.status in _BODILESS:
+            self._expect_no_body()
+
+    def _begin(self) -> None:
         try:
             super().begin()
         except _EMAIL_ERRORS as error:
             raise http.client.HTTPException("the headers cannot be read") from error
-        # urllib3 would log headers that it cannot read, as they came: they may echo the key.
-        self.msg.defects.clear()
-        self.msg.set_payload("")
-        for name in _COOKIES:
+
+    def _expect_no_body(self) -> None:
+        # Bytes that follow all the same would be read as the next response.
+        lengths = set(self.msg.get_all("Content-Length", ["0"]))
+        if "Transfer-Encoding" in self.msg or lengths != {"0"} or self.status == 101:
+            self.will_close = True
+        self.chunked, self.length = False, 0
+        for name in ("Transfer-Encoding", "Content-Length"):  # urllib3 looks at them itself
             del self.msg[name]
 
 
 class _HTTPConnection(HTTPConnection):
     response_class = _Response
-    debuglevel = 0  # whatever http.client is told to print, the headers hold the key
 
 
 class _HTTPSConnection(HTTPSConnection):
     response_class = _Response
-    debuglevel = 0
 
 
 _CONNECTION_CLASSES = {"http": _HTTPConnection, "https": _HTTPSConnection}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
+
+from airflow_provider_ollang.api.validation import shown
 
 #: Source of both lists: https://api-docs.ollang.com, "Get order" and "List orders".
 STATUSES = frozenset(
@@ -36,6 +40,11 @@ ORDER_TYPES = frozenset(
 )
 #: How a cancelled order may read: the API documents no word for it.
 CANCELLED_STATUSES = frozenset({"cancelled", "canceled"})
+#: Where an order ends without a result, or in a review. On no list of the reference; the official
+#: SDKs know them (https://github.com/ollang/sdk).
+FINAL_STATUSES = CANCELLED_STATUSES | {"failed", "review"}
+
+_LONGEST_VALUE = 80
 
 _KNOWN_FIELDS = {
     "id": "id",
@@ -44,6 +53,9 @@ _KNOWN_FIELDS = {
     "status": "status",
     "createdAt": "created_at",
     "projectId": "project_id",
+    "folderId": "folder_id",
+    "sourceLanguage": "source_language",
+    "targetLanguage": "target_language",
 }
 
 
@@ -52,6 +64,7 @@ class Order:
     """One order. Every field is as the API sent it, ``None`` where it sent none.
 
     :param created_at: the ``createdAt`` text, unparsed; see :attr:`created`
+    :param folder_id: only a single order has one, a listing's orders never do
     :param other: all further fields, by the API's names
     """
 
@@ -61,6 +74,9 @@ class Order:
     status: Any = None
     created_at: Any = None
     project_id: Any = None
+    folder_id: Any = None
+    source_language: Any = None
+    target_language: Any = None
     other: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -84,12 +100,14 @@ class OrderPage:
     :param page: the page's number, from 1
     :param item_count: how many orders the whole listing has, where the API says so
     :param has_next: whether another page follows
+    :param server_time: the time of the API's own clock, where its response says so
     """
 
     orders: tuple[Order, ...]
     page: int
     item_count: int | None
     has_next: bool
+    server_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +117,11 @@ class OrderQuery:
     ``status`` and ``project_id`` are sent as the official SDK sends them, but are not documented:
     the API may ignore them. Check both again before acting on the answer.
 
+    :param created_from: created at or after this time
     :param created_to: created at or before this time
     """
 
+    created_from: datetime | None = None
     created_to: datetime | None = None
     order_type: str | None = None
     status: str | None = None
@@ -116,6 +136,7 @@ class OrderQuery:
             "pageOptions[take]": str(take),
             "pageOptions[orderBy]": self.order_by,
             "pageOptions[orderDirection]": self.direction,
+            "filter[createdAtRange][from]": format_time(self.created_from),
             "filter[createdAtRange][to]": format_time(self.created_to),
             "filter[type]": self.order_type,
             "filter[status]": self.status,
@@ -160,6 +181,17 @@ def is_one_of(value: Any, words: Collection[str]) -> bool:
     return isinstance(value, str) and value in words
 
 
+def quoted(value: Any) -> str:
+    """Return a field's value as a log line shows it: short, on one line, in quotation marks.
+
+    Airflow's UI takes ``::group::`` anywhere in a line for the start of a group, and folds it.
+    """
+    if isinstance(value, str) and len(value) > _LONGEST_VALUE:
+        value = value[: _LONGEST_VALUE - 1] + "…"
+    text = repr(value) if isinstance(value, str) else shown(value)
+    return re.sub(":(?=:)", ": ", text)
+
+
 def parse_time(value: Any) -> datetime | None:
     """Return an ISO 8601 time in UTC, or ``None`` where the value is none or has no zone."""
     if not isinstance(value, str) or not value.isascii():  # Python takes any sign before the hours
@@ -168,6 +200,16 @@ def parse_time(value: Any) -> datetime | None:
         moment = datetime.fromisoformat(value)
         return moment.astimezone(UTC) if moment.tzinfo else None
     except (ValueError, OverflowError):
+        return None
+
+
+def parse_http_date(value: str | None) -> datetime | None:
+    """Return the time of a header such as ``Date`` (RFC 9110, 5.6.7), or ``None``."""
+    try:
+        moment = parsedate_to_datetime(value or "")
+        # "-0000" is UTC too, by RFC 5322.
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, TypeError, OverflowError, IndexError):
         return None
 
 

@@ -62,6 +62,8 @@ class Pace:
         self._lock = threading.Lock()
         self._next_turn = 0.0
         self._held_until = -math.inf
+        #: When a call last got a response, by the monotonic clock. At first: when this was made.
+        self.last_response_at = time.monotonic()
         # A plain flag: setting an Event in a signal handler can deadlock with a thread's own wait.
         self._stopped = False
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tenacity import (
@@ -21,22 +22,18 @@ from tenacity import (
 )
 
 from airflow_provider_ollang.api.errors import (
-    ConnectionFailedError,
     OllangError,
     RateLimitedError,
     ServerError,
     StoppedError,
-    TimedOutError,
+    TransportError,
     UnexpectedAnswerError,
-    UnreadableAnswerError,
 )
 from airflow_provider_ollang.api.pace import Pace
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-
-RETRIED_SERVER_ERRORS = frozenset({500, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +60,13 @@ class Tally:
 
     :param attempts: requests sent
     :param answer_lost: whether one of them may have been acted on although no answer says so
+    :param begun_at: when the call began, by the monotonic clock
     """
 
     attempts: int = 0
     answer_lost: bool = False
     last_error: OllangError | None = None
+    begun_at: float = field(default_factory=time.monotonic)
 
     def count(self, error: OllangError, *, was_sent: bool) -> None:
         """Heed an error, and tell it what the call has taken so far.
@@ -84,13 +83,11 @@ class Tally:
 
 def is_worth_retrying(error: BaseException, policy: RetryPolicy) -> bool:
     """Return whether the same request may succeed if it is sent again after a bearable wait."""
-    if isinstance(error, (ConnectionFailedError, TimedOutError, UnreadableAnswerError)):
-        return True
-    if isinstance(error, RateLimitedError) or (
-        isinstance(error, ServerError) and error.status in RETRIED_SERVER_ERRORS
-    ):
-        return (error.retry_after or 0) <= policy.longest_retry_after
-    return False
+    return (
+        isinstance(error, OllangError)
+        and error.is_retryable
+        and (error.retry_after or 0) <= policy.longest_retry_after
+    )
 
 
 def seconds_to_wait(error: BaseException | None, attempt: int, policy: RetryPolicy) -> float:
@@ -108,6 +105,7 @@ def call_with_retries(
     *,
     check: Callable[[], None] | None = None,
     tally: Tally | None = None,
+    is_repeatable: bool = True,
 ) -> tuple[Result, Tally]:
     """Send until an answer is final, and return it with what it took.
 
@@ -116,6 +114,7 @@ def call_with_retries(
     :param pace: the client's pace: a 429 holds every thread that shares it
     :param check: a request that must go well right before each sending; not an attempt itself
     :param tally: counts along, for a caller that looks at it meanwhile
+    :param is_repeatable: whether it may be sent again after a request that may have been acted on
     :raises OllangError: the last attempt's error, with ``attempts`` and ``answer_lost`` set
     """
     counted = tally or Tally()
@@ -131,13 +130,18 @@ def call_with_retries(
                 pace.raise_if_stopped()
             counted.attempts += 1
             was_sent = True
-            return send()
+            result = send()
+            pace.last_response_at = time.monotonic()
+            return result
         except StoppedError:
             if counted.last_error:  # what the earlier attempts met says more than the stop
                 raise counted.last_error from None
             raise
         except OllangError as error:
             counted.count(error, was_sent=was_sent)
+            # A check that goes well says nothing: the request that follows may be swallowed.
+            if not isinstance(error, TransportError):
+                pace.last_response_at = time.monotonic()
             if isinstance(error, RateLimitedError) and is_worth_retrying(error, policy):
                 pace.hold(seconds_to_wait(error, 1, policy))
             raise
@@ -145,8 +149,12 @@ def call_with_retries(
     limits = stop_any(
         stop_after_attempt(policy.max_attempts), stop_before_delay(policy.max_seconds)
     )
+
+    def should_retry(error: BaseException) -> bool:
+        return is_worth_retrying(error, policy) and (is_repeatable or not counted.answer_lost)
+
     retrying = Retrying(
-        retry=retry_if_exception(lambda error: is_worth_retrying(error, policy)),
+        retry=retry_if_exception(should_retry),
         wait=lambda state: seconds_to_wait(_error_of(state), state.attempt_number, policy),
         stop=lambda state: pace.stopped or limits(state),
         sleep=pace.sleep,

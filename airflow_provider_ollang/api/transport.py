@@ -33,12 +33,32 @@ _NEVER_SENT = (
 )
 #: What urllib3 puts before some of its messages: its connection, as Python shows an object.
 _URLLIB3_OBJECT = re.compile(r"^(<[^>]+>|\w+\([^)]+\)): ")
-#: What to do, by what the exception says.
+_NO_TLS = "The server does not speak TLS: is the base URL meant to start with http://?"
+_OTHER_CA = (
+    "If a private authority has issued it, set verify (a connection's extra) to the path of its CA "
+    "bundle."
+)
+_OTHER_HOST = "Check the base URL: the server's certificate is for another host."
+_OTHER_TIME = "Have the certificate renewed, or correct this machine's clock."
+_REISSUE = "Have {} reissued with the extension {}: Python 3.13 and newer insist on it (RFC 5280)."
+_SERVERS, _CAS = "the server's certificate", "the CA's certificate"
+#: What to do, by what the exception says: Python's and OpenSSL's words.
 _HINTS = {
-    "WRONG_VERSION_NUMBER": "The server does not speak TLS: is the base URL meant to start with "
-    "http://?",
-    "CERTIFICATE_VERIFY_FAILED": "If a private authority has issued it, set verify (a "
-    "connection's extra) to the path of its CA bundle.",
+    "WRONG_VERSION_NUMBER": _NO_TLS,
+    "unable to get local issuer certificate": _OTHER_CA,
+    "unable to get issuer certificate": _OTHER_CA,
+    "self-signed certificate": _OTHER_CA,
+    "self signed certificate": _OTHER_CA,
+    "Hostname mismatch": _OTHER_HOST,
+    "IP address mismatch": _OTHER_HOST,
+    "certificate has expired": _OTHER_TIME,
+    "certificate is not yet valid": _OTHER_TIME,
+    "Missing Authority Key Identifier": _REISSUE.format(_SERVERS, "authorityKeyIdentifier"),
+    "Missing Subject Key Identifier": _REISSUE.format(_CAS, "subjectKeyIdentifier"),
+    "does not include key usage": _REISSUE.format(_CAS, "keyUsage (critical, keyCertSign)"),
+    "not marked critical": _REISSUE.format(_CAS, "basicConstraints (critical, CA:TRUE)"),
+    "invalid CA certificate": "Have the CA's certificate reissued with the extensions "
+    "basicConstraints (critical, CA:TRUE) and keyUsage (critical, keyCertSign).",
 }
 
 

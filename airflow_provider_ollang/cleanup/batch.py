@@ -12,21 +12,31 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from types import MappingProxyType
 
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.errors import (
-    LOST_ANSWER_NOTE,
+    ConditionNotMetError,
     OllangError,
-    OrderAlreadyCancelledError,
-    OrderMovedOnError,
     RateLimitedError,
-    UnauthorizedError,
+    TransportError,
 )
-from airflow_provider_ollang.api.models import CANCELLED_STATUSES, is_one_of
+from airflow_provider_ollang.api.models import CANCELLED_STATUSES, Order, is_one_of, quoted
+from airflow_provider_ollang.api.pace import Pace
 from airflow_provider_ollang.api.retry import Tally
-from airflow_provider_ollang.cleanup.outcome import OrderResult, Outcome, Report
+from airflow_provider_ollang.cleanup.conditions import Conditions
+from airflow_provider_ollang.cleanup.outcome import (
+    EARLIER_TRY_NOTE,
+    KEPT_RESULTS,
+    OrderResult,
+    Outcome,
+    Report,
+)
 from airflow_provider_ollang.cleanup.record import Record, RecordError
 
 log = logging.getLogger(__name__)
@@ -37,10 +47,28 @@ STOP_GRACE_SECONDS = 3.0
 #: How long an interrupted batch then waits for its record to be written, which may hang.
 RECORD_GRACE_SECONDS = 20.0
 PROGRESS_EVERY_SECONDS = 5.0
+#: An API is down if it responds to nothing for this time while this many orders are tried. A blip
+#: is shorter. Where every third order at random gets no response, ten in a row are 1 in 59,000.
+DOWN_SECONDS = 30.0
+DOWN_ORDERS = 10
 _POLL_SECONDS = 0.2
 
 #: What the API usually lets be cancelled. Source: https://api-docs.ollang.com, "Cancel order".
 USUALLY_CANCELLABLE = frozenset({"pending", "ongoing"})
+
+NO_CONDITIONS = Conditions()
+
+
+def require(conditions: Conditions, order: Order) -> None:
+    """Raise if an order, as it was just read, is to be left alone.
+
+    :raises ConditionNotMetError: it is cancelled, or a condition does not hold
+    """
+    if is_one_of(order.status, CANCELLED_STATUSES):
+        reason = f"its status is {quoted(order.status)}"
+        raise ConditionNotMetError(order.id, Outcome.ALREADY_CANCELLED, reason)
+    if unmet := conditions.unmet(order):
+        raise ConditionNotMetError(order.id, unmet.outcome, unmet.reason)
 
 
 class Batch:
@@ -49,10 +77,15 @@ class Batch:
     :param client: the API; the batch stops its pace to end early
     :param order_ids: distinct, checked order ids, in the order in which cancels are to start
     :param max_workers: requests under way at most
-    :param require_status: read each order first, and leave it alone if it has none of these
+    :param conditions: read each order right before its cancel request, and leave it alone if one
+        of these does not hold
     :param preview: send no cancel, say what would happen
     :param tolerated_codes: refusals that are no failure
     :param record: gets each result as soon as it is known; closed at the end
+    :param cancelled_earlier: orders that an earlier try has cancelled: found cancelled, they count
+        as cancelled
+    :param on_progress: is called every few seconds, and at the end; in a thread of its own
+    :param down_seconds: without a response for so long, the API may be down, and the batch ends
     """
 
     def __init__(
@@ -61,15 +94,21 @@ class Batch:
         order_ids: Sequence[str],
         *,
         max_workers: int = 8,
-        require_status: Collection[str] | None = None,
+        conditions: Conditions = NO_CONDITIONS,
         preview: bool = False,
         tolerated_codes: Collection[str] = (),
         record: Record | None = None,
+        cancelled_earlier: Collection[str] = (),
+        on_progress: Callable[[Report], None] = lambda report: None,
+        down_seconds: float = DOWN_SECONDS,
     ) -> None:
         self.report = Report(len(order_ids), preview, tolerated_codes)
         self._client = client
-        self._require_status = require_status
+        self._conditions = conditions
         self._record = record
+        self._cancelled_earlier = cancelled_earlier
+        self._on_progress = on_progress
+        self._outage = _Outage(client.pace, down_seconds)
         self._waiting = iter(order_ids)
         # Orders without a result yet, and what was sent for them.
         self._under_way: dict[str, Tally] = {}
@@ -100,7 +139,7 @@ class Batch:
             self._wait_undeterred()
             raise
         if self._record_error:
-            raise RecordError(f"the record could not be written: {self._record_error}") from (
+            raise RecordError(f"the report could not be written: {self._record_error}") from (
                 self._record_error
             )
         return self.report
@@ -156,22 +195,19 @@ class Batch:
 
     def _foresee(self, order_id: str) -> OrderResult:
         try:
-            status = self._client.get_order(order_id).status
+            order = self._client.get_order(order_id)
+            require(self._conditions, order)
         except OllangError as error:
-            self._heed(error)
+            self._heed(error, self._under_way[order_id])
             return OrderResult.from_error(order_id, error, was_read=True)
-        return _foreseen(order_id, status, self._require_status)
+        return _foreseen(order)
 
     def _cancel(self, order_id: str) -> OrderResult:
         tally = self._under_way[order_id]
         try:
-            receipt = self._client.cancel_order(
-                order_id, require_status=self._require_status, tally=tally
-            )
-        except OrderMovedOnError as error:
-            return _moved_on(error)
+            receipt = self._client.cancel_order(order_id, check=self._check, tally=tally)
         except OllangError as error:
-            self._heed(error)
+            self._heed(error, tally)
             return OrderResult.from_error(order_id, error, was_read=tally.attempts == 0)
         return OrderResult(
             order_id,
@@ -181,16 +217,22 @@ class Batch:
             answer_lost=receipt.answer_lost,
         )
 
-    def _heed(self, error: OllangError) -> None:
+    @property
+    def _check(self) -> Callable[[Order], None] | None:
+        return None if self._conditions == NO_CONDITIONS else partial(require, self._conditions)
+
+    def _heed(self, error: OllangError, tally: Tally) -> None:
         """End the batch where an error would meet every other order too."""
-        if isinstance(error, UnauthorizedError):
-            self.report.key_rejected = True
-            self._end_early("the API rejected the key")
+        if error.affects_all_orders:
+            self.report.retry_is_useless = error.is_final
+            self._end_early(error.message)
         elif isinstance(error, RateLimitedError):
             longest = self._client.retry_policy.longest_retry_after
             if error.retry_after is not None and error.retry_after > longest:
                 self.report.retry_after = error.retry_after
                 self._end_early(f"the API asks to wait {error.retry_after:g} s")
+        elif isinstance(error, TransportError) and self._outage.is_seen(tally.begun_at):
+            self._end_early(self._outage.reason)
 
     def _settle_all(self) -> None:
         """Give every order its outcome. Runs in a thread of its own, and always says its end."""
@@ -198,6 +240,7 @@ class Batch:
             self._collect()
             self._settle_the_rest()
             self._close_record()
+            self._on_progress(self.report)
         except Exception as error:  # the caller must neither wait for ever nor take it for success
             self._record_error = error
             self._end_early(f"an error of this package: {error!r}")
@@ -206,7 +249,7 @@ class Batch:
 
     def _collect(self) -> None:
         """Record each result as it comes, until all workers have ended or time is up."""
-        progress = _Progress(self.report)
+        progress = _Progress(self.report, self._on_progress)
         running = self._workers
         while running:
             try:
@@ -220,7 +263,7 @@ class Batch:
                     self._under_way.pop(result.id)
                     self._settle(result)
             self._keep_record(lambda record: record.flush())
-            progress.log_now_and_then()
+            progress.tell_now_and_then()
 
     def _settle_the_rest(self) -> None:
         with self._taking:
@@ -235,10 +278,20 @@ class Batch:
         return OrderResult(order_id, Outcome.NOT_TRIED, message=f"no cancel was sent: {reason}")
 
     def _settle(self, result: OrderResult) -> None:
+        if result.outcome is Outcome.ALREADY_CANCELLED and result.id in self._cancelled_earlier:
+            result = replace(result, outcome=Outcome.CANCELLED, message=EARLIER_TRY_NOTE)
+            self.report.by_earlier_tries += 1
         self.report.add(result)
-        if result.outcome is not Outcome.CANCELLED or self._record_error:
-            _log_result(result)
+        self._log(result)
         self._keep_record(lambda record: record.write(result))
+
+    def _log(self, result: OrderResult) -> None:
+        number = self.report.counts[Outcome.CANCELLED]
+        if result.outcome is not Outcome.CANCELLED or number <= KEPT_RESULTS or self._record_error:
+            _log_result(result)
+        elif number == KEPT_RESULTS + 1:
+            where = "the report has them" if self._record else "report_path would list them"
+            log.info("Further cancelled orders are not logged one by one: %s.", where)
 
     def _keep_record(self, act: Callable[[Record], None]) -> None:
         if self._record is None or self._record_error:
@@ -259,60 +312,103 @@ class Batch:
     def _give_up_record(self, record: Record, error: Exception) -> None:
         """Let the log go on where the record breaks off, and start no further cancel."""
         self._record_error = error
-        log.error("The record cannot be written: %s. This log goes on with it.", error)
+        log.error(
+            "Can't write the report: %s. No further orders will be cancelled; "
+            "remaining results follow in this log.",
+            error,
+        )
         for result in record.pending:
             _log_result(result)
-        self._end_early(f"the record cannot be written: {error}")
+        self._end_early(f"the report cannot be written: {error}")
 
 
 def _log_result(result: OrderResult) -> None:
-    log.info("Order %s: %s. %s", result.id, result.outcome, result.message)
+    left_alone = (logging.WARNING, f"not cancelled ({result.outcome})")
+    level, text = _LOG_LINES.get(result.outcome, left_alone)
+    if result.outcome is Outcome.FAILED and result.answer_lost:
+        text = "may be cancelled or not (failed)"
+    reason = f": {result.message}" if result.message else ""
+    log.log(level, "Order %s %s%s.", result.id, text, reason)
+
+
+_LOG_LINES: Mapping[Outcome, tuple[int, str]] = MappingProxyType(
+    {
+        Outcome.CANCELLED: (logging.INFO, "cancelled"),
+        Outcome.WOULD_CANCEL: (logging.INFO, "would be cancelled"),
+        Outcome.ALREADY_CANCELLED: (logging.INFO, "was cancelled before"),
+        Outcome.FAILED: (logging.ERROR, "not cancelled (failed)"),
+        Outcome.NOT_TRIED: (logging.WARNING, "not tried"),
+    }
+)
+
+
+class _Outage:
+    """Tells whether the API is down: no order gets a response any more.
+
+    Only orders count that began after the last response to any: where every third order gets none,
+    all workers soon wait for such orders, and these end together, long after that response.
+    """
+
+    def __init__(self, pace: Pace, seconds: float) -> None:
+        self._pace = pace
+        self._seconds = seconds
+        self._begun_at = time.monotonic()
+        self._unanswered: list[float] = []
+        self._lock = threading.Lock()
+
+    def is_seen(self, begun_at: float) -> bool:
+        """Count an order that began then and got no response; return whether the API is down."""
+        with self._lock:
+            silent_since = self._silent_since
+            began = [*self._unanswered, begun_at]
+            self._unanswered = [moment for moment in began if moment >= silent_since]
+            is_long = time.monotonic() - silent_since >= self._seconds
+            return is_long and len(self._unanswered) >= DOWN_ORDERS
+
+    @property
+    def reason(self) -> str:
+        """What to say where it is down."""
+        seconds = time.monotonic() - self._silent_since
+        moment = datetime.now(UTC) - timedelta(seconds=seconds)
+        return (
+            f"the API is down: no order has got a response since {moment:%Y-%m-%d %H:%M:%S} UTC "
+            f"({seconds:.0f} s ago)"
+        )
+
+    @property
+    def _silent_since(self) -> float:
+        return max(self._begun_at, self._pace.last_response_at)
 
 
 class _Progress:
-    """Tells the log now and then how far a batch is."""
+    """Tells the log, and a function, now and then how far a batch is."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, on_progress: Callable[[Report], None]) -> None:
         self._report = report
+        self._on_progress = on_progress
         self._start = self._last = time.monotonic()
 
-    def log_now_and_then(self) -> None:
+    def tell_now_and_then(self) -> None:
         now = time.monotonic()
         if now - self._last < PROGRESS_EVERY_SECONDS:
             return
         self._last = now
         done, total = self._report.done, self._report.total
         rate = done / (now - self._start)
-        left = f"about {(total - done) / rate:.0f} s left" if rate else "no answer yet"
-        log.info("%d of %d orders done, %.1f a second, %s", done, total, rate, left)
+        left = f"about {(total - done) / rate:.0f} s left" if rate else "no response yet"
+        log.info("Processed %d of %d orders, %.1f a second, %s", done, total, rate, left)
+        self._on_progress(self._report)
 
 
-def _moved_on(error: OrderMovedOnError) -> OrderResult:
-    """Return the result for an order that has none of the required statuses."""
-    is_cancelled = is_one_of(error.found, CANCELLED_STATUSES)
-    is_own_doing = is_cancelled and error.answer_lost
-    return OrderResult(
-        str(error.order_id),
-        Outcome.ALREADY_CANCELLED if is_cancelled else Outcome.STATUS_CHANGED,
-        code=OrderAlreadyCancelledError.documented_code if is_cancelled else None,
-        attempts=error.attempts,
-        answer_lost=error.answer_lost,
-        message=f"{error.details}; {LOST_ANSWER_NOTE}" if is_own_doing else error.details,
-    )
-
-
-def _foreseen(order_id: str, status: object, require_status: Collection[str] | None) -> OrderResult:
+def _foreseen(order: Order) -> OrderResult:
     """Return what cancelling the order would most likely bring."""
-    required = USUALLY_CANCELLABLE if require_status is None else require_status
-    is_cancelled = is_one_of(status, CANCELLED_STATUSES)
-    if is_cancelled or (require_status is not None and not is_one_of(status, required)):
-        return _moved_on(OrderMovedOnError(order_id, status, required))
-    if is_one_of(status, USUALLY_CANCELLABLE):
-        return OrderResult(order_id, Outcome.WOULD_CANCEL, message=f"its status is {status!r}")
+    status = quoted(order.status)
+    if is_one_of(order.status, USUALLY_CANCELLABLE):
+        return OrderResult(order.id, Outcome.WOULD_CANCEL, message=f"its status is {status}")
     return OrderResult(
-        order_id,
+        order.id,
         Outcome.NOT_CANCELLABLE,
-        message=f"a cancel would be sent; the API usually refuses it for status {status!r:.80}",
+        message=f"a cancel would be sent; the API usually refuses it for status {status}",
     )
 
 
@@ -322,5 +418,5 @@ def _unanswered(order_id: str, attempts: int) -> OrderResult:
         Outcome.FAILED,
         attempts=attempts,
         answer_lost=True,
-        message="the task ended before the answer came: it may be cancelled or not",
+        message="the task ended before a response arrived",
     )

@@ -11,18 +11,17 @@ from typing import Any
 
 from airflow_provider_ollang.api.errors import (
     LOST_ANSWER_NOTE,
-    AccessDeniedError,
     ApiError,
+    ConditionNotMetError,
     OllangError,
     OrderAlreadyCancelledError,
-    OrderMovedOnError,
-    OrderNotCancellableError,
-    OrderNotFoundError,
     StoppedError,
 )
 
-#: Rows that a report keeps in memory; the record has all.
+#: Rows and ids that a report keeps in memory; the record has all.
 KEPT_RESULTS = 1000
+
+EARLIER_TRY_NOTE = "an earlier try of this task cancelled it"
 
 
 class Outcome(StrEnum):
@@ -33,20 +32,19 @@ class Outcome(StrEnum):
     ALREADY_CANCELLED = "already_cancelled"
     NOT_CANCELLABLE = "not_cancellable"
     STATUS_CHANGED = "status_changed"
+    EXCLUDED = "excluded"
+    INVALID = "invalid"
     NOT_FOUND = "not_found"
     ACCESS_DENIED = "access_denied"
     FAILED = "failed"
     NOT_TRIED = "not_tried"
 
 
-_OUTCOME_BY_ERROR: dict[type[OllangError], Outcome] = {
-    OrderAlreadyCancelledError: Outcome.ALREADY_CANCELLED,
-    OrderNotCancellableError: Outcome.NOT_CANCELLABLE,
-    OrderMovedOnError: Outcome.STATUS_CHANGED,
-    OrderNotFoundError: Outcome.NOT_FOUND,
-    AccessDeniedError: Outcome.ACCESS_DENIED,
-    StoppedError: Outcome.NOT_TRIED,
-}
+def _code_of(error: OllangError, outcome: Outcome) -> str | None:
+    """Return what the API calls an outcome; a read shows a cancelled order by its status."""
+    if outcome is Outcome.ALREADY_CANCELLED:
+        return OrderAlreadyCancelledError.documented_code
+    return error.meaning if isinstance(error, ApiError) else None
 
 
 def _now() -> str:
@@ -65,6 +63,7 @@ class OrderResult:
     :param answer_lost: whether one of them may have been acted on although no answer says so
     :param message: the reason, for a person
     :param time: when this was known, in UTC
+    :param hint: what a person can do about it; it does not stand in the report
     """
 
     id: str
@@ -75,6 +74,7 @@ class OrderResult:
     answer_lost: bool = False
     message: str = ""
     time: str = field(default_factory=_now)
+    hint: str = ""
 
     @classmethod
     def from_error(
@@ -84,9 +84,9 @@ class OrderResult:
 
         :param was_read: the error came from reading the order, so no cancel was sent
         """
-        outcome = _OUTCOME_BY_ERROR.get(type(error), Outcome.FAILED)
+        outcome = Outcome(error.outcome)
         message = error.details
-        if was_read and outcome is not Outcome.NOT_TRIED:
+        if was_read and not isinstance(error, (StoppedError, ConditionNotMetError)):
             message = f"no cancel was sent, the order could not be read: {message}"
         elif outcome is Outcome.ALREADY_CANCELLED and error.answer_lost:
             message = f"{message}; {LOST_ANSWER_NOTE}"
@@ -94,16 +94,23 @@ class OrderResult:
             order_id,
             outcome,
             http_status=error.status,
-            code=error.meaning if isinstance(error, ApiError) else None,
+            code=_code_of(error, outcome),
             attempts=0 if was_read or outcome is Outcome.NOT_TRIED else error.attempts,
             answer_lost=error.answer_lost and not was_read,
             message=message,
+            hint=error.hint,
         )
 
-    def to_json(self, *, preview: bool = False) -> dict[str, Any]:
-        """Return the result as the record holds it; one of a preview says so."""
+    @property
+    def was_own_doing(self) -> bool:
+        """Whether this task most likely cancelled an order that was found cancelled."""
+        return self.outcome is Outcome.ALREADY_CANCELLED and self.answer_lost
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as the record holds it."""
         fields = asdict(self)
-        return {"preview": True, **fields} if preview else fields
+        del fields["hint"]
+        return fields
 
 
 @dataclass(slots=True)
@@ -116,9 +123,12 @@ class Report:
     :param counts: how many orders had which outcome
     :param failures: how many outcomes are not tolerated
     :param first_failure: the first of them
+    :param cancelled: the ids of the first 1,000 orders that are ``cancelled``
+    :param own_doing: how many of the orders found cancelled this task most likely cancelled itself
+    :param by_earlier_tries: how many of the cancelled orders an earlier try cancelled
     :param remarkable: the first 1,000 results that are not ``cancelled``
     :param ended_early: why not every order was tried, where that is so
-    :param key_rejected: whether that was because of the key
+    :param retry_is_useless: whether every later try would end the same way
     :param retry_after: seconds that the API asked to wait, where that ended it
     """
 
@@ -128,16 +138,24 @@ class Report:
     counts: Counter[Outcome] = field(default_factory=Counter)
     failures: int = 0
     first_failure: OrderResult | None = None
+    cancelled: list[str] = field(default_factory=list)
+    own_doing: int = 0
+    by_earlier_tries: int = 0
     remarkable: list[OrderResult] = field(default_factory=list)
     ended_early: str | None = None
-    key_rejected: bool = False
+    retry_is_useless: bool = False
     retry_after: float | None = None
 
     @property
     def retry_may_help(self) -> bool:
         """Whether a failure may pass, as no refusal of the API does."""
-        may_pass = self.counts[Outcome.FAILED] + self.counts[Outcome.NOT_TRIED]
-        return may_pass > 0 and not self.key_rejected
+        may_pass = (Outcome.FAILED, Outcome.NOT_TRIED, Outcome.INVALID)
+        return any(self.counts[outcome] for outcome in may_pass) and not self.retry_is_useless
+
+    @property
+    def of_this_try(self) -> Counter[Outcome]:
+        """How many orders had which outcome, without those that an earlier try cancelled."""
+        return self.counts - Counter({Outcome.CANCELLED: self.by_earlier_tries})
 
     @property
     def done(self) -> int:
@@ -150,7 +168,11 @@ class Report:
         if not self.is_tolerated(result):
             self.failures += 1
             self.first_failure = self.first_failure or result
-        if result.outcome is not Outcome.CANCELLED and len(self.remarkable) < KEPT_RESULTS:
+        self.own_doing += result.was_own_doing
+        if result.outcome is Outcome.CANCELLED:
+            if len(self.cancelled) < KEPT_RESULTS:
+                self.cancelled.append(result.id)
+        elif len(self.remarkable) < KEPT_RESULTS:
             self.remarkable.append(result)
 
     def is_tolerated(self, result: OrderResult) -> bool:
@@ -159,7 +181,7 @@ class Report:
             return result.code in self.tolerated_codes
         if self.preview:  # it found out what it was asked for
             return True
-        harmless = (Outcome.CANCELLED, Outcome.STATUS_CHANGED)
+        harmless = (Outcome.CANCELLED, Outcome.STATUS_CHANGED, Outcome.EXCLUDED)
         return result.outcome in harmless or result.code in self.tolerated_codes
 
     def to_json(self) -> dict[str, int]:
@@ -167,9 +189,7 @@ class Report:
         counts = {str(outcome): self.counts[outcome] for outcome in Outcome if self.counts[outcome]}
         return {"total": self.total, **counts}
 
-    def table(self) -> str:
-        """Return the counts as a table for a log."""
-        title = "preview: no cancel was sent" if self.preview else "outcome"
-        rows = [(title, "orders"), *((name, str(n)) for name, n in self.to_json().items())]
-        width = max(len(name) for name, _ in rows)
-        return "\n".join(f"{name:<{width}}  {number:>8}" for name, number in rows)
+    def __str__(self) -> str:
+        """Return the counts for a log, such as ``10 cancelled, 2 failed (of 12)``."""
+        counts = [f"{number} {outcome}" for outcome, number in self.to_json().items()]
+        return f"{', '.join(counts[1:])} (of {self.total})"

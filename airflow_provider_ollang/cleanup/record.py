@@ -7,14 +7,20 @@ a few seconds apart.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import IO, Any, Protocol
 
 from airflow_provider_ollang.api.errors import OllangError
 from airflow_provider_ollang.cleanup.outcome import OrderResult
 
 PART_EVERY_SECONDS = 3.0
+
+_NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
 
 _FILE_PROTOCOLS = frozenset({"", "file", "local"})
 
@@ -68,35 +74,43 @@ class Record(Protocol):
         """Bring out the rest."""
 
 
-def open_record(path: RecordPath, *, preview: bool = False) -> Record:
+def open_record(path: RecordPath, fields: Mapping[str, Any] = _NO_FIELDS) -> Record:
     """Return a record to write to, having shown that it can be written.
 
     :param path: the file; on an object store the name of its parts, ``name.part0001.jsonl``
-    :param preview: whether the results are those of a preview; each line says so
+    :param fields: what each line begins with
     :raises FileExistsError: there is such a record: none is ever overwritten
     :raises OSError: it cannot be written; object stores raise errors of their own
     """
     if path.protocol in _FILE_PROTOCOLS:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return FileRecord(path.open("xb"), preview=preview)
-    return PartedRecord(path, preview=preview)
+        _make_folder(path.parent)
+        return FileRecord(path.open("xb"), fields)
+    return PartedRecord(path, fields)
+
+
+def _make_folder(path: Any) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:  # it is no report that exists
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from error
 
 
 class FileRecord:
     """A record in one file.
 
     :param file: open for writing bytes
+    :param fields: what each line begins with
     """
 
-    def __init__(self, file: IO[bytes], *, preview: bool = False) -> None:
+    def __init__(self, file: IO[bytes], fields: Mapping[str, Any] = _NO_FIELDS) -> None:
         self.pending: list[OrderResult] = []
         self._file = file
-        self._preview = preview
+        self._fields = fields
 
     def write(self, result: OrderResult) -> None:
         """Add a line, and hand it to the operating system at once."""
         self.pending.append(result)
-        self._file.write(_line(result, self._preview))
+        self._file.write(_line(result, self._fields))
         self._file.flush()
         self.pending.clear()
 
@@ -112,13 +126,14 @@ class PartedRecord:
     """A record in numbered objects. Part 0 is empty: it shows beforehand that writing works.
 
     :param path: the name that the parts' names are made of
+    :param fields: what each line begins with
     :raises FileExistsError: there is such a part
     """
 
-    def __init__(self, path: RecordPath, *, preview: bool = False) -> None:
+    def __init__(self, path: RecordPath, fields: Mapping[str, Any] = _NO_FIELDS) -> None:
         self.pending: list[OrderResult] = []
         self._path = path
-        self._preview = preview
+        self._fields = fields
         self._part = 0
         self._due = 0.0
         self._write_part()
@@ -141,9 +156,9 @@ class PartedRecord:
     def _write_part(self) -> None:
         path = self._part_path()
         if path.exists():
-            raise FileExistsError(f"{path} exists, and a record is never overwritten")
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
         with path.open("wb") as file:
-            file.write(b"".join(_line(result, self._preview) for result in self.pending))
+            file.write(b"".join(_line(result, self._fields) for result in self.pending))
         self.pending.clear()
         self._part += 1
         self._due = time.monotonic() + PART_EVERY_SECONDS
@@ -155,5 +170,5 @@ class PartedRecord:
         return path
 
 
-def _line(result: OrderResult, preview: bool) -> bytes:
-    return json.dumps(result.to_json(preview=preview), ensure_ascii=False).encode() + b"\n"
+def _line(result: OrderResult, fields: Mapping[str, Any]) -> bytes:
+    return json.dumps({**fields, **result.to_json()}, ensure_ascii=False).encode() + b"\n"

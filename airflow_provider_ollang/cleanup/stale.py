@@ -2,49 +2,70 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import math
-import re
 import sys
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property, partial
+from heapq import nsmallest
 from typing import Any, NamedTuple
 
 from airflow_provider_ollang.api.client import OllangClient
-from airflow_provider_ollang.api.errors import InvalidInputError, UnexpectedAnswerError
+from airflow_provider_ollang.api.errors import InvalidInputError, OrderNotFoundError
 from airflow_provider_ollang.api.models import (
     CANCELLED_STATUSES,
     STATUSES,
     Order,
+    OrderPage,
     OrderQuery,
     is_one_of,
     parse_time,
+    quoted,
 )
 from airflow_provider_ollang.api.secret import Masked
 from airflow_provider_ollang.api.validation import check_order_id
+from airflow_provider_ollang.cleanup.conditions import (
+    EARLIEST,
+    Conditions,
+    NamePattern,
+    is_id,
+)
+
+log = logging.getLogger(__name__)
 
 SECONDS_A_DAY = 86_400
-#: Pages of the listing that are read side by side.
+#: Pages of the listing, or single orders, that are read side by side.
 READERS = 8
-#: An earlier date is a placeholder, and would make a new order the oldest of all.
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_READ_AHEAD = 100
+#: The API's clock may be behind ours by this much.
+CLOCK_TOLERANCE = timedelta(minutes=5)
+#: A shorter listing may happen to have more invalid orders than others.
+LEAST_TO_JUDGE = 10
+#: A longer text is cut in what is kept: one name may be as long as all the others together.
+MAX_TEXT = 1000
 
 #: What a status may read without a warning. ``review`` is the official SDK's word.
 EXPECTED_STATUSES = STATUSES | CANCELLED_STATUSES | {"review"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StaleRule:
-    """What makes an order stale. All that is set must hold; an order in doubt is never stale.
+    """What makes an order stale. All that is set must hold; an invalid order is never stale.
 
     :param reference_time: the time that ages are counted to, with a zone
     :param older_than: the age from which an order is stale
     :param statuses: the order has one of these
     :param order_types: the order has one of these
     :param project_ids: the order belongs to one of these
-    :param name_matches: the expression is found in the order's name
-    :param exclude_name_matches: the expression is not found in the order's name
-    :param exclude_order_ids: never these
+    :param folder_ids: the order is in one of these; each candidate is read once for it
+    :param exclude_folder_ids: the order is in none of these, in upper or lower case; also read
+    :param name_matches: found in the order's name
+    :param exclude_name_matches: not found in the order's name
+    :param exclude_order_ids: never these, in upper or lower case
     """
 
     reference_time: datetime
@@ -52,8 +73,10 @@ class StaleRule:
     statuses: Collection[str] = ("pending",)
     order_types: Collection[str] | None = None
     project_ids: Collection[str] | None = None
-    name_matches: re.Pattern[str] | None = None
-    exclude_name_matches: re.Pattern[str] | None = None
+    folder_ids: Collection[str] | None = None
+    exclude_folder_ids: Collection[str] = ()
+    name_matches: NamePattern | None = None
+    exclude_name_matches: NamePattern | None = None
     exclude_order_ids: Collection[str] = ()
 
     @property
@@ -61,50 +84,84 @@ class StaleRule:
         """Orders created later than this are not stale."""
         return self.reference_time - self.older_than
 
-    def query(self) -> OrderQuery:
+    @property
+    def asks_for_folders(self) -> bool:
+        """Whether a listing, whose orders have no folder, cannot tell which orders are stale."""
+        return self.folder_ids is not None or bool(self.exclude_folder_ids)
+
+    def query(self, *, of_any_age: bool = False) -> OrderQuery:
         """Return the listing to read: oldest first, so that new orders do not shift its pages.
 
         It asks the server for less where one value says it all. That is for speed alone: what
         comes back is checked again.
+
+        :param of_any_age: list every order that has one of ``statuses``
         """
-        return OrderQuery(
+        query = OrderQuery(status=_only(self.statuses))
+        if of_any_age:
+            return query
+        return replace(
+            query,
             created_to=self.cut_off,
             order_type=_only(self.order_types),
-            status=_only(self.statuses),
             project_id=_only(self.project_ids),
         )
 
-    def is_stale(self, order: Order) -> bool:
-        """Return whether an order is stale. It has been asked for doubts before."""
-        created = order.created
+    def is_stale(self, order: Order, *, as_listed: bool = True) -> bool:
+        """Return whether an order, which is not invalid, is stale.
+
+        :param as_listed: leave out its folder, which a listing does not show
+        """
         return (
-            created is not None
-            and created <= self.cut_off
-            and is_one_of(order.status, self.statuses)
+            (self._as_listed if as_listed else self._as_read).unmet(order) is None
             and (self.order_types is None or is_one_of(order.type, self.order_types))
             and (self.project_ids is None or is_one_of(order.project_id, self.project_ids))
-            and (self.name_matches is None or _found(self.name_matches, order.name))
-            and not _found(self.exclude_name_matches, order.name)
-            and order.id not in self.exclude_order_ids
+            and (
+                as_listed or self.folder_ids is None or is_one_of(order.folder_id, self.folder_ids)
+            )
+            and (self.name_matches is None or _is_found(self.name_matches, order.name))
+            and order.id.casefold() not in self._excluded_ids
         )
 
-    def doubt(self, order: Order) -> str | None:
-        """Return why nothing certain can be said of an order, or ``None``."""
+    def doubt(self, order: Order, *, as_listed: bool = True) -> str | None:
+        """Return why nothing certain can be said of an order, or ``None``.
+
+        :param as_listed: leave out its folder, which a listing does not show
+        """
         try:
             check_order_id(order.id, field="id")
         except InvalidInputError:
-            return f"its id is {order.id!r:.80}"
-        if order.created is None:
-            return f"its createdAt is {order.created_at!r:.80}"
-        if order.created < EARLIEST:
-            return f"its createdAt is {order.created_at!r:.80}, before there was such a service"
+            return f"its id is {quoted(order.id)}"
+        created = order.created
+        if created is None:
+            return f"its createdAt is {quoted(order.created_at)}"
+        if created < EARLIEST:
+            return f"its createdAt is {quoted(order.created_at)}, before there was such a service"
         if not is_one_of(order.status, EXPECTED_STATUSES):
-            return f"its status is {order.status!r:.80}"
+            return f"its status is {quoted(order.status)}"
         if self.exclude_name_matches and not isinstance(order.name, str):
-            return f"its name is {order.name!r:.80}, and exclude_name_matches is set"
+            return f"its name is {quoted(order.name)}, and exclude_name_matches is set"
         if isinstance(order.name, Masked):  # what it was matched against is not what it is
             return "its name holds the API key"
+        if not as_listed and self.asks_for_folders and not is_id(order.folder_id):
+            return f"its folderId is {quoted(order.folder_id)}, and folders are asked for"
         return None
+
+    @cached_property
+    def _as_listed(self) -> Conditions:
+        return Conditions(
+            statuses=self.statuses,
+            exclude_name_matches=self.exclude_name_matches,
+            created_before=self.cut_off,
+        )
+
+    @cached_property
+    def _as_read(self) -> Conditions:
+        return replace(self._as_listed, exclude_folder_ids=self.exclude_folder_ids or None)
+
+    @cached_property
+    def _excluded_ids(self) -> frozenset[str]:
+        return frozenset(order_id.casefold() for order_id in self.exclude_order_ids)
 
 
 class StaleOrder(NamedTuple):
@@ -120,86 +177,206 @@ class StaleOrder(NamedTuple):
     createdAt: str
     projectId: str | None
     age: float
+    sourceLanguage: str | None = None
+    targetLanguage: str | None = None
 
 
 @dataclass(slots=True)
 class Finding:
-    """What a listing held.
+    """What was found.
 
     :param orders: the stale ones, oldest first
-    :param examined: orders read
+    :param examined: orders in the listing
     :param doubtful: orders that nothing certain can be said of, and why; they are left alone
+    :param with_status: valid orders that have one of the rule's ``statuses``
+    :param gone: ids of orders that were listed, but not found when they were read
+    :param unseen: ids that the rule names and no order had, by the rule's parameter
+    :param failure: why the finding is not to be relied on, where that is so
     """
 
     orders: list[StaleOrder] = field(default_factory=list)
     examined: int = 0
     doubtful: list[str] = field(default_factory=list)
+    with_status: int = 0
+    gone: list[str] = field(default_factory=list)
+    unseen: dict[str, dict[str, str]] = field(default_factory=dict)
+    failure: str | None = None
+
+    def add(self, order: Order, rule: StaleRule, *, as_listed: bool = True) -> bool:
+        """Take note of an order, and return whether it is valid.
+
+        :param as_listed: it is from a listing, so its folder is not known
+        """
+        self._note_ids(order)
+        if reason := rule.doubt(order, as_listed=as_listed):
+            self.doubtful.append(f"order {quoted(order.id)} ({quoted(order.name)}): {reason}")
+            return False
+        if rule.is_stale(order, as_listed=as_listed):
+            self.orders.append(_stale_order(order, rule.reference_time))
+        return True
+
+    def _note_ids(self, order: Order) -> None:
+        if not any(self.unseen.values()):
+            return
+        for name, value in (
+            ("exclude_order_ids", str(order.id).casefold()),
+            ("exclude_folder_ids", str(order.folder_id).casefold()),
+            ("project_ids", order.project_id),
+            ("folder_ids", order.folder_id),
+        ):
+            if isinstance(value, str) and name in self.unseen:
+                self.unseen[name].pop(value, None)
 
 
-def find_stale_orders(client: OllangClient, rule: StaleRule) -> Finding:
+def find_stale_orders(
+    client: OllangClient, rule: StaleRule, *, of_any_age: bool = False
+) -> Finding:
     """Read the whole listing and return the orders that are stale by the rule.
 
     :param client: the API
     :param rule: what makes an order stale
-    :raises OllangError: the listing could not be read to its end; part of it is no finding
+    :param of_any_age: read every order that has one of the rule's ``statuses``, however young, so
+        that ``with_status`` counts all of them
+    :raises InvalidInputError: the rule's ``reference_time`` is later than the API's own clock
+    :raises OllangError: the listing, or an order in it whose folder is asked for, could not be read
     """
-    finding = Finding()
-    for order in client.iter_orders(rule.query(), readers=READERS):
+    finding = Finding(
+        unseen={
+            "exclude_order_ids": {it.casefold(): it for it in rule.exclude_order_ids},
+            "project_ids": {it: it for it in rule.project_ids or ()},
+        }
+    )
+    check = partial(_check_clock, rule)
+    for order in client.iter_orders(
+        rule.query(of_any_age=of_any_age), readers=READERS, check=check
+    ):
         finding.examined += 1
-        if reason := rule.doubt(order):
-            finding.doubtful.append(f"order {order.id!r:.80} ({order.name!r:.80}): {reason}")
-        elif rule.is_stale(order):
-            finding.orders.append(_stale_order(order, rule.reference_time))
+        is_valid = finding.add(order, rule)
+        finding.with_status += is_valid and is_one_of(order.status, rule.statuses)
+    if finding.examined >= LEAST_TO_JUDGE and 2 * len(finding.doubtful) > finding.examined:
+        finding.failure = f"{len(finding.doubtful)} of {finding.examined} listed orders are invalid"
+    if rule.asks_for_folders and finding.orders:
+        _read_folders(client, rule, finding)
     # The server was asked for this order; nothing says that it obeyed.
     finding.orders.sort(key=lambda order: parse_time(order.createdAt) or rule.cut_off)
     return finding
 
 
-def count_all_orders(client: OllangClient) -> int:
-    """Return how many orders the account has, of any age and status.
+def select(
+    orders: Sequence[StaleOrder], limit: int | None, reference_time: datetime
+) -> list[StaleOrder]:
+    """Return at most ``limit`` of the orders, in their order.
 
-    :raises UnexpectedAnswerError: the API does not say
-    :raises OllangError: any refusal or trouble, by its class
+    Each run takes others, and each try of a run the same ones, so that a few orders that can
+    never be cancelled do not keep the rest from being reached.
+
+    :param orders: the stale orders
+    :param limit: how many to return
+    :param reference_time: what tells one run from another
     """
-    count = client.list_orders(take=1).item_count
-    if count is None or count < 0:
-        raise UnexpectedAnswerError(
-            "the listing's meta.itemCount is missing: max_share cannot be checked"
-        )
-    return count
+    if limit is None or len(orders) <= limit:
+        return list(orders)
+    run = reference_time.astimezone(UTC).isoformat()
+
+    def rank(number: int) -> bytes:
+        return hashlib.sha256(f"{run} {orders[number].id}".encode()).digest()
+
+    return [orders[number] for number in sorted(nsmallest(limit, range(len(orders)), key=rank))]
 
 
 def tripped_wire(
-    stale: int, *, total: int | None, max_orders: int | None, max_share: float | None
+    stale: int,
+    *,
+    with_status: int | None = None,
+    max_orders: int | None = None,
+    max_share: float | None = None,
 ) -> str | None:
-    """Return why so many stale orders are too many, or ``None``. A limit of 0 allows none.
+    """Return which safety limit is exceeded, or ``None``. A limit of 0 allows none.
 
     :param stale: how many orders are stale
-    :param total: how many orders there are at all; needed for ``max_share``
+    :param with_status: how many orders have one of the rule's statuses, of any age; needed for
+        ``max_share``
     :param max_orders: the number that is still normal
-    :param max_share: the share of all orders that is still normal, 0 to 1
+    :param max_share: the share of ``with_status`` that is still normal, 0 to 1
     """
     if max_orders is not None and stale > max_orders:
-        return f"{stale} orders are stale, max_orders allows {max_orders}"
-    share = stale / total if total else math.inf if stale else 0.0
+        return f"{stale} stale orders, max_orders={max_orders}"
+    share = stale / with_status if with_status else math.inf if stale else 0.0
     if max_share is not None and share > max_share:
         return (
-            f"{stale} of {total} orders are stale ({share:.2%}), max_share allows {max_share:.2%}"
+            f"{stale} of {with_status} orders with these statuses are stale ({share:.2%}), "
+            f"max_share={max_share:.2%}"
         )
     return None
+
+
+def _check_clock(rule: StaleRule, page: OrderPage) -> None:
+    """Refuse a time that the API's clock has not reached: young orders would look old."""
+    if page.server_time is None:
+        log.debug("The response has no Date that can be read: reference_time is not checked.")
+    elif rule.reference_time > page.server_time + CLOCK_TOLERANCE:
+        raise InvalidInputError(
+            f"reference_time: {rule.reference_time.isoformat()} is later than the API's own clock, "
+            f"{page.server_time.isoformat()}: young orders would look old. Check the clock of the "
+            "machines that Airflow runs on, and reference_time if it is set."
+        )
+
+
+def _read_folders(client: OllangClient, rule: StaleRule, finding: Finding) -> None:
+    """Read each candidate once, and keep the ones that all conditions hold for."""
+    candidates = [order.id for order in finding.orders]
+    invalid = len(finding.doubtful)
+    finding.orders = []
+    finding.unseen |= {
+        "exclude_folder_ids": {it.casefold(): it for it in rule.exclude_folder_ids},
+        "folder_ids": {it: it for it in rule.folder_ids or ()},
+    }
+    for order_id, order in _read_each(client, candidates):
+        if order is None:
+            finding.gone.append(order_id)
+        else:
+            finding.add(order, rule, as_listed=False)
+    if len(candidates) >= LEAST_TO_JUDGE and len(finding.doubtful) - invalid == len(candidates):
+        finding.failure = (
+            f"all {len(candidates)} orders that were read for their folder are invalid"
+        )
+
+
+def _read_each(
+    client: OllangClient, order_ids: Sequence[str]
+) -> Iterator[tuple[str, Order | None]]:
+    """Yield each order as it is now, ``None`` for one that is gone; several are read at a time."""
+
+    def read(order_id: str) -> Order | None:
+        try:
+            return client.get_order(order_id)
+        except OrderNotFoundError:
+            return None
+
+    pool = ThreadPoolExecutor(READERS, thread_name_prefix="ollang-order")
+    try:
+        for start in range(0, len(order_ids), _READ_AHEAD):
+            ids = order_ids[start : start + _READ_AHEAD]
+            yield from zip(ids, pool.map(read, ids), strict=True)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _only(values: Collection[str] | None) -> str | None:
     return next(iter(values)) if values is not None and len(values) == 1 else None
 
 
-def _found(pattern: re.Pattern[str] | None, name: Any) -> bool:
-    return pattern is not None and isinstance(name, str) and pattern.search(name) is not None
+def _is_found(pattern: NamePattern, name: Any) -> bool:
+    return isinstance(name, str) and pattern.matches_surely(name)
 
 
 def _text(value: Any) -> str | None:
-    """Return a field as text that can be written: half a surrogate pair of JSON cannot."""
-    return None if value is None else str(value).encode("utf-8", "replace").decode()
+    """Return a field as text that any database takes: no NUL, no half of a surrogate pair."""
+    if value is None:
+        return None
+    text = str(value)
+    text = text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def _shared(value: Any) -> str | None:
@@ -218,4 +395,6 @@ def _stale_order(order: Order, reference_time: datetime) -> StaleOrder:
         createdAt=order.created_at,
         projectId=_shared(order.project_id),
         age=round((reference_time - order.created).total_seconds() / SECONDS_A_DAY, 1),
+        sourceLanguage=_shared(order.source_language),
+        targetLanguage=_shared(order.target_language),
     )

@@ -18,7 +18,12 @@ _LONGEST_TEXT = 80
 _AUTOLINK = re.compile(r"(?<=www)(?=\.)|(?=:/)|(?=@)", re.IGNORECASE)
 _ZERO_WIDTH_SPACE = "\u200b"
 
-_COLUMNS = ("id", "name", "type", "age in days", "status", "project")
+#: A long word gets gaps to be broken at, or it would push the columns behind it out of sight.
+#: An id, of 24 characters, gets none: people copy it.
+_LONG_WORD = re.compile(r"(\S{30})(?=\S)")
+
+#: In the order in which a person decides.
+_COLUMNS = ("age in days", "name", "languages", "type", "project", "status", "id")
 
 
 def summarize(orders: Sequence[StaleOrder], *, left_out: int = 0, doubtful: int = 0) -> str:
@@ -28,7 +33,7 @@ def summarize(orders: Sequence[StaleOrder], *, left_out: int = 0, doubtful: int 
     become a link or HTML.
 
     :param orders: the stale orders, oldest first
-    :param left_out: stale orders that ``limit`` left for the next run
+    :param left_out: stale orders that ``limit`` left for later runs
     :param doubtful: orders that nothing certain could be said of
     """
     lines = [_total(len(orders), left_out, doubtful)]
@@ -46,7 +51,8 @@ def escape(value: object, *, most_bytes: int = 240) -> str:
     :param most_bytes: what is longer is cut
     """
     text = "".join(char if char.isprintable() else " " for char in str(value)[:_LONGEST_TEXT])
-    pieces = [_escape_char(char) for char in _AUTOLINK.sub(_ZERO_WIDTH_SPACE, text)]
+    text = _LONG_WORD.sub(rf"\1{_ZERO_WIDTH_SPACE}", _AUTOLINK.sub(_ZERO_WIDTH_SPACE, text))
+    pieces = [_escape_char(char) for char in text]
     sizes = accumulate(len(piece.encode()) for piece in pieces)
     kept = [piece for piece, size in zip(pieces, sizes, strict=True) if size <= most_bytes - 3]
     is_cut = len(kept) < len(pieces) or len(str(value)) > _LONGEST_TEXT
@@ -55,7 +61,7 @@ def escape(value: object, *, most_bytes: int = 240) -> str:
 
 def _escape_char(char: str) -> str:
     # Entities, not backslashes: no dialect of Markdown takes them for syntax, nor for HTML.
-    is_plain = char.isalnum() or char in " -.,…"
+    is_plain = char.isalnum() or char in " -.,…→"
     return char if is_plain else f"&#{ord(char)};"
 
 
@@ -68,9 +74,9 @@ def _rows_that_fit(orders: Sequence[StaleOrder]) -> list[str]:
 def _total(stale: int, left_out: int, doubtful: int) -> str:
     parts = [f"**{stale} stale orders**"]
     if left_out:
-        parts.append(f"{left_out} more are left for the next run")
+        parts.append(f"{left_out} more are left for later runs")
     if doubtful:
-        parts.append(f"{doubtful} orders in doubt are left alone")
+        parts.append(f"{doubtful} invalid orders are left alone")
     return "; ".join(parts) + "."
 
 
@@ -80,9 +86,18 @@ def _row(cells: Sequence[str]) -> str:
 
 def _cells(order: StaleOrder) -> list[str]:
     # 600 bytes a row let 100 of them into MAX_BYTES: what is approved is what is shown.
-    narrow = (order.type, order.age, order.status, order.projectId)
-    cells = [order.id.replace("_", "&#95;"), _cell(order.name, most_bytes=240)]
-    return cells + [_cell(value, most_bytes=60) for value in narrow]
+    between = (_languages(order), order.type, order.projectId, order.status)
+    return [
+        str(order.age),
+        _cell(order.name, most_bytes=240),
+        *(_cell(value, most_bytes=60) for value in between),
+        order.id.replace("_", "&#95;"),
+    ]
+
+
+def _languages(order: StaleOrder) -> str | None:
+    languages = (order.sourceLanguage, order.targetLanguage)
+    return " → ".join(it or "?" for it in languages) if any(languages) else None
 
 
 def _cell(value: object, *, most_bytes: int) -> str:

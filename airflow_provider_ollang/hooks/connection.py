@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ollang.api.client import DEFAULT_BASE_URL, DEFAULT_TIMEOUT, OllangClient
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 #: What Airflow's database holds of a host.
 MAX_HOST = 500
+
+#: One of ``/ ? # [ ]`` in a key breaks a URI, or puts the key in another field.
+_KEY_IN_TEXT = (
+    "In a URI, encode the API key with urllib.parse.quote(key, safe=''): ollang://:ENCODED@. "
+    'Or use JSON: {"conn_type": "ollang", "password": "KEY"}.'
+)
 
 #: How a truth value may read in an extra: a URI gives it as text.
 _TRUTH_VALUES = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -33,13 +40,20 @@ def client_from_connection(
     :raises InvalidInputError: a field cannot be used; the message names it as the form does
     """
     where = f"connection {connection.conn_id!r}"
+    if not connection.conn_type:
+        raise InvalidInputError(f"{where} has no type: expected 'ollang'. {_KEY_IN_TEXT}")
     if connection.conn_type != CONNECTION_TYPE["connection-type"]:
         raise InvalidInputError(
             f"{where} is of type {connection.conn_type!r:.80}, expected is 'ollang': "
             "choose another connection, or change its type."
         )
     # A key in the wrong field leaves this one empty: said first, so that no message repeats it.
-    api_key = check_api_key(connection.password, field=f"{where}, password (API key)")
+    field = f"{where}, password (API key)"
+    if not connection.password:
+        raise InvalidInputError(
+            f"{field}: the API key is missing. Put it in the password field. {_KEY_IN_TEXT}"
+        )
+    api_key = check_api_key(connection.password, field=field)
     extra = _extra(connection, where)
     attempts = _number(extra, "max_attempts", where, default=4, most=10, whole=True)
     allow_http = _flag(extra, "allow_http", where, default=False)
@@ -52,6 +66,20 @@ def client_from_connection(
         retry_policy=RetryPolicy(max_attempts=max_attempts or int(attempts)),
         pace=pace,
     )
+
+
+def check_environment(conn_id: str) -> None:
+    """Refuse a variable of the environment that should hold the connection, and cannot be read.
+
+    Airflow passes over one that it cannot parse, and says that the connection is not defined.
+
+    :param conn_id: the connection that Airflow did not find
+    :raises InvalidInputError: there is such a variable; its value is not shown
+    """
+    variable, environment = f"AIRFLOW_CONN_{conn_id.upper()}", os.environ.copy()
+    if variable in environment:
+        problem = "cannot be parsed" if environment[variable].strip() else "empty"
+        raise InvalidInputError(f"{variable} is set, but {problem}. {_KEY_IN_TEXT}")
 
 
 def _extra(connection: Connection, where: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_ollang.provider_info import CONNECTION_TYPE
 
@@ -61,31 +61,31 @@ class OllangHook(BaseHook):
         :param pace: when requests may go out; stop it to end all of the client's calls
         :raises InvalidInputError: a field of the connection cannot be used; the message names it
         """
-        from airflow_provider_ollang.api.errors import InvalidInputError
         from airflow_provider_ollang.hooks.connection import client_from_connection
 
-        try:
-            return client_from_connection(self._connection(), pace=pace)
-        except InvalidInputError as error:
-            refusal = error
-        raise refusal.with_traceback(None)  # raised here, without the frames that hold the key
+        return client_from_connection(self._connection(), pace=pace)
 
     def test_connection(self) -> tuple[bool, str]:
         """Prove the key with the cheapest read there is: one order of the list. Never writes.
 
         :return: whether it worked, and a sentence for the person who pressed the button
         """
-        from airflow_provider_ollang.api.errors import OllangError
+        from airflow_provider_ollang.api.errors import OllangError, with_hint
         from airflow_provider_ollang.hooks.connection import client_from_connection
-        from airflow_provider_ollang.hooks.remedies import with_remedy
 
         try:
             with client_from_connection(self._connection(), max_attempts=1) as client:
                 count = client.list_orders(take=1).item_count
         except OllangError as error:
-            return False, with_remedy(str(error), type(error))
+            return False, with_hint(str(error), error.hint)
         orders = "an unknown number of" if count is None else count
         return True, f"The key works: {client.base_url} lists {orders} orders for it."
 
     def _connection(self) -> Connection:
-        return self.get_connection(self.ollang_conn_id)
+        from airflow_provider_ollang.hooks.connection import check_environment
+
+        try:
+            return self.get_connection(self.ollang_conn_id)
+        except AirflowNotFoundException:
+            check_environment(self.ollang_conn_id)
+            raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
 from airflow.providers.common.compat.sdk import (
@@ -14,18 +15,9 @@ from airflow.providers.common.compat.sdk import (
     BaseOperator,
 )
 
-from airflow_provider_ollang.api.errors import (
-    AccessDeniedError,
-    BadRequestError,
-    InvalidInputError,
-    OllangError,
-    OrderAlreadyCancelledError,
-    OrderNotCancellableError,
-    OrderNotFoundError,
-    UnauthorizedError,
-)
+from airflow_provider_ollang.api.errors import InvalidInputError, OllangError, with_hint
+from airflow_provider_ollang.api.storable import storable
 from airflow_provider_ollang.hooks.ollang import OllangHook
-from airflow_provider_ollang.hooks.remedies import with_remedy
 from airflow_provider_ollang.operators import parameters
 from airflow_provider_ollang.operators.retry import (
     HAS_RETRY_POLICIES,
@@ -34,22 +26,13 @@ from airflow_provider_ollang.operators.retry import (
 )
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
     from airflow_provider_ollang.api.client import OllangClient
     from airflow_provider_ollang.api.pace import Pace
 
 #: For each parameter the function that takes its name and value, and returns what it says.
 Parsers: TypeAlias = Mapping[str, Callable[[str, Any], Any]]
-
-#: Trying again cannot help: what was asked for is wrong, or the API has refused it for good.
-FINAL_ERRORS = (
-    InvalidInputError,
-    BadRequestError,
-    UnauthorizedError,
-    AccessDeniedError,
-    OrderNotFoundError,
-    OrderNotCancellableError,
-    OrderAlreadyCancelledError,
-)
 
 
 class InvalidParameterError(InvalidInputError, AirflowFailException):
@@ -70,6 +53,10 @@ class OllangBaseOperator(BaseOperator):
     parsers: ClassVar[Parsers]
     #: Parameters that may be ``None``.
     optional: ClassVar[frozenset[str]] = frozenset()
+    #: What to do where a parameter rendered to nothing.
+    hints: ClassVar[Mapping[str, str]] = MappingProxyType({})
+
+    ollang_conn_id: str
 
     _running: OllangClient | None = None
     _told_to_end = False
@@ -83,13 +70,16 @@ class OllangBaseOperator(BaseOperator):
     def _check_parameters(self) -> None:
         """Refuse what can be known to be wrong; called at the end of each constructor."""
         self._left_out = {name for name in self.optional if getattr(self, name) is None}
+        self._incomplete: list[str] = []
         for name in self.parsers.keys() - self._left_out:
             value = getattr(self, name)
             if not parameters.is_rendered_later(value):
                 try:
                     self.parsers[name](name, value)
                 except InvalidInputError as error:
-                    raise InvalidParameterError(error.message) from error
+                    raise InvalidParameterError(
+                        f"{error.message} (task {self.task_id!r})"
+                    ) from error
 
     def _take_parameters(self) -> None:
         """Take all parameters as they are rendered, before anything is done with one of them."""
@@ -104,11 +94,41 @@ class OllangBaseOperator(BaseOperator):
         if value is None and name in self._left_out:
             return None
         if parameters.is_nothing(value):
-            raise InvalidInputError(
-                f"{name}: was given, and rendered to {value!r}. Expected is a value: correct the "
-                "template, or leave the parameter out if it is optional."
+            hint = self.hints.get(
+                name, "Fix the template, or remove the parameter if it is optional."
             )
+            raise InvalidInputError(f"{name}: the template rendered to {value!r}. {hint}")
+        self._refuse_incomplete(name, value)
         return self.parsers[name](name, value)
+
+    def _refuse_incomplete(self, name: str, value: Any) -> None:
+        """Refuse a text that a template wrote ``None`` or nothing into: it means something else."""
+        for item in value if isinstance(value, (list, tuple, set, frozenset)) else [value]:
+            if isinstance(item, str) and item in self._incomplete:
+                raise InvalidInputError(
+                    f"{name}: an expression in the template has no value, so it rendered to "
+                    f"{item!r:.120}. Give the expression a value, or put what is optional in "
+                    "{% if … %}."
+                )
+
+    def render_template(
+        self, content: Any, context: Context, jinja_env: Any = None, seen_oids: Any = None
+    ) -> Any:
+        """Render as Airflow does, and note each text in which an expression has no value."""
+        if not isinstance(content, str):
+            return super().render_template(content, context, jinja_env, seen_oids)
+        has_value = True
+
+        def look(value: Any) -> Any:  # Jinja calls it for the value of each {{ … }}
+            nonlocal has_value
+            has_value = has_value and not parameters.is_nothing(value)
+            return value
+
+        environment = (jinja_env or self.get_template_env()).overlay(finalize=look)
+        rendered = super().render_template(content, context, environment, seen_oids)
+        if isinstance(rendered, str) and not has_value:
+            self._incomplete.append(rendered)
+        return rendered
 
     @contextmanager
     def _client(self, pace: Pace | None = None) -> Iterator[OllangClient]:
@@ -123,33 +143,43 @@ class OllangBaseOperator(BaseOperator):
             finally:  # threads of a call that broke off must not try again
                 client.pace.stop()
 
+    @contextmanager
+    def _airflow_exceptions(self) -> Iterator[None]:
+        """Turn this package's errors into Airflow's: final ones fail the task without retries."""
+        try:
+            yield
+        except AirflowNotFoundException as error:
+            raise AirflowFailException(
+                f"{error}. Add a connection of type ollang, with the API key as its password. If a "
+                "secrets backend holds one, it cannot be reached or its value cannot be parsed."
+            ) from error
+        except OllangError as error:
+            raise self._airflow_exception(error) from error
+
+    def _airflow_exception(self, error: OllangError) -> AirflowException:
+        text = with_hint(str(error), error.hint)
+        if not isinstance(error, InvalidInputError):  # that one names its field
+            text += f" {self._where()}"
+        if error.is_final:
+            return AirflowFailException(text)
+        return exception_to_retry(text, error.retry_after)
+
+    def _where(self) -> str:
+        """Return the connection and the base URL, for the end of a message."""
+        base_url = f" to {self._running.base_url}" if self._running else ""
+        return f"(connection {self.ollang_conn_id!r}{base_url})"
+
     def _skip(self, reason: str) -> NoReturn:
         # Airflow logs the exception too, but in a group that its UI folds.
         self.log.info("Skipped: %s", reason)
         raise AirflowSkipException(reason)
+
+    def _push(self, context: Context, key: str, value: Any) -> None:
+        """Push an XCom that every database takes: text in it may be anything that people wrote."""
+        context["ti"].xcom_push(key=key, value=storable(value))
 
     def on_kill(self) -> None:
         """Send nothing more."""
         self._told_to_end = True
         if self._running:
             self._running.pace.stop()
-
-
-@contextmanager
-def as_airflow_exceptions() -> Iterator[None]:
-    """Turn this package's errors into Airflow's: retry where that may help, else fail for good."""
-    try:
-        yield
-    except AirflowNotFoundException as error:
-        raise AirflowFailException(
-            f"{error}. Add a connection of type ollang, with the API key as its password."
-        ) from error
-    except OllangError as error:
-        raise _airflow_exception(error) from error
-
-
-def _airflow_exception(error: OllangError) -> AirflowException:
-    text = with_remedy(str(error), type(error))
-    if isinstance(error, FINAL_ERRORS):
-        return AirflowFailException(text)
-    return exception_to_retry(text, error.retry_after)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
 from airflow.providers.common.compat.sdk import Stats
 
 from airflow_provider_ollang.api.errors import OllangError
-from airflow_provider_ollang.cleanup.outcome import OrderResult, Outcome, Report
+from airflow_provider_ollang.cleanup.outcome import OrderResult, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +23,13 @@ OUTCOMES_BY_COUNTER: Mapping[str, tuple[Outcome, ...]] = MappingProxyType(
             Outcome.ALREADY_CANCELLED,
             Outcome.NOT_CANCELLABLE,
             Outcome.STATUS_CHANGED,
+            Outcome.EXCLUDED,
             Outcome.NOT_FOUND,
             Outcome.ACCESS_DENIED,
         ),
-        "ollang.orders.failed": (Outcome.FAILED, Outcome.NOT_TRIED),
+        "ollang.orders.failed": (Outcome.INVALID, Outcome.FAILED, Outcome.NOT_TRIED),
     }
 )
-TIMER = "ollang.orders.seconds"
 
 
 @contextmanager
@@ -40,7 +38,6 @@ def of_one_order(ti: Any) -> Iterator[None]:
 
     :param ti: the task instance, whose DAG and task tag the metrics
     """
-    begin = time.monotonic()
     outcome = Outcome.FAILED
     try:
         yield
@@ -49,30 +46,18 @@ def of_one_order(ti: Any) -> Iterator[None]:
         outcome = OrderResult.from_error("", error).outcome
         raise
     finally:
-        _send({outcome: 1}, time.monotonic() - begin, ti)
+        send({outcome: 1}, ti)
 
 
-@contextmanager
-def of_a_batch(report: Report, ti: Any) -> Iterator[None]:
-    """Send what became of the orders of the batch that the block runs; nothing of a preview.
+def send(counts: Mapping[Outcome, int], ti: Any) -> None:
+    """Send how many orders had which outcome.
 
-    :param report: the batch's report
     :param ti: the task instance, whose DAG and task tag the metrics
     """
-    begin = time.monotonic()
-    try:
-        yield
-    finally:
-        if not report.preview:
-            _send(report.counts, time.monotonic() - begin, ti)
-
-
-def _send(counts: Mapping[Outcome, int], seconds: float, ti: Any) -> None:
     tags = {"dag_id": ti.dag_id, "task_id": ti.task_id}
     try:
         for name, outcomes in OUTCOMES_BY_COUNTER.items():
             if number := sum(counts.get(outcome, 0) for outcome in outcomes):
                 Stats.incr(name, number, tags=tags)
-        Stats.timing(TIMER, timedelta(seconds=seconds), tags=tags)
     except Exception:  # whatever becomes of a metric, the orders have their outcome
         log.warning("The metrics could not be sent", exc_info=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow.providers.common.compat.sdk import (
@@ -13,35 +15,47 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_ollang.api.answers import one_line
 from airflow_provider_ollang.api.errors import (
-    ERROR_BY_CODE,
     LOST_ANSWER_NOTE,
     ApiError,
+    ConditionNotMetError,
     InvalidInputError,
-    OllangError,
-    OrderAlreadyCancelledError,
-    OrderMovedOnError,
+    with_hint,
 )
 from airflow_provider_ollang.hooks.ollang import OllangHook
-from airflow_provider_ollang.hooks.remedies import with_remedy
 from airflow_provider_ollang.operators import parameters
 from airflow_provider_ollang.operators.base import (
     OllangBaseOperator,
     Parsers,
-    as_airflow_exceptions,
 )
+from airflow_provider_ollang.operators.create import CreateOrderOperator
+from airflow_provider_ollang.operators.earlier_tries import EarlierTries
+from airflow_provider_ollang.operators.preview import refuse_if_preview_requested
 from airflow_provider_ollang.operators.retry import exception_to_retry
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_ollang.api.client import OllangClient
+    from airflow_provider_ollang.api.models import Order
     from airflow_provider_ollang.cleanup.batch import Batch
+    from airflow_provider_ollang.cleanup.conditions import Conditions
     from airflow_provider_ollang.cleanup.outcome import Report
     from airflow_provider_ollang.cleanup.record import Record
     from airflow_provider_ollang.cleanup.stale import Finding, StaleOrder, StaleRule
 
+__all__ = [
+    "BatchCancelOrdersOperator",
+    "CancelOrderOperator",
+    "CreateOrderOperator",
+    "FindStaleOrdersOperator",
+]
+
 #: Clocks of scheduler and worker may differ by so much before a time counts as future.
 CLOCK_TOLERANCE = timedelta(minutes=1)
+#: XCom keeps this many orders, the oldest: all of them would grow Airflow's database every night.
+KEPT_ORDERS = 1000
+#: Ids that one warning names.
+SHOWN_IDS = 20
 
 ALREADY_CANCELLED = "ORDER_ALREADY_CANCELLED"
 NOT_CANCELLABLE = "ORDER_NOT_CANCELLABLE"
@@ -95,8 +109,9 @@ class CancelOrderOperator(OllangBaseOperator):
         :raises AirflowFailException: it cannot be cancelled, and trying again cannot help
         :raises AirflowException: it may or may not be cancelled now; trying again may help
         """
-        with as_airflow_exceptions():
+        with self._airflow_exceptions():
             self._take_parameters()
+            refuse_if_preview_requested(context)
             order_id: str = self._value("order_id")
             with self._client() as client:
                 self._cancel(client, order_id, context)
@@ -105,17 +120,24 @@ class CancelOrderOperator(OllangBaseOperator):
     def _cancel(self, client: OllangClient, order_id: str, context: Context) -> None:
         from airflow_provider_ollang.operators import metrics
 
-        require_status = self._value("require_status")
         try:
             with metrics.of_one_order(context["ti"]):
-                receipt = client.cancel_order(order_id, require_status=require_status)
-        except OrderMovedOnError as error:
-            note = f" Note: {LOST_ANSWER_NOTE}, if it is cancelled." if error.answer_lost else ""
-            self._skip(f"{error}.{note}")
+                receipt = client.cancel_order(order_id, check=self._check())
+        except ConditionNotMetError as error:
+            if error.outcome == "invalid":
+                raise
+            self._skip(_reason_to_skip(error))
         except ApiError as error:
             self._skip_or_raise(error)
         else:
             self.log.info("Order %s is cancelled (attempts: %d).", order_id, receipt.attempts)
+
+    def _check(self) -> Callable[[Order], None] | None:
+        from airflow_provider_ollang.cleanup.batch import require
+        from airflow_provider_ollang.cleanup.conditions import Conditions
+
+        statuses = self._value("require_status")
+        return partial(require, Conditions(statuses)) if statuses else None
 
     def _skip_or_raise(self, error: ApiError) -> None:
         if error.meaning not in self._value("skip_on_codes"):
@@ -124,26 +146,41 @@ class CancelOrderOperator(OllangBaseOperator):
 
 
 class FindStaleOrdersOperator(OllangBaseOperator):
-    """Find the orders that nobody needs any more. Returns their ids, oldest first.
+    """List stale orders. Returns their ids, oldest first.
 
-    Pushes to XCom: ``orders`` (a list of objects with id, name, type, status, createdAt,
-    projectId and age, in days) and ``summary`` (a Markdown table of them, made for a person's
-    approval). An order whose date, status or id is not understood is never stale.
+    Pushes to XCom, also where a safety limit is exceeded: ``orders`` (the oldest 1,000 as objects
+    with id, name, type, status, createdAt, projectId, age in days, sourceLanguage and
+    targetLanguage) and ``summary`` (a Markdown table of them, made for a person's approval). An
+    order whose date, status or id is not understood is invalid, and never stale. Refuses to run in
+    a backfill, and where most of at least ten listed orders are invalid.
+
+    For parameters that a trigger form fills, ``["*"]`` in ``order_types``, ``project_ids`` and
+    ``folder_ids`` means any.
 
     :param older_than: the age from which an order is stale, as a timedelta or in ISO 8601 (``P7D``)
     :param statuses: the order has one of these
     :param order_types: the order has one of these
     :param project_ids: the order belongs to one of these
-    :param name_matches: a regular expression that is found in the order's name
-    :param exclude_name_matches: a regular expression that is not found in the order's name
-    :param exclude_order_ids: never these
-    :param limit: return so many at most, the oldest; the others are left for the next run
+    :param folder_ids: the order is in one of these folders. A listing does not show folders: each
+        order that is stale by all else is read once, and one without a folder is invalid
+    :param exclude_folder_ids: the order is in none of these folders, in upper or lower case; read
+        in the same way
+    :param name_matches: a regular expression that is found in the order's name, as it is seen:
+        white space is read as a space, invisible characters are not read, and composed and
+        decomposed letters are equal
+    :param exclude_name_matches: a regular expression that is not found in the order's name, in any
+        of the ways that it can be read. ``(?i)keep`` excludes KEEP too
+    :param exclude_order_ids: never these, in upper or lower case
+    :param limit: return this many at most. Each run takes others, picked by the run's
+        ``reference_time``, and each try of a run the same: orders that the API refuses, or a person
+        rejects, every time do not keep the rest from being reached
     :param max_orders: more stale orders than this fail the task, without retries; 0 allows none.
         It is counted before ``limit``
-    :param max_share: a larger share of all the account's orders fails the task likewise; 0 to 1
+    :param max_share: fail the task, without retries, if stale orders are a larger share than this
+        of all orders that have one of ``statuses``, of any age; 0 to 1. All of those are listed
     :param reference_time: the time that ages are counted to; the run's own time if left out, so
         that a retry finds the same orders
-    :param chunk_size: return lists of so many ids, to map a batch over
+    :param chunk_size: return lists of this many ids, to map a batch over
     :param ollang_conn_id: the connection
     """
 
@@ -151,7 +188,9 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         "older_than": parameters.duration,
         "statuses": parameters.statuses,
         "order_types": parameters.order_types,
-        "project_ids": parameters.names,
+        "project_ids": parameters.names_or_any,
+        "folder_ids": parameters.names_or_any,
+        "exclude_folder_ids": parameters.excluded_names,
         "name_matches": parameters.pattern,
         "exclude_name_matches": parameters.pattern,
         "exclude_order_ids": parameters.order_ids,
@@ -163,18 +202,12 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         "ollang_conn_id": parameters.connection_id,
     }
     template_fields = tuple(parsers)
-    optional = frozenset(
+    optional = frozenset(template_fields) - {"older_than", "statuses", "ollang_conn_id"}
+    hints: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
-            "order_types",
-            "project_ids",
-            "name_matches",
-            "exclude_name_matches",
-            "exclude_order_ids",
-            "limit",
-            "max_orders",
-            "max_share",
-            "reference_time",
-            "chunk_size",
+            "reference_time": "Leave reference_time out to use the run's own time.",
+            **dict.fromkeys(("order_types", "project_ids", "folder_ids"), "Give ['*'] for any."),
+            **dict.fromkeys(("exclude_order_ids", "exclude_folder_ids"), "Give [] for none."),
         }
     )
     ui_color = "#d6e4f0"
@@ -186,6 +219,8 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         statuses: Collection[str] = ("pending",),
         order_types: Collection[str] | None = None,
         project_ids: Collection[str] | None = None,
+        folder_ids: Collection[str] | None = None,
+        exclude_folder_ids: Collection[str] | None = None,
         name_matches: str | None = None,
         exclude_name_matches: str | None = None,
         exclude_order_ids: Collection[str] | None = None,
@@ -202,6 +237,8 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         self.statuses = statuses
         self.order_types = order_types
         self.project_ids = project_ids
+        self.folder_ids = folder_ids
+        self.exclude_folder_ids = exclude_folder_ids
         self.name_matches = name_matches
         self.exclude_name_matches = exclude_name_matches
         self.exclude_order_ids = exclude_order_ids
@@ -217,31 +254,32 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         """Read the whole listing and return what is stale.
 
         :return: order ids, or lists of them if ``chunk_size`` is set
-        :raises AirflowFailException: a tripwire was touched, or a parameter is wrong
+        :raises AirflowFailException: a safety limit is exceeded, most orders are invalid, the run
+            is a backfill, or a parameter is wrong
         :raises AirflowException: the listing could not be read to its end
         """
-        from airflow_provider_ollang.cleanup.stale import find_stale_orders
+        from airflow_provider_ollang.cleanup.stale import find_stale_orders, select
 
-        with as_airflow_exceptions():
+        _refuse_backfill(context)
+        with self._airflow_exceptions():
             self._take_parameters()
             rule = self._rule(context)
-            limit, chunk_size = self._value("limit"), self._value("chunk_size")
-            self.log.info("Looking for orders created before %s.", rule.cut_off.isoformat())
+            self.log.info("Looking for orders created up to %s.", rule.cut_off.isoformat())
             with self._client() as client:
-                finding = find_stale_orders(client, rule)
-                tripped = self._tripped_wire(client, len(finding.orders))
-        if tripped:
+                of_any_age = self._value("max_share") is not None
+                finding = find_stale_orders(client, rule, of_any_age=of_any_age)
+        if failure := self._failure(finding):
             self._publish(context, finding, finding.orders)
-            raise AirflowFailException(
-                f"Nothing may be cancelled: {tripped}. Look at what was found (log, XCom "
-                "'orders'), then correct the rule, or raise the limit if this is meant."
-            )
-        kept = finding.orders[:limit]
-        self._publish(context, finding, kept)
-        ids = [order.id for order in kept]
-        if chunk_size is None:
+            raise AirflowFailException(failure)
+        selected = select(finding.orders, self._value("limit"), rule.reference_time)
+        self._publish(context, finding, selected)
+        return self._in_chunks([order.id for order in selected])
+
+    def _in_chunks(self, ids: list[str]) -> list[str] | list[list[str]]:
+        size = self._value("chunk_size")
+        if size is None:
             return ids
-        return [ids[start : start + chunk_size] for start in range(0, len(ids), chunk_size)]
+        return [ids[start : start + size] for start in range(0, len(ids), size)]
 
     def _rule(self, context: Context) -> StaleRule:
         from airflow_provider_ollang.cleanup.stale import StaleRule
@@ -260,9 +298,11 @@ class FindStaleOrdersOperator(OllangBaseOperator):
             statuses=self._value("statuses"),
             order_types=self._value("order_types"),
             project_ids=self._value("project_ids"),
+            folder_ids=self._value("folder_ids"),
+            exclude_folder_ids=self._value("exclude_folder_ids") or (),
             name_matches=self._value("name_matches"),
             exclude_name_matches=self._value("exclude_name_matches"),
-            exclude_order_ids=frozenset(self._value("exclude_order_ids") or ()),
+            exclude_order_ids=self._value("exclude_order_ids") or (),
         )
 
     def _reference_time(self, context: Context) -> datetime:
@@ -274,54 +314,92 @@ class FindStaleOrdersOperator(OllangBaseOperator):
             )
         return reference_time
 
-    def _tripped_wire(self, client: OllangClient, stale: int) -> str | None:
-        from airflow_provider_ollang.cleanup.stale import count_all_orders, tripped_wire
+    def _failure(self, finding: Finding) -> str | None:
+        """Return why nothing may be cancelled, if that is so."""
+        from airflow_provider_ollang.cleanup.stale import tripped_wire
 
-        max_share = self._value("max_share")
-        return tripped_wire(
-            stale,
-            total=None if max_share is None else count_all_orders(client),
+        if finding.failure:
+            return (
+                f"Nothing was cancelled: {finding.failure}. The API may have changed. See the "
+                "warnings in the log for what is wrong with them."
+            )
+        exceeded = tripped_wire(
+            len(finding.orders),
+            with_status=finding.with_status,
             max_orders=self._value("max_orders"),
-            max_share=max_share,
+            max_share=self._value("max_share"),
+        )
+        if exceeded is None:
+            return None
+        return (
+            f"Safety limit hit, nothing was cancelled: {exceeded}. Review XCom 'orders', then "
+            "narrow the filters, or raise the limit if this is meant."
         )
 
     def _publish(self, context: Context, finding: Finding, orders: list[StaleOrder]) -> None:
         """Put the finding into the log and XCom."""
-        from airflow_provider_ollang.cleanup.summary import SHOWN_ORDERS, summarize
+        from airflow_provider_ollang.cleanup.summary import summarize
 
-        for doubt in finding.doubtful[:SHOWN_ORDERS]:
-            self.log.warning("Left alone, in doubt: %s", doubt)
-        for order in orders[:SHOWN_ORDERS]:
-            self.log.info("Stale: %s, %s, %s days, %r", order.id, order.type, order.age, order.name)
         left_out = len(finding.orders) - len(orders)
+        self._log_finding(finding, orders)
         self.log.info(
-            "%d orders were listed for this rule: %d stale, %d of them left for the next run, "
-            "%d in doubt.",
+            "Checked %d orders: %d stale, %d invalid.",
             finding.examined,
             len(finding.orders),
-            left_out,
             len(finding.doubtful),
         )
+        if left_out:
+            self.log.info("%d more are left for later runs.", left_out)
         summary = summarize(orders, left_out=left_out, doubtful=len(finding.doubtful))
-        context["ti"].xcom_push(key="orders", value=[order._asdict() for order in orders])
-        context["ti"].xcom_push(key="summary", value=summary)
+        self._push(context, "orders", [order._asdict() for order in orders[:KEPT_ORDERS]])
+        self._push(context, "summary", summary)
+
+    def _log_finding(self, finding: Finding, orders: list[StaleOrder]) -> None:
+        from airflow_provider_ollang.api.models import quoted
+        from airflow_provider_ollang.cleanup.summary import SHOWN_ORDERS
+
+        for name, ids in finding.unseen.items():
+            if ids:
+                self.log.warning(
+                    "%s: no order that was read for this rule has %s. Check the spelling; only "
+                    "younger orders, or ones with another status, may have it too.",
+                    name,
+                    ", ".join(map(quoted, list(ids.values())[:SHOWN_IDS])),
+                )
+        for invalid in finding.doubtful[:SHOWN_ORDERS]:
+            self.log.warning("Left alone, invalid: %s", invalid)
+        for order_id in finding.gone[:SHOWN_ORDERS]:
+            self.log.warning("Left alone, not found any more: order %s", order_id)
+        for order in orders[:SHOWN_ORDERS]:
+            kind, name = quoted(order.type), quoted(order.name)
+            self.log.info("Stale: %s, %s days, %s, %s", order.id, order.age, name, kind)
 
 
 class BatchCancelOrdersOperator(OllangBaseOperator):
-    """Cancel many orders in one task, for good. Returns how many had which outcome.
+    """Cancel many orders in one task, which cannot be undone. Returns how many had which outcome.
 
-    Pushes to XCom, also when it fails: ``counts`` (orders by outcome) and ``not_cancelled`` (the
-    first 1,000 results that are not ``cancelled``). Skips the task if the list is empty or was
-    cancelled before. Fails, after every order was tried, if one met more than tolerated codes.
+    Pushes to XCom, also when it fails: ``counts`` (orders by outcome), ``cancelled`` (the ids of
+    the first 1,000 cancelled orders) and ``not_cancelled`` (the first 1,000 other results). On
+    Airflow 3.3 and newer these include what earlier tries cancelled. Skips the task if the list is
+    empty, or if somebody else had cancelled every order. Tries every order, then fails if any of
+    them failed with a code not in ``tolerated_codes``; ends early where the API rejects the key,
+    or does not respond any more.
 
-    :param order_ids: the orders; cancels start in this order, and a double is cancelled once
+    :param order_ids: the orders, processed in this order; duplicates are dropped
     :param max_workers: requests under way at most, up to 128
     :param requests_per_second: requests started at most, by all workers together
     :param max_orders: a longer list fails before the first cancel; 0 allows none
-    :param require_status: read each order first, and leave it alone if it has none of these
-    :param tolerated_codes: refusals that do not fail the task
-    :param preview: send no cancel, say for each order what would happen
-    :param report_path: the record of all results as JSON Lines: an absolute path or a URL that
+    :param require_status: read each order right before its cancel request, and leave it alone if
+        it has none of these statuses
+    :param exclude_name_matches: leave it alone if this regular expression is found in its name, as
+        that read shows it; upper and lower case differ unless the expression says ``(?i)``
+    :param exclude_folder_ids: leave it alone if it is in one of these folders, in upper or lower
+        case
+    :param created_before: leave it alone if it was created after this time: a datetime with a zone,
+        or ISO 8601 text
+    :param tolerated_codes: error responses that do not fail the task
+    :param preview: send no cancel request, say for each order what would happen
+    :param report_path: the report of all results as JSON Lines: an absolute path or a URL that
         Airflow's ``ObjectStoragePath`` takes. A mapped task adds ``.map`` and its index to the
         name, a retry ``.try`` and its number; a file that is there is never overwritten
     :param ollang_conn_id: the connection
@@ -333,13 +411,31 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         "requests_per_second": parameters.rate,
         "max_orders": parameters.allowance,
         "require_status": parameters.statuses,
+        "exclude_name_matches": parameters.pattern,
+        "exclude_folder_ids": parameters.excluded_names,
+        "created_before": parameters.moment,
         "tolerated_codes": parameters.codes,
         "preview": parameters.flag,
         "report_path": parameters.report_path,
         "ollang_conn_id": parameters.connection_id,
     }
     template_fields = tuple(parsers)
-    optional = frozenset({"requests_per_second", "require_status", "report_path"})
+    optional = frozenset(
+        {
+            "requests_per_second",
+            "require_status",
+            "exclude_name_matches",
+            "exclude_folder_ids",
+            "created_before",
+            "report_path",
+        }
+    )
+    hints: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "order_ids": "There is no list: was the task that it is from marked as success by "
+            "hand? An approval gives a list only after a person's response in the UI."
+        }
+    )
     ui_color = "#f4d6cc"
 
     _batch: Batch | None = None
@@ -352,6 +448,9 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         requests_per_second: float | str | None = None,
         max_orders: int | str = 1000,
         require_status: Collection[str] | None = None,
+        exclude_name_matches: str | None = None,
+        exclude_folder_ids: Collection[str] | None = None,
+        created_before: datetime | str | None = None,
         tolerated_codes: Collection[str] = (ALREADY_CANCELLED, NOT_CANCELLABLE),
         preview: bool | str = False,
         report_path: str | None = None,
@@ -364,6 +463,9 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         self.requests_per_second = requests_per_second
         self.max_orders = max_orders
         self.require_status = require_status
+        self.exclude_name_matches = exclude_name_matches
+        self.exclude_folder_ids = exclude_folder_ids
+        self.created_before = created_before
         self.tolerated_codes = tolerated_codes
         self.preview = preview
         self.report_path = report_path
@@ -380,15 +482,18 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         """
         from airflow_provider_ollang.api.pace import Pace
 
-        with as_airflow_exceptions():
+        with self._airflow_exceptions():
             self._take_parameters()
+            refuse_if_preview_requested(context, preview=self._value("preview"))
             order_ids = self._order_ids()
             with self._client(Pace(self._value("requests_per_second"))) as client:
+                self._say_what_begins(len(order_ids), client)
+                self._earlier_tries = EarlierTries(context)
                 self._batch = self._make_batch(client, order_ids, context)
                 if self._told_to_end:
                     self.on_kill()
                 report = self._run(self._batch, context)
-        return self._conclude(report)
+        return self._conclude(report, is_retried=context["ti"].try_number > 1)
 
     def on_kill(self) -> None:
         """Start no further cancel; what is under way is waited for briefly, the rest recorded."""
@@ -419,13 +524,32 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
             client,
             order_ids,
             max_workers=self._value("max_workers"),
-            require_status=self._value("require_status"),
+            conditions=self._conditions(),
             preview=self._value("preview"),
             tolerated_codes=self._value("tolerated_codes"),
-            record=self._open_record(context),
+            record=self._open_record(client.base_url, context),
+            cancelled_earlier=self._earlier_tries.cancelled,
+            on_progress=self._earlier_tries.save,
         )
 
-    def _open_record(self, context: Context) -> Record | None:
+    def _say_what_begins(self, orders: int, client: OllangClient) -> None:
+        what = "Previewing" if self._value("preview") else "Cancelling"
+        connection = self._value("ollang_conn_id")
+        self.log.info(
+            "%s %d orders at %s (connection %r).", what, orders, client.base_url, connection
+        )
+
+    def _conditions(self) -> Conditions:
+        from airflow_provider_ollang.cleanup.conditions import Conditions
+
+        return Conditions(
+            statuses=self._value("require_status"),
+            exclude_name_matches=self._value("exclude_name_matches"),
+            exclude_folder_ids=self._value("exclude_folder_ids") or None,
+            created_before=self._value("created_before"),
+        )
+
+    def _open_record(self, base_url: str, context: Context) -> Record | None:
         from airflow_provider_ollang.cleanup.record import open_record
 
         report_path = self._value("report_path")
@@ -434,24 +558,28 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         try:
             path = ObjectStoragePath(report_path)
             path = path.with_name(path.stem + _mark_of_try(context["ti"]) + path.suffix)
-            record = open_record(path, preview=self._value("preview"))
+            fields = {"base_url": base_url, "conn_id": self._value("ollang_conn_id")}
+            record = open_record(path, {**self._marker(), **fields})
+        except FileExistsError as error:
+            raise InvalidInputError(
+                f"report_path: {error.filename or path} exists, and a report is never "
+                f"overwritten; nothing was cancelled. {_hint_for_name(report_path, context)}"
+            ) from error
         except Exception as error:  # each file system has its own
             raise InvalidInputError(
-                f"report_path: no record can be written at {report_path!r:.300}, so nothing was "
-                f"cancelled: {type(error).__name__}: {one_line(error)}. Give a path that can be "
-                "written, with {{ run_id }} in its name, so that each run has a record of its own."
+                f"report_path: can't write {report_path!r:.300}; nothing was cancelled. "
+                f"{type(error).__name__}: {one_line(error)}"
             ) from error
-        self.log.info("The record is written to %s.", path)
+        self.log.info("The report is written to %s.", path)
         return record
 
-    def _run(self, batch: Batch, context: Context) -> Report:
-        from airflow_provider_ollang.operators import metrics
+    def _marker(self) -> dict[str, Any]:
+        """Return what each result of a preview says of itself."""
+        return {"preview": True} if self._value("preview") else {}
 
-        what = "Previewing" if batch.report.preview else "Cancelling"
-        self.log.info("%s %d orders.", what, batch.report.total)
+    def _run(self, batch: Batch, context: Context) -> Report:
         try:
-            with metrics.of_a_batch(batch.report, context["ti"]):
-                batch.run()
+            batch.run()
         except BaseException:
             try:
                 self._publish(context, batch.report)
@@ -462,37 +590,86 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         return batch.report
 
     def _publish(self, context: Context, report: Report) -> None:
-        self.log.info(
-            "%d of %d orders have an outcome.\n%s", report.done, report.total, report.table()
-        )
-        rows = [result.to_json(preview=report.preview) for result in report.remarkable]
-        context["ti"].xcom_push(key="counts", value=report.to_json())
-        context["ti"].xcom_push(key="not_cancelled", value=rows)
+        from airflow_provider_ollang.operators import metrics
 
-    def _conclude(self, report: Report) -> dict[str, int]:
+        if not report.preview:
+            metrics.send(report.of_this_try, context["ti"])
+        self.log.info("%s: %s.", "Stopped early" if report.ended_early else "Done", report)
+        for note in self._notes(report, context["ti"].try_number):
+            self.log.info(note)
+        rows = [self._marker() | result.to_json() for result in report.remarkable]
+        self._push(context, "counts", report.to_json())
+        self._push(context, "cancelled", report.cancelled)
+        self._push(context, "not_cancelled", rows)
+
+    def _notes(self, report: Report, try_number: int) -> Iterator[str]:
+        """Yield what the counts do not tell."""
+        if report.preview:
+            yield "This was a preview: no cancel request was sent."
+        if report.own_doing:
+            yield (
+                f"Of the orders already cancelled, {report.own_doing} were most likely cancelled "
+                "by this task: the response to an earlier request was lost."
+            )
+        if report.by_earlier_tries:
+            yield f"Earlier tries of this task cancelled {report.by_earlier_tries} of the orders."
+        elif try_number > 1 and not self._earlier_tries.are_known:
+            yield (
+                f"These counts are of try {try_number} alone: what an earlier try cancelled is "
+                "already_cancelled in them."
+            )
+
+    def _conclude(self, report: Report, *, is_retried: bool) -> dict[str, int]:
         """Return the counts, or raise what they mean for the task."""
         counts = report.to_json()
         if report.failures:
-            listed = ", ".join(f"{number} {name}" for name, number in counts.items())
-            first = report.first_failure
-            text = f"{report.failures} of {report.total} orders failed ({listed})."
-            if first:
-                kind = ERROR_BY_CODE.get(first.code or "", OllangError)
-                text += " " + with_remedy(f"The first: {first.id}: {first.message}", kind)
+            text = _failure_text(report)
             if report.retry_may_help:
                 raise exception_to_retry(text, report.retry_after)
             raise AirflowFailException(text)
-        if counts.get("already_cancelled") == report.total and not report.preview:
-            self._skip(
-                f"Nothing to cancel: every order was cancelled before ({report.total} in the list)."
-            )
+        # Otherwise it was most likely this very task, and what depends on it must run.
+        may_be_own = report.own_doing or is_retried or report.preview
+        if counts.get("already_cancelled") == report.total and not may_be_own:
+            self._skip(f"Nothing left to do: all {report.total} orders are already cancelled.")
         return counts
 
 
-def _reason_to_skip(error: ApiError) -> str:
-    is_own_doing = error.answer_lost and isinstance(error, OrderAlreadyCancelledError)
+def _reason_to_skip(error: ApiError | ConditionNotMetError) -> str:
+    from airflow_provider_ollang.cleanup.outcome import OrderResult
+
+    is_own_doing = OrderResult.from_error("", error).was_own_doing
     note = f" Note: {LOST_ANSWER_NOTE}." if is_own_doing else ""
     return f"Nothing to cancel: {error}.{note}"
+
+
+def _failure_text(report: Report) -> str:
+    sentences = [f"{report.failures} orders failed: {report}."]
+    if report.ended_early:
+        left = report.to_json().get("not_tried", 0)
+        sentences.append(f"Stopped early, {left} orders were not tried: {report.ended_early}.")
+    if first := report.first_failure:
+        sentences.append(with_hint(f"First: {first.id}: {first.message}", first.hint))
+    return " ".join([*sentences, "All of them: XCom 'not_cancelled'."])
+
+
+def _refuse_backfill(context: Context) -> None:
+    """Fail in a backfill: its runs lie in the past, and each would clean up the present."""
+    dag_run: Any = context["dag_run"]
+    run_id = str(getattr(dag_run, "run_id", ""))
+    if getattr(dag_run, "run_type", None) == "backfill" or run_id.startswith("backfill__"):
+        raise AirflowFailException(
+            "This is a backfill run, and a clean-up has no past to fill in: each of its runs would "
+            "look for stale orders of today, and count its own safety limits. Trigger a normal run."
+        )
+
+
+def _hint_for_name(path: str, context: Context) -> str:
+    """Return what keeps a report's name apart from those of other runs and tasks."""
+    if str(context.get("run_id")) not in path:
+        return "Add {{ run_id }} to the path, so that each run has a report of its own."
+    if context["ti"].task_id not in path:
+        return "Add {{ ti.task_id }} to the path, so that each task has a report of its own."
+    return "Move that file away, or give another path."
 
 
 def _time_of_run(context: Context) -> datetime:

@@ -12,24 +12,43 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-import pendulum
 from jinja2 import Undefined
 
+from airflow_provider_ollang.api.creation import LEVELS, MAX_MEMORIES, TargetLanguage
 from airflow_provider_ollang.api.errors import InvalidInputError
-from airflow_provider_ollang.api.models import ORDER_TYPES, STATUSES, parse_time
+from airflow_provider_ollang.api.models import (
+    FINAL_STATUSES,
+    ORDER_TYPES,
+    STATUSES,
+    parse_time,
+)
 from airflow_provider_ollang.api.validation import check_order_id, shown
+from airflow_provider_ollang.cleanup.conditions import NamePattern
 
 #: Airflow's column for it, ``StringID``.
 MAX_CONNECTION_ID = 250
 MAX_WORKERS = 128
 
+_ID = r"[A-Za-z0-9_-]{1,128}"
+#: A language tag: RFC 5646, section 2.1, as far as translations need it.
+_LANGUAGE = r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8}){0,3}"
+
 _NOTHING = frozenset({"", "none", "null", "undefined"})
 _FLAGS = {"true": True, "false": False}
+#: ISO 8601, each unit once and in order; weeks stand alone. Fractions are not taken, and neither
+#: are numbers so large that no date is so far away.
+_DURATION = re.compile(
+    r"P(?=.)(?:(?P<weeks>\d{1,8})W|(?:(?P<days>\d{1,8})D)?"
+    r"(?:T(?=.)(?:(?P<hours>\d{1,8})H)?(?:(?P<minutes>\d{1,8})M)?(?:(?P<seconds>\d{1,8})S)?)?)",
+    re.ASCII,
+)
+#: What "any" is called where ``None`` cannot be given: a trigger form has no other way to say it.
+ANY = "*"
 
 
 def refuse(name: str, value: Any, expected: str) -> InvalidInputError:
-    """Return the error that names the parameter, what came, and what is expected."""
-    return InvalidInputError(f"{name}: expected {expected}, came {shown(value)}")
+    """Return the error that names the parameter, what it got, and what is expected."""
+    return InvalidInputError(f"{name}: expected {expected}, got {shown(value)}")
 
 
 def is_nothing(value: Any) -> bool:
@@ -42,7 +61,7 @@ def is_nothing(value: Any) -> bool:
 def is_rendered_later(value: Any) -> bool:
     """Return whether a value is only known when the task runs: a template or another's result."""
     if isinstance(value, str):
-        return "{{" in value or "{%" in value
+        return any(start in value for start in ("{{", "{%", "{#"))
     if isinstance(value, (list, tuple, set, frozenset)):
         return any(is_rendered_later(item) for item in value)
     return hasattr(value, "iter_references")  # an XComArg, or what else Airflow resolves
@@ -52,13 +71,26 @@ def text(name: str, value: Any) -> str:
     """Return text that is not blank, and that can be sent."""
     if not isinstance(value, str) or is_nothing(value) or not _is_unicode(value):
         raise refuse(name, value, "text")
+    if value != value.strip():
+        error = refuse(name, value, "text without white space around it")
+        raise InvalidInputError(
+            f"{error.message}. Remove it, in a template with {{{{ … | trim }}}}. A pattern that "
+            "means it is written with [ ], as in '[ ]keep'."
+        )
     return value
+
+
+def identifier(name: str, value: Any) -> str:
+    """Return text on one line, without characters that nobody sees."""
+    if not text(name, value).isprintable():
+        raise refuse(name, value, "text on one line without invisible characters")
+    return str(value)
 
 
 def connection_id(name: str, value: Any) -> str:
     """Return the id of a connection, as long as Airflow's database takes one."""
-    if not text(name, value).isprintable() or len(value) > MAX_CONNECTION_ID:
-        raise refuse(name, value, f"one line of text of at most {MAX_CONNECTION_ID} characters")
+    if len(identifier(name, value)) > MAX_CONNECTION_ID:
+        raise refuse(name, value, f"text of at most {MAX_CONNECTION_ID} characters")
     return str(value)
 
 
@@ -110,13 +142,14 @@ def rate(name: str, value: Any) -> float:
 
 def duration(name: str, value: Any) -> timedelta:
     """Return a duration above 0, from a timedelta or ISO 8601 text without months and years."""
-    expected = "a duration above 0 as a timedelta or in ISO 8601, such as P7D or PT12H"
-    # pendulum counts modulo 2**32: P4294967303D would be 7 days, and young orders stale.
-    if isinstance(value, str) and re.search(r"\d{9}", value):
-        raise refuse(name, value, f"{expected}, in numbers of at most 8 digits")
-    parsed = _parse_duration(name, value, expected) if isinstance(value, str) else value
+    parsed = _parse_duration(name, value) if isinstance(value, str) else value
     if not isinstance(parsed, timedelta) or parsed <= timedelta(0):
-        raise refuse(name, value, expected)
+        raise refuse(
+            name,
+            value,
+            "a duration above 0 as a timedelta or in ISO 8601, such as P7D, P2W or P1DT12H, in "
+            "whole numbers of at most 8 digits",
+        )
     return parsed
 
 
@@ -128,37 +161,65 @@ def moment(name: str, value: Any) -> datetime:
     return parsed
 
 
-def pattern(name: str, value: Any) -> re.Pattern[str]:
-    """Return a regular expression that is not blank."""
+def pattern(name: str, value: Any) -> NamePattern:
+    """Return a regular expression that does not match every name."""
     try:
-        return re.compile(text(name, value))
-    except (re.error, OverflowError, RecursionError) as error:
+        return NamePattern(text(name, value))
+    except InvalidInputError:
+        raise
+    except (re.error, ValueError, OverflowError, RecursionError) as error:
         raise refuse(name, value, f"a regular expression ({error})") from error
 
 
 def names(name: str, value: Any) -> tuple[str, ...]:
     """Return one or more texts."""
-    return tuple(text(f"{name}[{index}]", item) for index, item in enumerate(_list(name, value)))
+    return tuple(
+        identifier(f"{name}[{index}]", item) for index, item in enumerate(_list(name, value))
+    )
+
+
+def names_or_any(name: str, value: Any) -> tuple[str, ...] | None:
+    """Return one or more texts, or ``None`` for ``["*"]``: any."""
+    return _unless_any(name, names(name, value))
 
 
 def codes(name: str, value: Any) -> tuple[str, ...]:
     """Return the texts of a list, which may be empty."""
     items = enumerate(_list(name, value, may_be_empty=True))
-    return tuple(text(f"{name}[{index}]", item) for index, item in items)
+    return tuple(identifier(f"{name}[{index}]", item) for index, item in items)
+
+
+def excluded_names(name: str, value: Any) -> tuple[str, ...]:
+    """Return the texts of a list, which may be empty. ``"*"`` would exclude all, or nothing."""
+    items = codes(name, value)
+    if ANY in items:
+        raise refuse(name, value, "a list of ids; '*' is not one, and an empty list excludes none")
+    return items
 
 
 def statuses(name: str, value: Any) -> tuple[str, ...]:
     """Return one or more of the documented order statuses."""
-    return _known(name, value, STATUSES)
+    items = names(name, value)
+    if ANY in items:
+        raise refuse(
+            name, value, "each status by its name: '*' would take finished and running orders too"
+        )
+    return _known(name, items, STATUSES)
 
 
-def order_types(name: str, value: Any) -> tuple[str, ...]:
-    """Return one or more of the documented order types."""
-    return _known(name, value, ORDER_TYPES)
+def order_types(name: str, value: Any) -> tuple[str, ...] | None:
+    """Return one or more of the documented order types, or ``None`` for ``["*"]``: any."""
+    items = _unless_any(name, names(name, value))
+    return None if items is None else _known(name, items, ORDER_TYPES)
 
 
 def order_id(name: str, value: Any) -> str:
     """Return an order id."""
+    if isinstance(value, (list, tuple, set, frozenset)):
+        raise InvalidInputError(
+            f"{name}: expected one order id, got a list. Use BatchCancelOrdersOperator, or "
+            f".expand({name}=[…])."
+        )
     return check_order_id(value, field=name)
 
 
@@ -181,6 +242,80 @@ def report_path(name: str, value: Any) -> str:
     return path
 
 
+def project_id(name: str, value: Any) -> str:
+    """Return a project's id, which has the form of an order's."""
+    if is_nothing(value) or not isinstance(value, str) or not re.fullmatch(_ID, value):
+        raise refuse(name, value, "a project id (1 to 128 of A-Z, a-z, 0-9, '_' and '-')")
+    return value
+
+
+def choice(*allowed: str) -> Callable[[str, Any], str]:
+    """Return a function that returns one of these words."""
+
+    def parse(name: str, value: Any) -> str:
+        if value not in allowed:
+            raise refuse(name, value, f"one of {', '.join(allowed)}")
+        return str(value)
+
+    return parse
+
+
+def level(name: str, value: Any) -> int:
+    """Return 0 for AI only, or 1 for a human review."""
+    number = whole_number(name, value, least=0)
+    if number not in LEVELS:
+        raise refuse(name, value, "0 (AI) or 1 (human review), a whole number")
+    return number
+
+
+def target_languages(name: str, value: Any) -> tuple[TargetLanguage, ...]:
+    """Return languages, each once, from codes or from objects as the API takes them."""
+    items = enumerate(_list(name, value))
+    languages = tuple(_target_language(f"{name}[{index}]", item) for index, item in items)
+    if len({it.language for it in languages}) < len(languages):
+        raise refuse(name, value, "a list that names each language once")
+    return languages
+
+
+def callback_url(name: str, value: Any) -> str:
+    """Return an absolute http(s) URL."""
+    url = text(name, value)
+    if not re.fullmatch(r"https?://[^\s/?#]+\S*", url):
+        raise refuse(name, value, "an http(s) URL, such as https://example.com/ollang")
+    return url
+
+
+def memories(name: str, value: Any) -> tuple[str, ...]:
+    """Return ids of translation memories, up to 20."""
+    ids = names(name, value)
+    if len(ids) > MAX_MEMORIES:
+        raise refuse(name, value, f"a list of up to {MAX_MEMORIES} ids")
+    return ids
+
+
+def awaited_order_ids(name: str, value: Any) -> list[str]:
+    """Return order ids, each once, at least one."""
+    if not (ids := order_ids(name, value)):
+        raise refuse(name, value, "a list that is not empty, of order ids")
+    return ids
+
+
+def awaited_statuses(name: str, value: Any) -> tuple[str, ...]:
+    """Return one or more statuses that an order is known to reach."""
+    return _known(name, names(name, value), STATUSES | FINAL_STATUSES)
+
+
+def _target_language(name: str, value: Any) -> TargetLanguage:
+    fields = value if isinstance(value, Mapping) else {"language": value}
+    code, is_rush = fields.get("language"), fields.get("isRush", False)
+    is_code = isinstance(code, str) and re.fullmatch(_LANGUAGE, code, re.ASCII)
+    if not is_code or is_nothing(code) or fields.keys() - {"language", "isRush"}:
+        raise refuse(
+            name, value, 'a language code such as "fr", or {"language": "fr", "isRush": true}'
+        )
+    return TargetLanguage(str(code), flag(f"{name}.isRush", is_rush))
+
+
 def _is_unicode(value: str) -> bool:
     """Return whether text can be sent: half a surrogate pair cannot."""
     try:
@@ -190,11 +325,19 @@ def _is_unicode(value: str) -> bool:
     return True
 
 
-def _known(name: str, value: Any, known: Collection[str]) -> tuple[str, ...]:
-    items = names(name, value)
+def _unless_any(name: str, items: tuple[str, ...]) -> tuple[str, ...] | None:
+    if items == (ANY,):
+        return None
+    if ANY in items:
+        raise refuse(name, items, "either names or ['*'] alone, which means any")
+    return items
+
+
+def _known(name: str, items: tuple[str, ...], known: Collection[str]) -> tuple[str, ...]:
     for item in items:
         if item not in known:
-            raise refuse(name, item, f"some of {', '.join(sorted(known))}")
+            words = ", ".join("cc (captions)" if it == "cc" else it for it in sorted(known))
+            raise InvalidInputError(f"{name}: unknown value {item!r:.80}. Use any of: {words}.")
     return items
 
 
@@ -227,13 +370,10 @@ def _number(name: str, value: Any, expected: str, is_allowed: Callable[[float], 
     return number
 
 
-def _parse_duration(name: str, value: str, expected: str) -> timedelta | None:
-    try:
-        parsed = pendulum.parse(value) if value.startswith("P") else None
-    except Exception:  # pendulum raises more than its ParserError for odd text
+def _parse_duration(name: str, value: str) -> timedelta | None:
+    if re.match("P[^T]*[YM]", value):
+        raise refuse(name, value, "a duration in days: months and years have no fixed length")
+    found = _DURATION.fullmatch(value)
+    if found is None:
         return None
-    if not isinstance(parsed, pendulum.Duration):
-        return None
-    if parsed.years or parsed.months:
-        raise refuse(name, value, f"{expected}; months and years have no fixed length: give days")
-    return timedelta(seconds=parsed.total_seconds())
+    return timedelta(**{unit: int(number) for unit, number in found.groupdict("0").items()})

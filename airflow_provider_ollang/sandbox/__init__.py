@@ -5,23 +5,34 @@ It keeps its orders in memory, so a cancel against it costs nothing. Needs the e
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider_ollang.sandbox.answers import Answer
+    from airflow_provider_ollang.sandbox.middleware import RecordedRequest
     from airflow_provider_ollang.sandbox.server import Sandbox
+    from airflow_provider_ollang.sandbox.stubs import Answer, StubResponse
 
-__all__ = ["Answer", "Sandbox"]
+__all__ = ["Answer", "RecordedRequest", "Sandbox", "StubResponse"]
+
+_MODULES = {
+    "Answer": "stubs",
+    "RecordedRequest": "middleware",
+    "Sandbox": "server",
+    "StubResponse": "stubs",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded on first use, so that what lacks the extra can say so.
+    # Loaded on first use, so that a missing extra gets a message of its own.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from airflow_provider_ollang.sandbox.extra import require_extra
-
-    require_extra()
-    from airflow_provider_ollang.sandbox.answers import Answer
-    from airflow_provider_ollang.sandbox.server import Sandbox
-
-    return {"Answer": Answer, "Sandbox": Sandbox}[name]
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "the sandbox needs its extra: pip install 'airflow-provider-ollang[sandbox]', "
+            "in a checkout pip install '.[sandbox]'"
+        ) from error
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

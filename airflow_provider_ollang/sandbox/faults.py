@@ -1,224 +1,162 @@
-"""Trouble on purpose: the kinds that the sandbox can make."""
+"""Trouble on purpose: the kinds of faults, and how often a request meets one."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Awaitable, Callable
+import random
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
-from typing import Any
 
-from airflow_provider_ollang.sandbox.exchange import ApiAnswer, Exchange, Headers
-from airflow_provider_ollang.sandbox.refusals import TOO_MANY_REQUESTS
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.types import Receive, Scope, Send
 
-REFUSING_SECONDS = 0.2
-DRIP_SECONDS = 0.1
-HOUR = 3600
+from airflow_provider_ollang.sandbox.errors import ErrorResponse
+from airflow_provider_ollang.sandbox.model import parse_numbers
 
-Make = Callable[[Exchange], Awaitable[None]]
-"""Ends an exchange in some bad way."""
+ALL = "all"
+# On, with no time to linger: closing then sends a reset instead of an orderly end.
+_ABRUPT = struct.pack("ii", 1, 0)
+
+Act = Callable[[], Awaitable[Response]]
+"""Lets the API act on the request, and returns its response."""
+Responder = Callable[[Request, Act], Awaitable[Response | None]]
+"""Returns the response to a request, or ``None`` where the API itself shall respond."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A kind of trouble.
+    """A kind of trouble, by its name, and what responds to a request that meets it."""
 
-    :param make: makes it.
-    :param fits: whether a request can meet it at all.
+    kind: str
+    respond: Responder
+
+
+class NoResponse(Response):
+    """Sends nothing until the client has left."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wait."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+class ConnectionReset(NoResponse):
+    """Breaks the connection off, as a crashing server or a firewall does."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Reset the connection."""
+        transport = scope["state"]["transport"]
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABRUPT)
+        transport.abort()
+        await super().__call__(scope, receive, send)
+
+
+class TruncatedResponse(NoResponse):
+    """Sends a response whose ``Content-Length`` promises more than its body has."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send what there is, and close the connection."""
+        start = {"status": self.status_code, "headers": self.raw_headers}
+        await send({"type": "http.response.start", **start})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        scope["state"]["transport"].close()
+        await super().__call__(scope, receive, send)
+
+
+def too_many_requests(request: Request, retry_after: str | None) -> Response:
+    """Return a 429 with this ``Retry-After``, or with none."""
+    response = _error(request, 429, "ThrottlerException: Too Many Requests")
+    if retry_after is not None:
+        response.headers["retry-after"] = retry_after
+    return response
+
+
+def _error(request: Request, status: int, message: str) -> Response:
+    return ErrorResponse(status, message).response(request.app.state.sandbox.error_format)
+
+
+def instead(make: Callable[[Request], Response]) -> Responder:
+    """Return what keeps the API from acting, and responds with what ``make`` returns."""
+
+    async def respond(request: Request, act: Act) -> Response:
+        return make(request)
+
+    return respond
+
+
+def after(make: Callable[[Response], Response]) -> Responder:
+    """Return what lets the API act, and responds with what ``make`` makes of its response."""
+
+    async def respond(request: Request, act: Act) -> Response:
+        return make(await act())
+
+    return respond
+
+
+def _web_page(status: int, title: str) -> Responder:
+    page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
+    return instead(lambda request: HTMLResponse(page, status))
+
+
+def _malformed(response: Response) -> Response:
+    # Of a 204 nothing can be spoilt: it becomes another success.
+    status = 200 if response.status_code == 204 else response.status_code
+    return Response(bytes(response.body)[:-1] or b"{", status, media_type="application/json")
+
+
+KINDS = {
+    fault.kind: fault
+    for fault in (
+        Fault("reset-before", instead(lambda request: ConnectionReset())),
+        Fault("reset-after", after(lambda response: ConnectionReset())),
+        Fault("timeout-before", instead(lambda request: NoResponse())),
+        Fault("timeout-after", after(lambda response: NoResponse())),
+        Fault("429", instead(lambda request: too_many_requests(request, "1"))),
+        Fault("500", instead(lambda request: _error(request, 500, "Internal server error"))),
+        Fault("502", _web_page(502, "502 Bad Gateway")),
+        Fault("503", instead(lambda request: _error(request, 503, "Service Unavailable"))),
+        Fault("504", _web_page(504, "504 Gateway Time-out")),
+        Fault("html", _web_page(200, "Please log in")),
+        Fault("malformed", after(_malformed)),
+    )
+}
+"""The kinds of faults by name. The API acts before ``…-after`` and ``malformed`` alone."""
+
+
+def parse_faults(text: str, kinds: Mapping[str, Fault] = KINDS) -> dict[Fault, float]:
+    """Return how often each fault comes by a text such as ``500=0.1,reset-after=0.05``.
+
+    ``all=0.1`` spreads a rate evenly over the kinds that are not named.
+
+    :raises ValueError: a kind is unknown, a rate is no share of 1, or the rates exceed 1 together.
+    """
+    rates = parse_numbers(text, "faults", (*kinds, ALL), most=1)
+    if sum(rates.values()) > 1:
+        raise ValueError("the rates of faults must not exceed 1 together")
+    others = [kind for kind in kinds if kind not in rates] if ALL in rates else []
+    each = rates.pop(ALL, 0.0) / max(1, len(others))
+    return {kinds[kind]: rate for kind, rate in (rates | dict.fromkeys(others, each)).items()}
+
+
+class FaultInjector:
+    """Draws, for each request, the fault that it meets, from a seeded generator.
+
+    :param rates: how often each fault comes, as a share of 1.
     """
 
-    make: Make
-    fits: Callable[[Exchange], bool] = lambda exchange: True
-
-
-# The connection.
-
-
-async def _refused(exchange: Exchange) -> None:
-    answer = await exchange.ask_api()
-    exchange.refuse_connections(REFUSING_SECONDS)
-    headers = [*answer.headers, ("connection", "close")]
-    await exchange.respond(answer.status, headers, answer.body)
-
-
-async def _reset_before(exchange: Exchange) -> None:
-    await exchange.reset()
-
-
-async def _reset_after(exchange: Exchange) -> None:
-    await exchange.ask_api()
-    await exchange.reset()
-
-
-async def _timeout_before(exchange: Exchange) -> None:
-    await exchange.wait_for_client_to_leave()
-
-
-async def _timeout_after(exchange: Exchange) -> None:
-    await exchange.ask_api()
-    await exchange.wait_for_client_to_leave()
-
-
-async def _slow_drip(exchange: Exchange) -> None:
-    await exchange.drip(DRIP_SECONDS)
-
-
-async def _truncated(exchange: Exchange) -> None:
-    answer = await exchange.ask_api()
-    if answer.body:
-        headers = [*answer.headers, ("content-length", str(len(answer.body)))]
-        await exchange.respond(answer.status, headers, answer.body[: len(answer.body) // 2])
-    else:
-        await exchange.hang_up()
-
-
-# Refusals and errors.
-
-
-def too_many_requests(retry_after: Callable[[], str] | None) -> Make:
-    """Return what refuses a request for speed, with what ``retry_after`` tells as its header."""
-
-    async def make(exchange: Exchange) -> None:
-        headers = [("retry-after", retry_after())] if retry_after else []
-        await exchange.respond_json(TOO_MANY_REQUESTS.status, TOO_MANY_REQUESTS.body, headers)
-
-    return make
-
-
-def _soon() -> str:
-    # A date has no fractions: this one is one to two seconds ahead.
-    return format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
-
-
-def _error(status: int, message: str) -> Make:
-    async def make(exchange: Exchange) -> None:
-        await exchange.respond_json(status, {"statusCode": status, "message": message})
-
-    return make
-
-
-def _web_page(status: int, title: str, *headers: tuple[str, str]) -> Make:
-    page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
-
-    async def make(exchange: Exchange) -> None:
-        await exchange.respond(status, [("content-type", "text/html"), *headers], page.encode())
-
-    return make
-
-
-# Answers that were spoilt on their way.
-
-
-async def _wrong_type(exchange: Exchange) -> None:
-    answer = await exchange.ask_api()
-    await exchange.respond(answer.status, _typed("application/octet-stream"), answer.body)
-
-
-async def _malformed(exchange: Exchange) -> None:
-    answer = await exchange.ask_api()
-    await _spoilt(exchange, answer, answer.body[:-1] or b"{")
-
-
-async def _empty(exchange: Exchange) -> None:
-    await _spoilt(exchange, await exchange.ask_api(), b"")
-
-
-async def _spoilt(exchange: Exchange, answer: ApiAnswer, body: bytes) -> None:
-    # Of a 204 nothing can be spoilt: it becomes another success.
-    status = 200 if answer.status == 204 else answer.status
-    await exchange.respond(status, _typed("application/json"), body)
-
-
-def _typed(content_type: str) -> Headers:
-    return [("content-type", content_type)]
-
-
-# Listings that are not what they say, and orders that move on.
-
-
-async def _page_repeats(exchange: Exchange) -> None:
-    page = await _page(exchange)
-    page["data"] = (await _page(exchange, page["meta"]["page"] - 1))["data"]
-    await exchange.respond_json(200, page)
-
-
-async def _page_shrinks(exchange: Exchange) -> None:
-    page = await _page(exchange)
-    page["data"] = page["data"][: len(page["data"]) // 2]
-    await exchange.respond_json(200, page)
-
-
-async def _page_without_end(exchange: Exchange) -> None:
-    page = await _page(exchange)
-    page["meta"]["hasNextPage"] = True
-    await exchange.respond_json(200, page)
-
-
-async def _page(exchange: Exchange, number: int | None = None) -> Any:
-    query = exchange.received.query
-    if number is not None:
-        query["pageOptions[page]"] = str(number)
-    return json.loads((await exchange.ask_api(query)).body)
-
-
-async def _moves_on(exchange: Exchange) -> None:
-    exchange.orders.begin(str(exchange.received.order_id))
-    await exchange.handle()
-
-
-def _is_page(exchange: Exchange) -> bool:
-    return exchange.received.is_listing and exchange.received.key_accepted
-
-
-def _is_later_page(exchange: Exchange) -> bool:
-    return _is_page(exchange) and exchange.received.query.get("pageOptions[page]", "1") != "1"
-
-
-def _is_about_an_order(exchange: Exchange) -> bool:
-    return exchange.received.order_id is not None
-
-
-KINDS: dict[str, Fault] = {
-    "refused": Fault(_refused),
-    "reset-before": Fault(_reset_before),
-    "reset-after": Fault(_reset_after),
-    "timeout-before": Fault(_timeout_before),
-    "timeout-after": Fault(_timeout_after),
-    "slow-drip": Fault(_slow_drip),
-    "truncated": Fault(_truncated),
-    "429": Fault(too_many_requests(lambda: "1")),
-    "429-date": Fault(too_many_requests(_soon)),
-    "429-bare": Fault(too_many_requests(None)),
-    "429-nonsense": Fault(too_many_requests(lambda: "soon")),
-    "429-hour": Fault(too_many_requests(lambda: str(HOUR))),
-    "500": Fault(_error(500, "Internal server error")),
-    "502": Fault(_web_page(502, "502 Bad Gateway")),
-    "503": Fault(_error(503, "Service Unavailable")),
-    "504": Fault(_web_page(504, "504 Gateway Time-out")),
-    "html": Fault(_web_page(200, "Please log in")),
-    "redirect": Fault(_web_page(302, "Moved", ("location", "https://elsewhere.invalid/"))),
-    "wrong-type": Fault(_wrong_type),
-    "malformed": Fault(_malformed),
-    "empty": Fault(_empty),
-    "page-repeats": Fault(_page_repeats, _is_later_page),
-    "page-shrinks": Fault(_page_shrinks, _is_page),
-    "page-without-end": Fault(_page_without_end, _is_page),
-    "moves-on": Fault(_moves_on, _is_about_an_order),
-}
-"""Every kind of fault by its name.
-
-The request is acted on before ``reset-after``, ``timeout-after``, ``truncated``, ``wrong-type``,
-``malformed``, ``empty`` and ``refused`` (which answers, and then takes no new connection for
-0.2 seconds). The other kinds keep the API from acting on it.
-"""
-
-
-async def make(kind: str, exchange: Exchange) -> None:
-    """End an exchange with a kind of fault; as usual, if it is none that can meet it."""
-    fault = KINDS[kind]
-    if not fault.fits(exchange):
-        await exchange.handle()
-        return
-    exchange.received.fault = kind
-    await fault.make(exchange)
+    def __init__(self, rates: Mapping[Fault, float], seed: int) -> None:
+        self._faults = [None, *rates]
+        self._weights = [1 - sum(rates.values()), *rates.values()]
+        self._seed = seed
+        self.reset()
+
+    def reset(self) -> None:
+        """Start the same sequence over."""
+        self._random = random.Random(self._seed)  # noqa: S311 - repeatable, not secret
+
+    def draw(self) -> Fault | None:
+        """Return the fault of the next request, or ``None`` for none."""
+        return self._random.choices(self._faults, self._weights)[0]

@@ -1,168 +1,118 @@
-"""The listing's query: its bracketed parameters, their limits, and what they select."""
+"""The listing: its bracketed parameters, their limits, and what they select."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-from airflow_provider_ollang.sandbox import instants
-from airflow_provider_ollang.sandbox.generation import Order
-from airflow_provider_ollang.sandbox.refusals import RefusedError, framework
-from airflow_provider_ollang.sandbox.vocabulary import (
-    DEFAULT_TAKE,
-    LISTED_FIELDS,
-    MAX_TAKE,
-    ORDER_BY,
-    ORDER_DIRECTIONS,
-    ORDER_TYPES,
+from airflow_provider_ollang.sandbox.errors import one_of, require
+from airflow_provider_ollang.sandbox.model import ORDER_TYPES, Order, parse_time
+
+_LISTED_FIELDS = (
+    "id",
+    "name",
+    "sourceLanguage",
+    "targetLanguage",
+    "status",
+    "type",
+    "createdAt",
+    "clientId",
+    "projectId",
 )
-
 _SEARCHED_FIELDS = ("name", "id", "type", "sourceLanguage", "targetLanguage")
-_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,15}")
+_COMPARED_FIELDS = ("type", "name", "status", "projectId")
+_SORTED_FIELDS = ("id", "createdAt", "name", "status")
+_DIRECTIONS = ("desc", "asc")
+MAX_TAKE = 50
 
 
-@dataclass(frozen=True)
-class Selection:
-    """Which orders a listing is about, and in which order; equal ones select the same."""
-
-    order_by: str = "id"
-    descending: bool = True
-    search: str | None = None
-    type: str | None = None
-    name: str | None = None
-    created_from: float | None = None
-    created_to: float | None = None
-    status: str | None = None
-    project_id: str | None = None
-
-    def takes(self, order: Order) -> bool:
-        """Tell whether ``order`` passes every filter."""
-        return (
-            self.status in (None, order.get("status"))
-            and self.type in (None, order.get("type"))
-            and self.project_id in (None, order.get("projectId"))
-            and self._in_range(order)
-            and (self.name is None or _contains(order, ("name",), self.name))
-            and (self.search is None or _contains(order, _SEARCHED_FIELDS, self.search))
-        )
-
-    def _in_range(self, order: Order) -> bool:
-        if self.created_from is None and self.created_to is None:
-            return True
-        created = instants.from_text(order.get("createdAt"))
-        # An order with a broken date is let through, so that a client's own check is put to use.
-        return created is None or (
-            (self.created_from is None or created >= self.created_from)
-            and (self.created_to is None or created <= self.created_to)
-        )
-
-
-@dataclass(frozen=True)
 class ListingQuery:
-    """One request for a page of orders."""
+    """One request for a page of orders.
 
-    selection: Selection
-    page: int
-    take: int
-
-    def page_of(self, selected: Sequence[Order]) -> dict[str, Any]:
-        """Return the API's answer: this query's page of the ``selected`` orders."""
-        first = (self.page - 1) * self.take
-        return {
-            "data": [listed(order) for order in selected[first : first + self.take]],
-            "meta": self._meta(len(selected)),
-        }
-
-    def _meta(self, item_count: int) -> dict[str, Any]:
-        page_count = -(-item_count // self.take)
-        return {
-            "page": self.page,
-            "take": self.take,
-            "itemCount": item_count,
-            "pageCount": page_count,
-            "hasNextPage": self.page < page_count,
-            "hasPreviousPage": self.page > 1,
-        }
-
-
-def listed(order: Order) -> Order:
-    """Return the fields of ``order`` that a listing shows."""
-    return {field: order[field] for field in LISTED_FIELDS if field in order}
-
-
-def parse(parameters: Mapping[str, str]) -> ListingQuery:
-    """Return the query that ``parameters`` ask for.
-
-    :raises RefusedError: 400, naming every parameter that is out of its limits.
+    :raises ErrorResponse: 400, with every parameter that is out of its limits.
     """
-    reader = _Reader(parameters)
-    query = ListingQuery(
-        selection=_selection(reader),
-        page=reader.whole_number("pageOptions[page]", default=1),
-        take=reader.whole_number("pageOptions[take]", default=DEFAULT_TAKE, most=MAX_TAKE),
-    )
-    if reader.complaints:
-        raise RefusedError(framework(400, reader.complaints))
-    return query
-
-
-def _selection(reader: _Reader) -> Selection:
-    direction = reader.one_of("pageOptions[orderDirection]", ORDER_DIRECTIONS)
-    return Selection(
-        order_by=reader.one_of("pageOptions[orderBy]", ORDER_BY) or "id",
-        descending=direction != "asc",
-        search=reader.text("pageOptions[search]"),
-        type=reader.one_of("filter[type]", ORDER_TYPES),
-        name=reader.text("filter[name]"),
-        created_from=reader.instant("filter[createdAtRange][from]"),
-        created_to=reader.instant("filter[createdAtRange][to]"),
-        status=reader.text("filter[status]"),
-        project_id=reader.text("filter[projectId]"),
-    )
-
-
-class _Reader:
-    """Reads parameters by kind, and gathers complaints in the words of class-validator."""
 
     def __init__(self, parameters: Mapping[str, str]) -> None:
-        self._parameters = parameters
-        self.complaints: list[str] = []
+        given = parameters.get
+        page, take = given("pageOptions[page]", "1"), given("pageOptions[take]", "10")
+        self._sort_by = given("pageOptions[orderBy]", "id")
+        self._direction = given("pageOptions[orderDirection]", "desc")
+        self._search = given("pageOptions[search]", "").casefold()
+        self._wanted = {name: given(f"filter[{name}]") for name in _COMPARED_FIELDS}
+        first = _instant(given("filter[createdAtRange][from]"), -math.inf)
+        last = _instant(given("filter[createdAtRange][to]"), math.inf)
+        order_type = self._wanted["type"]
+        require(
+            {
+                "pageOptions.page must be an integer number, 1 or more": _is_number(page),
+                f"pageOptions.take must be an integer number from 1 to {MAX_TAKE}": (
+                    _is_number(take) and int(take) <= MAX_TAKE
+                ),
+                one_of("pageOptions.orderBy", _SORTED_FIELDS): self._sort_by in _SORTED_FIELDS,
+                one_of("pageOptions.orderDirection", _DIRECTIONS): self._direction in _DIRECTIONS,
+                one_of("filter.type", ORDER_TYPES): order_type in (None, *ORDER_TYPES),
+                "filter.createdAtRange.from must be a valid ISO 8601 date string": (
+                    first is not None
+                ),
+                "filter.createdAtRange.to must be a valid ISO 8601 date string": last is not None,
+            }
+        )
+        self.page, self.take = int(page), int(take)
+        self._first, self._last = first or 0.0, last or 0.0
 
-    def text(self, name: str) -> str | None:
-        return self._parameters.get(name) or None
+    @property
+    def selection(self) -> Hashable:
+        """The same for queries that select the same orders in the same order."""
+        filters = (*self._wanted.values(), self._search, self._first, self._last)
+        return (*filters, self._sort_by, self._direction)
 
-    def one_of(self, name: str, allowed: tuple[str, ...]) -> str | None:
-        value = self._parameters.get(name)
-        if value is not None and value not in allowed:
-            self._complain(name, f"must be one of the following values: {', '.join(allowed)}")
-        return value
+    def select(self, orders: Sequence[Order]) -> list[Order]:
+        """Return the ``orders`` that pass every filter, sorted."""
+        descending = self._direction == "desc"
+        return sorted(filter(self._takes, orders), key=self._sort_key, reverse=descending)
 
-    def whole_number(self, name: str, default: int, most: int | None = None) -> int:
-        text = self._parameters.get(name, str(default))
-        if not _WHOLE_NUMBER.fullmatch(text):
-            self._complain(name, "must be an integer number")
-            return default
-        number = int(text)
-        if number < 1:
-            self._complain(name, "must not be less than 1")
-        elif most is not None and number > most:
-            self._complain(name, f"must not be greater than {most}")
-        return number
+    def page_of(self, selected: Sequence[Order]) -> dict[str, Any]:
+        """Return the response's JSON: this query's page of the ``selected`` orders."""
+        first = (self.page - 1) * self.take
+        page_count = -(-len(selected) // self.take)
+        return {
+            "data": [_listed(order) for order in selected[first : first + self.take]],
+            "meta": {
+                "page": self.page,
+                "take": self.take,
+                "itemCount": len(selected),
+                "pageCount": page_count,
+                "hasNextPage": self.page < page_count,
+                "hasPreviousPage": self.page > 1,
+            },
+        }
 
-    def instant(self, name: str) -> float | None:
-        text = self._parameters.get(name)
-        instant = instants.from_text(text)
-        if text is not None and instant is None:
-            self._complain(name, "must be a valid ISO 8601 date string")
-        return instant
+    def _takes(self, order: Order) -> bool:
+        return (
+            all(value in (None, "", order.get(name)) for name, value in self._wanted.items())
+            and any(self._search in str(order.get(it, "")).casefold() for it in _SEARCHED_FIELDS)
+            and self._is_in_range(parse_time(order.get("createdAt")))
+        )
 
-    def _complain(self, name: str, complaint: str) -> None:
-        path = name.replace("[", ".").replace("]", "")
-        self.complaints.append(f"{path} {complaint}")
+    def _is_in_range(self, created: float | None) -> bool:
+        # An order with a broken date is let through, so that a client's own check is put to use.
+        return created is None or self._first <= created <= self._last
+
+    def _sort_key(self, order: Order) -> tuple[float | str, str]:
+        # The id settles ties, or an order could show up on two pages.
+        value, order_id = order.get(self._sort_by), str(order.get("id", ""))
+        by_date = self._sort_by == "createdAt"
+        return (parse_time(value) or 0.0 if by_date else str(value)), order_id
 
 
-def _contains(order: Order, fields: tuple[str, ...], text: str) -> bool:
-    wanted = text.casefold()
-    return any(wanted in str(order.get(field, "")).casefold() for field in fields)
+def _listed(order: Order) -> Order:
+    return {field: order[field] for field in _LISTED_FIELDS if field in order}
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 16 and int(text) > 0
+
+
+def _instant(text: str | None, default: float) -> float | None:
+    return default if text is None else parse_time(text)

@@ -1,35 +1,41 @@
-"""The orders that the sandbox holds in memory."""
+"""The orders that the sandbox holds in memory, and what the API does to them."""
 
 from __future__ import annotations
 
+import re
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
+from heapq import heappop, heappush
 from typing import Any
 
-from airflow_provider_ollang.sandbox import creation, instants
-from airflow_provider_ollang.sandbox.generation import (
+from airflow_provider_ollang.sandbox.errors import ErrorResponse, one_of, require
+from airflow_provider_ollang.sandbox.lifecycle import Lifecycle
+from airflow_provider_ollang.sandbox.listing import ListingQuery
+from airflow_provider_ollang.sandbox.model import (
+    CANCELLED,
+    COMPLETED,
+    CREATABLE_TYPES,
+    ONGOING,
+    PENDING,
+    Order,
+    parse_time,
+)
+from airflow_provider_ollang.sandbox.seed import (
     OTHER_CLIENT_ID,
     PROJECT_IDS,
-    Order,
-    OrderGenerator,
+    SeededOrders,
+    delivery,
 )
-from airflow_provider_ollang.sandbox.listing import ListingQuery, Selection
-from airflow_provider_ollang.sandbox.refusals import (
-    ACCESS_DENIED,
-    ORDER_ALREADY_CANCELLED,
-    ORDER_NOT_CANCELLABLE,
-    ORDER_NOT_FOUND,
-    PROJECT_NOT_FOUND,
-    RefusedError,
-)
-from airflow_provider_ollang.sandbox.vocabulary import CANCELLED, ONGOING, PENDING
 
 EARLY = timedelta(hours=12)
 """How long after its creation an ongoing order can still be cancelled."""
 
-_KEPT_SELECTIONS = 16
+MAX_MEMORIES = 20
+SUB_TYPES = ("closedCaption", "timecodedTranscription")
+STYLES = ("overdub", "lipsync", "audioDescription")
 
 
 class Orders:
@@ -39,30 +45,34 @@ class Orders:
 
     :param count: how many orders the account starts with.
     :param seed: decides those orders, apart from their ages being counted from the start.
+    :param lifecycle: what created orders go through; ``None`` leaves them pending.
     """
 
-    def __init__(self, count: int = 240, seed: int = 0) -> None:
+    def __init__(self, count: int = 240, seed: int = 0, lifecycle: Lifecycle | None = None) -> None:
         self._count = count
         self._seed = seed
+        self._lifecycle = lifecycle
         self._lock = threading.RLock()
         self.reset()
 
     def reset(self) -> None:
         """Start over with the seed's orders, their ages counted from now."""
         with self._lock:
-            self._generator = OrderGenerator(self._seed, time.time())
-            self._own = list(self._generator.own(self._count))
-            self._own_by_id = {order["id"]: order for order in self._own}
-            self._foreign = {order["id"]: order for order in self._generator.foreign()}
-            self._forget()
+            self.clear()
+            self._seeded = SeededOrders(self._seed, time.time())
+            for order in self._seeded.own(self._count):
+                self._keep(order)
+            for order in self._seeded.foreign():
+                self._keep(order, foreign=True)
 
     def clear(self) -> None:
         """Drop every order, so that a test can add just what it needs."""
         with self._lock:
-            self._own.clear()
-            self._own_by_id.clear()
-            self._foreign.clear()
-            self._forget()
+            self._own: list[Order] = []
+            self._foreign: list[Order] = []
+            self._by_id: dict[str, Order] = {}
+            self._changes: list[tuple[float, int, str, str, str]] = []
+            self._selected: dict[Hashable, list[Order]] = {}
 
     def add(
         self,
@@ -76,17 +86,17 @@ class Orders:
         """Add an order and return it: pending and a day old, unless told otherwise.
 
         :param age: how long ago it was created.
-        :param foreign: whether it belongs to another account: unlisted, and answered with 403.
+        :param foreign: whether it belongs to another account: not listed, and a 403 if read.
         :param without: names of fields that the order shall lack.
         :param fields: any fields by their names in the API, with any values, broken ones too.
         """
         with self._lock:
-            order = self._generator.plain(age.total_seconds(), now=time.time())
+            order = self._seeded.plain(age.total_seconds(), now=time.time())
             order |= {"clientId": OTHER_CLIENT_ID} if foreign else {}
             order |= fields
             for field in without:
                 del order[field]
-            self._keep(order, foreign)
+            self._keep(order, foreign=foreign)
             return dict(order)
 
     def change(self, order_id: str, /, **fields: Any) -> Order:
@@ -94,34 +104,29 @@ class Orders:
 
         :raises KeyError: there is no such order.
         """
-        with self._lock:
-            order = self._own_by_id.get(order_id) or self._foreign[order_id]
-            order.update(fields)
-            self._forget()
-            return dict(order)
+        with self._up_to_date():
+            self._change(self._by_id[order_id], **fields)
+            return dict(self._by_id[order_id])
 
     def get(self, order_id: str) -> Order | None:
         """Return an order of either account, or ``None`` where there is none."""
-        with self._lock:
-            order = self._own_by_id.get(order_id) or self._foreign.get(order_id)
+        with self._up_to_date():
+            order = self._by_id.get(order_id)
             return dict(order) if order is not None else None
 
     def where(self, /, **fields: Any) -> list[Order]:
         """Return the account's orders whose fields have these values."""
-        return [
-            order
-            for order in self
-            if all(order.get(name) == value for name, value in fields.items())
-        ]
+        wanted = fields.items()
+        return [order for order in self if all(order.get(name) == value for name, value in wanted)]
 
     @property
     def foreign(self) -> list[Order]:
         """The orders that belong to another account."""
         with self._lock:
-            return [dict(order) for order in self._foreign.values()]
+            return [dict(order) for order in self._foreign]
 
     def __iter__(self) -> Iterator[Order]:
-        with self._lock:
+        with self._up_to_date():
             return iter([dict(order) for order in self._own])
 
     def __len__(self) -> int:
@@ -129,104 +134,156 @@ class Orders:
             return len(self._own)
 
     def page(self, query: ListingQuery) -> dict[str, Any]:
-        """Return the API's answer to a listing's query."""
-        with self._lock:
-            return query.page_of(self._selected(query.selection))
+        """Return a listing's page as the API's JSON."""
+        with self._up_to_date():
+            # Kept from page to page: sorting and filtering 100,000 orders takes a while.
+            if query.selection not in self._selected:
+                self._selected = {query.selection: query.select(self._own)}
+            return query.page_of(self._selected[query.selection])
 
     def read(self, order_id: str) -> Order:
         """Return an order as its account may read it.
 
-        :raises RefusedError: 403 for another account's order, 404 for none.
+        :raises ErrorResponse: 403 for another account's order, 404 for none.
         """
-        with self._lock:
+        with self._up_to_date():
             return dict(self._accessible(order_id))
 
     def cancel(self, order_id: str) -> None:
         """Cancel an order as its account may.
 
-        :raises RefusedError: 400, 403, 404 or 409, as the API documents them.
+        :raises ErrorResponse: 400, 403, 404 or 409, as the API documents them.
         """
-        with self._lock:
+        with self._up_to_date():
             order = self._accessible(order_id)
             if order.get("status") == CANCELLED:
-                raise RefusedError(ORDER_ALREADY_CANCELLED)
-            if not _cancellable(order):
-                raise RefusedError(ORDER_NOT_CANCELLABLE)
-            order["status"] = CANCELLED
-            self._forget_status()
-
-    def begin(self, order_id: str) -> None:
-        """Let the work on an order begin, if it is pending."""
-        with self._lock:
-            order = self._own_by_id.get(order_id)
-            if order is not None and order.get("status") == PENDING:
-                order["status"] = ONGOING
-                self._forget_status()
+                raise ErrorResponse.documented("ORDER_ALREADY_CANCELLED")
+            if not _is_cancellable(order):
+                raise ErrorResponse.documented("ORDER_NOT_CANCELLABLE")
+            self._change(order, status=CANCELLED)
 
     def create(self, body: Any) -> list[dict[str, str]]:
-        """Create one order for each language of ``body``, and return the API's answer.
+        """Create the orders that ``body`` asks for, and return the API's JSON.
 
-        :raises RefusedError: 400 for a bad body, 404 for an unknown project.
+        There is one for each language; subtitles and AI dubbing bring a ``cc`` order along.
+
+        :raises ErrorResponse: 400 for a bad body, 404 for an unknown project.
         """
-        creation.check(body)
+        _check(body)
         if body["projectId"] not in PROJECT_IDS:
-            raise RefusedError(PROJECT_NOT_FOUND)
-        return [
-            {"orderId": self.add(age=timedelta(), **fields)["id"]}
-            for fields in creation.orders_of(body)
-        ]
+            raise ErrorResponse.documented("PROJECT_NOT_FOUND")
+        with self._lock:
+            orders = [self.add(age=timedelta(), **it) for it in _requested(body)]
+            if self._lifecycle:
+                self._plan([order["id"] for order in orders], self._lifecycle)
+        if len({order["type"] for order in orders}) == 1:
+            return [{"orderId": order["id"]} for order in orders]
+        return [{"orderId": order["id"], "orderType": order["type"]} for order in orders]
+
+    def _plan(self, order_ids: list[str], lifecycle: Lifecycle) -> None:
+        for number, (moment, before, after) in enumerate(lifecycle.changes(time.time())):
+            for order_id in order_ids:
+                heappush(self._changes, (moment, number, order_id, before, after))
+
+    @contextmanager
+    def _up_to_date(self) -> Iterator[None]:
+        """Hold the lock, with every order in the status that it has by now."""
+        with self._lock:
+            while self._changes and self._changes[0][0] <= time.time():
+                moment, _, order_id, before, after = heappop(self._changes)
+                self._move_on(self._by_id[order_id], before, after, moment)
+            yield
+
+    def _move_on(self, order: Order, before: str, after: str, moment: float) -> None:
+        if order.get("status") != before:  # it was cancelled, or changed by hand
+            return
+        self._change(order, status=after)
+        if after == COMPLETED:
+            order |= delivery(order, parse_time(order["createdAt"]) or moment, moment)
+
+    def _change(self, order: Order, **fields: Any) -> None:
+        order.update(fields)
+        self._selected.clear()
 
     def _accessible(self, order_id: str) -> Order:
-        order = self._own_by_id.get(order_id)
+        order = self._by_id.get(order_id)
         if order is None:
-            raise RefusedError(ACCESS_DENIED if order_id in self._foreign else ORDER_NOT_FOUND)
+            raise ErrorResponse.documented("ORDER_NOT_FOUND")
+        if any(order is other for other in self._foreign):
+            raise ErrorResponse.documented("ACCESS_DENIED")
         return order
 
-    def _keep(self, order: Order, foreign: bool) -> None:
-        by_id = self._foreign if foreign else self._own_by_id
+    def _keep(self, order: Order, *, foreign: bool = False) -> None:
+        (self._foreign if foreign else self._own).append(order)
         if isinstance(order.get("id"), str):
-            by_id[order["id"]] = order
-        if not foreign:
-            self._own.append(order)
-        self._forget()
-
-    def _selected(self, selection: Selection) -> list[Order]:
-        # Kept from page to page: sorting and filtering 100,000 orders takes a while.
-        if selection not in self._selections:
-            if len(self._selections) >= _KEPT_SELECTIONS:
-                self._selections.clear()
-            self._selections[selection] = self._select(selection)
-        return self._selections[selection]
-
-    def _select(self, selection: Selection) -> list[Order]:
-        ascending = self._in_order(selection.order_by)
-        candidates = reversed(ascending) if selection.descending else iter(ascending)
-        return [order for order in candidates if selection.takes(order)]
-
-    def _in_order(self, field: str) -> list[Order]:
-        if field not in self._sorted:
-            self._sorted[field] = sorted(self._own, key=lambda order: _sort_key(order, field))
-        return self._sorted[field]
-
-    def _forget(self) -> None:
-        self._sorted: dict[str, list[Order]] = {}
-        self._selections: dict[Selection, list[Order]] = {}
-
-    def _forget_status(self) -> None:
-        self._sorted.pop("status", None)
-        self._selections.clear()
+            self._by_id[order["id"]] = order
+        self._selected.clear()
 
 
-def _sort_key(order: Order, field: str) -> tuple[float | str, str]:
-    # The id settles ties, or an order could show up on two pages.
-    value = order.get(field)
-    order_id = str(order.get("id", ""))
-    return (instants.from_text(value) or 0.0 if field == "createdAt" else str(value)), order_id
-
-
-def _cancellable(order: Order) -> bool:
+def _is_cancellable(order: Order) -> bool:
     if order.get("status") == PENDING:
         return True
-    created = instants.from_text(order.get("createdAt"))
+    created = parse_time(order.get("createdAt"))
     early = created is not None and time.time() - created < EARLY.total_seconds()
     return order.get("status") == ONGOING and early
+
+
+def _requested(body: Mapping[str, Any]) -> Iterator[Order]:
+    """Yield the fields of each order that a valid ``body`` asks for."""
+    source, order_type = str(body.get("sourceLanguage", "en")), body["orderType"]
+    languages = [(order_type, it["language"]) for it in body["targetLanguageConfigs"]]
+    transcript = [("cc", source)] if order_type in ("subtitle", "aiDubbing") else []
+    for kind, language in transcript + languages:
+        yield {
+            "name": f"New {kind} order ({language})",
+            "sourceLanguage": source,
+            "targetLanguage": language,
+            "type": kind,
+            "level": body["level"],
+            "projectId": body["projectId"],
+        }
+
+
+def _check(body: Any) -> None:
+    """Check that the API would take ``body``.
+
+    :raises ErrorResponse: 400, with every field that breaks a rule.
+    """
+    given = body.get if isinstance(body, dict) else {}.get
+    level, languages = given("level"), given("targetLanguageConfigs")
+    memories = given("selectedMemories", [])
+    require(
+        {
+            "projectId must be a non-empty string": _is_text(given("projectId")),
+            one_of("orderType", CREATABLE_TYPES): given("orderType") in CREATABLE_TYPES,
+            "level must be 0 or 1": level in (0, 1) and not isinstance(level, bool),
+            "targetLanguageConfigs must be a non-empty array of languages": (
+                languages != [] and _is_list_of(_is_language, languages)
+            ),
+            one_of("orderSubType", SUB_TYPES): given("orderSubType") in (None, *SUB_TYPES),
+            one_of("dubbingStyle", STYLES): given("dubbingStyle") in (None, *STYLES),
+            "callbackUrl must be a URL address": _is_url(given("callbackUrl", "http://unset")),
+            "autoQc must be a boolean value": isinstance(given("autoQc", False), bool),
+            f"selectedMemories must be an array of at most {MAX_MEMORIES} ids": (
+                _is_list_of(_is_text, memories) and len(memories) <= MAX_MEMORIES
+            ),
+        }
+    )
+
+
+def _is_list_of(is_item: Callable[[Any], bool], value: Any) -> bool:
+    return isinstance(value, list) and all(map(is_item, value))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_language(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return _is_text(value.get("language")) and isinstance(value.get("isRush", False), bool)
+
+
+def _is_url(value: Any) -> bool:
+    return isinstance(value, str) and bool(re.match(r"https?://[^/]", value))

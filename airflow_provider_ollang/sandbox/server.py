@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -12,30 +16,36 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from airflow_provider_ollang.sandbox.answers import Answer, Script
 from airflow_provider_ollang.sandbox.app import create_app
-from airflow_provider_ollang.sandbox.dice import FaultDice, parse
-from airflow_provider_ollang.sandbox.gate import Gate, RequestLog
+from airflow_provider_ollang.sandbox.errors import ERROR_FORMATS
+from airflow_provider_ollang.sandbox.faults import Fault, FaultInjector, parse_faults
+from airflow_provider_ollang.sandbox.lifecycle import Callbacks, Lifecycle
+from airflow_provider_ollang.sandbox.middleware import RateLimiter, RecordedRequest
 from airflow_provider_ollang.sandbox.orders import Orders
-from airflow_provider_ollang.sandbox.ratelimit import RateLimit
-from airflow_provider_ollang.sandbox.received import Received
+from airflow_provider_ollang.sandbox.stubs import Stubs
 
 DEFAULT_API_KEY = "sandbox-key"
 DEFAULT_ORDER_COUNT = 240
 
 
-class Sandbox:
+class Sandbox(Stubs):
     """A local server that speaks the Ollang API, from ``start()`` or ``with`` to ``stop()``.
 
     :param host: address to listen on.
-    :param port: port to listen on; 0 takes a free one.
+    :param port: port to listen on; 0 takes a free one, and keeps it.
     :param order_count: how many orders the account starts with.
     :param seed: decides the orders and the faults.
     :param api_key: the one key that is accepted.
-    :param latency_ms: milliseconds that every answer takes longer.
-    :param rate_limit: requests a second, beyond which 429 is answered; ``None`` for no limit.
+    :param latency_ms: milliseconds that every response takes longer.
+    :param rate_limit: requests a second, beyond which the response is a 429; ``None`` for no limit.
     :param faults: kinds and rates, such as ``500=0.1,reset-after=0.05``; ``all=0.1`` for every
-        kind, at this rate together.
+        kind, at this rate together; or the rate of each ``Fault``.
+    :param error_format: how errors are written: ``documented``, ``envelope`` (the vendor's generic
+        one) or ``framework`` (NestJS's own).
+    :param lifecycle: seconds that a created order stays in each status before it is completed, such
+        as ``pending=30,ongoing=60``; without it orders stand still.
+    :param callback_twice: the share of completed orders whose ``callbackUrl`` is called twice.
+    :raises ValueError: one of them is out of its limits.
     """
 
     def __init__(
@@ -48,26 +58,31 @@ class Sandbox:
         api_key: str = DEFAULT_API_KEY,
         latency_ms: float = 0,
         rate_limit: float | None = None,
-        faults: str = "",
+        faults: str | Mapping[Fault, float] = "",
+        error_format: str = "documented",
+        lifecycle: str = "",
+        callback_twice: float = 0,
     ) -> None:
-        self.orders = Orders(order_count, seed)
+        super().__init__()
+        _check("port", port, 0 <= port <= 65535, "from 0 to 65535")
+        _check("order_count", order_count, order_count >= 0, "0 or more")
+        _check("latency_ms", latency_ms, 0 <= latency_ms < math.inf, "a number, 0 or more")
+        _check("callback_twice", callback_twice, 0 <= callback_twice <= 1, "from 0 to 1")
+        if not api_key.isascii() or not api_key.strip():
+            raise ValueError("api_key must be ASCII text, and not blank")
+        life = Lifecycle.parse(lifecycle)
+        self.orders = Orders(order_count, seed, life)
+        self.callbacks = Callbacks(self.orders, life, callback_twice, seed)
         self.api_key = api_key
+        self.error_format = error_format
+        self.latency = latency_ms / 1000
+        self.log: list[RecordedRequest] = []
+        self.rate_limiter = RateLimiter(rate_limit)
+        rates = parse_faults(faults) if isinstance(faults, str) else faults
+        self.fault_injector = FaultInjector(rates, seed)
         self._address = (host, port)
-        self._log = RequestLog(api_key)
-        self._script = Script()
-        self._rate_limit = RateLimit(rate_limit)
-        self._dice = FaultDice(parse(faults), seed)
-        self._app = Gate(
-            create_app(self.orders, self._log, self.reset),
-            log=self._log,
-            script=self._script,
-            rate_limit=self._rate_limit,
-            dice=self._dice,
-            latency=latency_ms / 1000,
-            orders=self.orders,
-            refuse_connections=self._refuse_connections,
-        )
-        self._running: _RunningServer | None = None
+        self._app = create_app(self)
+        self._server: _Server | None = None
 
     @property
     def url(self) -> str:
@@ -75,66 +90,56 @@ class Sandbox:
 
         :raises RuntimeError: the sandbox is not running.
         """
-        if self._running is None:
+        if self._server is None:
             raise RuntimeError("the sandbox is not running; use it in a with statement")
-        host, port = self._running.address
+        host, port = self._address
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     @property
-    def requests(self) -> list[Received]:
+    def requests(self) -> list[RecordedRequest]:
         """The requests received so far, in order; those to ``/_sandbox/`` are not among them."""
-        return self._log.all()
+        return list(self.log)
+
+    @property
+    def error_format(self) -> str:
+        """How errors are written; may be set while the sandbox runs."""
+        return self._error_format
+
+    @error_format.setter
+    def error_format(self, error_format: str) -> None:
+        expected = "one of " + ", ".join(ERROR_FORMATS)
+        _check("error_format", error_format, error_format in ERROR_FORMATS, expected)
+        self._error_format = error_format
 
     def limit_rate(self, per_second: float | None) -> None:
-        """Answer 429 beyond so many requests a second from now on; ``None`` for no limit."""
-        self._rate_limit.set(per_second)
+        """Respond with 429 beyond this many requests a second from now on; ``None``: no limit."""
+        self.rate_limiter = RateLimiter(per_second)
 
     def reset(self) -> None:
-        """Start over: the seed's orders, no requests received, no canned answers."""
+        """Start over: the seed's orders, no requests received, no stub responses."""
         self.orders.reset()
-        self._log.clear()
-        self._script.clear()
-        self._rate_limit.reset()
-        self._dice.reset()
-
-    def answer_next(self, *answers: Answer, method: str | None = None, path: str = "*") -> None:
-        """Give each of ``answers`` once, in this order, to the next requests that fit.
-
-        :param method: the requests' method; ``None`` fits any.
-        :param path: a pattern for their paths, such as ``/integration/orders/cancel/*``.
-        """
-        self._script.answer_next(*answers, method=method, path=path)
-
-    def answer_always(self, answer: Answer, method: str | None = None, path: str = "*") -> None:
-        """Give ``answer`` to every request that fits, after those of ``answer_next``.
-
-        :param method: the requests' method; ``None`` fits any.
-        :param path: a pattern for their paths, such as ``/integration/orders/cancel/*``.
-        """
-        self._script.answer_always(answer, method=method, path=path)
-
-    def answer_normally(self) -> None:
-        """Drop every canned answer."""
-        self._script.clear()
+        self.log.clear()
+        self.respond_normally()
+        self.rate_limiter.reset()
+        self.fault_injector.reset()
 
     def start(self) -> None:
         """Listen, and return once requests are served.
 
         :raises OSError: the address cannot be listened on.
         """
-        if self._running is not None:
+        if self._server is not None:
             raise RuntimeError("the sandbox is running already")
-        self._running = _RunningServer(self._app, _listen(*self._address))
+        listener = _listen(*self._address)
+        self._address = listener.getsockname()[:2]
+        self._server = _Server(self._app, listener)
+        self._server.start()
 
     def stop(self) -> None:
-        """Break off what is under way and stop listening."""
-        if self._running is not None:
-            self._running.stop()
-            self._running = None
-
-    def _refuse_connections(self, seconds: float) -> None:
-        if self._running is not None:
-            self._running.refuse_connections(seconds)
+        """Break off what is under way and stop listening. A later start has the same address."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
 
     def __enter__(self) -> Sandbox:
         self.start()
@@ -149,57 +154,57 @@ class Sandbox:
         self.stop()
 
 
-class _RunningServer:
-    """A server thread, from its first to its last moment."""
-
-    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
-        self.address: tuple[str, int] = listener.getsockname()[:2]
-        self._server = _Server(_config(app))
-        self._thread = threading.Thread(
-            target=self._server.run, args=([listener],), name="ollang-sandbox", daemon=True
-        )
-        self._thread.start()
-        self._server.ready.wait()
-        if not self._server.started:
-            raise RuntimeError("the sandbox's server did not start")
-
-    def refuse_connections(self, seconds: float) -> None:
-        self._server.refuse_connections(self.address, seconds)
-
-    def stop(self) -> None:
-        self._server.stop()
-        self._thread.join()
+def _check(name: str, value: object, is_valid: bool, expected: str) -> None:
+    if not is_valid:
+        raise ValueError(f"{name} must be {expected}, got {value!r}")
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that says when it is ready, and that stops at once."""
+    """A uvicorn server on a thread of its own, which stops at once."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=_Protocol,
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                log_level="error",
+                access_log=False,
+                proxy_headers=False,
+                timeout_keep_alive=60,
+            )
+        )
+        self._thread = threading.Thread(
+            target=self.run, args=([listener],), name="ollang-sandbox", daemon=True
+        )
 
-    def run(self, sockets: list[socket.socket] | None = None) -> None:
-        try:
-            super().run(sockets)
-        finally:
-            # Whoever waits for a server that failed to start must not wait for ever.
-            self.ready.set()
+    def start(self) -> None:
+        """Return once requests are served."""
+        self._thread.start()
+        while not self.started:
+            if not self._thread.is_alive():
+                raise RuntimeError("the sandbox's server did not start")
+            time.sleep(0.001)
+
+    def stop(self) -> None:
+        """Return once the server is gone."""
+        self.should_exit = True
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        self._reopening: asyncio.Future[None] = self._loop.create_future()
-        self._reopening.set_result(None)
         await super().startup(sockets)
-        self.ready.set()
 
     async def main_loop(self) -> None:
         # uvicorn's own loop looks every 0.1 seconds whether to stop, which a test would wait for.
         while not await self.on_tick(0):
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), timeout=1)
-            except TimeoutError:
-                continue
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # Not uvicorn's orderly end: it waits for clients, and a test may leave one hanging.
@@ -211,23 +216,6 @@ class _Server(uvicorn.Server):
         for task in list(self.server_state.tasks):
             task.cancel()
 
-    def refuse_connections(self, address: tuple[str, int], seconds: float) -> None:
-        """Stop listening, and listen again later. To be called on the server's own thread."""
-        if self._reopening.done():
-            for server in self.servers:
-                server.close()
-            self._reopening = self._loop.create_task(self._reopen(address, seconds))
-
-    async def _reopen(self, address: tuple[str, int], seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        while (listener := _listen_if_free(*address)) is None:
-            await asyncio.sleep(seconds)
-        await super().startup([listener])
-
-    def stop(self) -> None:
-        self.should_exit = True
-        self._loop.call_soon_threadsafe(self._stopping.set)
-
 
 class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
     """uvicorn's HTTP protocol, whose requests know their connection, to be able to break it."""
@@ -237,32 +225,10 @@ class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         super().connection_made(transport)
 
 
-def _config(app: ASGIApp) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http=_Protocol,
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        log_level="error",
-        access_log=False,
-        proxy_headers=False,
-        timeout_keep_alive=60,
-    )
-
-
-def _listen_if_free(host: str, port: int) -> socket.socket | None:
-    try:
-        return _listen(host, port)
-    except OSError:  # for a moment somebody else has the port
-        return None
-
-
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family, backlog=1024)
     # Connections inherit it. asyncio would not set it on them, as this socket names no protocol,
-    # and then each answer's body waits some 40 ms for its head to be acknowledged.
+    # and then each response's body waits some 40 ms for its head to be acknowledged.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

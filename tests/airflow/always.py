@@ -23,8 +23,7 @@ from jinja2 import TemplateError
 from airflow_provider_ollang.api.errors import InvalidInputError
 from airflow_provider_ollang.api.models import ORDER_TYPES, STATUSES
 from airflow_provider_ollang.operators.retry import RetryAfterException
-from airflow_provider_ollang.sandbox import Sandbox
-from airflow_provider_ollang.sandbox.received import Received
+from airflow_provider_ollang.sandbox import RecordedRequest, Sandbox
 
 from .conftest import Run
 
@@ -77,7 +76,7 @@ class Ending:
     result: Any = None
     error: AirflowException | None = None
     xcoms: dict[str, Any] = field(default_factory=dict)
-    requests: list[Received] = field(default_factory=list)
+    requests: list[RecordedRequest] = field(default_factory=list)
 
     @property
     def cancelled(self) -> list[str]:
@@ -135,7 +134,7 @@ def assert_sendable(value: Any) -> None:
     text.encode()
 
 
-def assert_valid(request: Received) -> None:
+def assert_valid(request: RecordedRequest) -> None:
     """Check that the API documents such a request."""
     assert request.key_accepted
     path = urlsplit(request.path).path

@@ -38,24 +38,38 @@ class TaskInstance:
         self.xcoms[key] = json.loads(json.dumps(value))
 
 
+class State(dict[str, Any]):
+    """What the tries of one task share: the part of Airflow 3.3's store that operators use."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = json.loads(json.dumps(value))
+
+
 @dataclass
 class Run:
     """One run of the DAG that an operator is in.
 
     :param time: the run's own time
     :param params: what templates find under ``params``
+    :param conf: what the run was triggered with
+    :param state: what the task's tries share, where Airflow keeps it
     """
 
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
     params: dict[str, Any] = field(default_factory=dict)
+    conf: Any = None
+    run_id: str = "manual__2026"
+    state: State | None = None
     ti: TaskInstance = field(default_factory=TaskInstance)
 
     @property
     def context(self) -> dict[str, Any]:
         return {
-            "dag_run": SimpleNamespace(run_after=self.time),
+            "dag_run": SimpleNamespace(run_after=self.time, conf=self.conf),
             "ti": self.ti,
             "params": self.params,
+            "run_id": self.run_id,
+            **({} if self.state is None else {"task_state_store": self.state}),
         }
 
     def execute(self, operator: Any) -> Any:

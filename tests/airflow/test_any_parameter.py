@@ -52,6 +52,8 @@ PLAUSIBLE: dict[str, st.SearchStrategy[Any]] = {
 SAME = {
     "require_status": "statuses",
     "exclude_name_matches": "name_matches",
+    "exclude_folder_ids": "project_ids",
+    "created_before": "reference_time",
     "skip_on_codes": "project_ids",
     "tolerated_codes": "project_ids",
     "max_orders": "limit",

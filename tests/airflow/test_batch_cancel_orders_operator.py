@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_ollang.operators.ollang import BatchCancelOrdersOperator
 from airflow_provider_ollang.sandbox import Answer, Sandbox
+
+from .conftest import State
 
 AddOrders = Callable[..., list[str]]
 CANCEL = "/integration/orders/cancel/"
@@ -50,9 +54,29 @@ def test_cancels_exactly_the_list(sandbox: Sandbox, add_orders: AddOrders, run: 
     assert all(sandbox.orders.get(other)["status"] == "pending" for other in others)
 
 
+@pytest.mark.parametrize("preview", [False, True])
+def test_the_log_says_where_and_what(
+    sandbox: Sandbox, add_orders: AddOrders, run: Any, logged: Callable[[], str], preview: bool
+) -> None:
+    ids = add_orders(1, 2)
+    run.execute(batch(ids, preview=preview))
+    text = logged()
+    what, done = ("Previewing", "would_cancel") if preview else ("Cancelling", "cancelled")
+    assert f"{what} 2 orders at {sandbox.url} (connection 'ollang_default')." in text
+    assert f"Done: 2 {done} (of 2)." in text
+    assert ("This was a preview: no cancel request was sent." in text) is preview
+    for order_id in ids:
+        assert f"Order {order_id} " in text
+
+
 def test_pushes_the_counts(add_orders: AddOrders, run: Any) -> None:
-    run.execute(batch(add_orders(1, 2)))
-    assert run.xcoms == {"counts": {"total": 2, "cancelled": 2}, "not_cancelled": []}
+    ids = add_orders(1, 2)
+    run.execute(batch(ids, max_workers=1))
+    assert run.xcoms == {
+        "counts": {"total": 2, "cancelled": 2},
+        "cancelled": ids,
+        "not_cancelled": [],
+    }
 
 
 def test_a_double_is_cancelled_once(sandbox: Sandbox, add_orders: AddOrders, run: Any) -> None:
@@ -70,9 +94,75 @@ def test_an_empty_list_skips_without_a_request(sandbox: Sandbox, run: Any, order
 
 def test_a_list_that_was_cancelled_before_skips(add_orders: AddOrders, run: Any) -> None:
     ids = add_orders(1, 2, status="cancelled")
-    with pytest.raises(AirflowSkipException, match="every order was cancelled before"):
+    with pytest.raises(AirflowSkipException, match="Nothing left to do: all 2 orders are already"):
         run.execute(batch(ids))
     assert run.xcoms["counts"] == {"total": 2, "already_cancelled": 2}
+
+
+@pytest.mark.parametrize("options", [{}, {"require_status": ["pending"]}])
+def test_a_list_that_was_cancelled_by_lost_requests_of_its_own_succeeds(
+    sandbox: Sandbox,
+    add_orders: AddOrders,
+    run: Any,
+    logged: Callable[[], str],
+    options: dict[str, Any],
+) -> None:
+    ids = add_orders(1, 2)
+    sandbox.answer_next(Answer(fault="reset-after"), path=CANCEL + ids[0])
+    sandbox.orders.change(ids[1], status="cancelled")
+    assert run.execute(batch(ids, **options)) == {"total": 2, "already_cancelled": 2}
+    assert "already cancelled, 1 were most likely cancelled by this task" in logged()
+
+
+def test_a_later_try_that_finds_all_cancelled_succeeds(
+    add_orders: AddOrders, make_run: Any, make_ti: Any, logged: Callable[[], str]
+) -> None:
+    run = make_run(ti=make_ti(try_number=2))
+    ids = add_orders(1, 2, status="cancelled")
+    assert run.execute(batch(ids)) == {"total": 2, "already_cancelled": 2}
+    assert "These counts are of try 2 alone" in logged()
+
+
+@pytest.mark.parametrize("options", [{}, {"require_status": ["pending"]}])
+def test_where_airflow_keeps_a_state_the_counts_are_those_of_the_run(
+    sandbox: Sandbox, add_orders: AddOrders, make_run: Any, make_ti: Any, options: dict[str, Any]
+) -> None:
+    state = State()
+    one, two, elsewhere = add_orders(1, 2, 3)
+    sandbox.orders.change(elsewhere, status="cancelled")
+    sandbox.answer_next(Answer(501), path=CANCEL + two)
+    first = make_run(state=state)
+    with pytest.raises(AirflowException):
+        first.execute(batch([one, two, elsewhere], **options))
+    assert first.xcoms["counts"] == {
+        "total": 3,
+        "cancelled": 1,
+        "already_cancelled": 1,
+        "failed": 1,
+    }
+
+    later = make_run(ti=make_ti(try_number=2), state=state)
+    counts = later.execute(batch([one, two, elsewhere], **options))
+    assert counts == {"total": 3, "cancelled": 2, "already_cancelled": 1}
+    assert sorted(later.xcoms["cancelled"]) == sorted([one, two])
+    assert [row["id"] for row in later.xcoms["not_cancelled"]] == [elsewhere]
+
+
+class BrokenState(State):
+    """A state that can neither be read nor written."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        raise RuntimeError("no state")
+
+    def set(self, key: str, value: Any) -> None:
+        raise RuntimeError("no state")
+
+
+def test_a_state_that_cannot_be_kept_changes_nothing(
+    add_orders: AddOrders, make_run: Any, make_ti: Any
+) -> None:
+    run = make_run(ti=make_ti(try_number=2), state=BrokenState())
+    assert run.execute(batch(add_orders(1, 2))) == {"total": 2, "cancelled": 2}
 
 
 def test_a_list_of_which_part_was_cancelled_before_succeeds(
@@ -159,6 +249,48 @@ def test_an_order_that_moved_on_is_left_alone(
     assert sent(sandbox) == Counter([one])
 
 
+@pytest.mark.parametrize("preview", [False, True])
+def test_the_last_look_checks_name_folder_and_time_of_creation(
+    sandbox: Sandbox, add_orders: AddOrders, run: Any, tmp_path: Path, preview: bool
+) -> None:
+    [good, kept, theirs, new] = [
+        *add_orders(30, folderId="f-1"),
+        *add_orders(30, folderId="f-1", name="KEEP for the appeal"),
+        *add_orders(30, folderId="legal"),
+        *add_orders(1, folderId="f-1"),
+    ]
+    path = tmp_path / "r.jsonl"
+    run.execute(
+        batch(
+            [good, kept, theirs, new],
+            exclude_name_matches="(?i)keep",
+            exclude_folder_ids="['legal']",
+            created_before=(run.time - timedelta(days=7)).isoformat(),
+            preview=preview,
+            report_path=str(path),
+        )
+    )
+    found = "would_cancel" if preview else "cancelled"
+    assert outcomes(path) == dict.fromkeys([kept, theirs, new], "excluded") | {good: found}
+    assert sent(sandbox) == ({} if preview else {good: 1})
+    assert Counter(request.method for request in sandbox.requests)["GET"] == 4
+    messages = {line["id"]: line["message"] for line in lines(path)}
+    assert "'KEEP for the appeal' matches exclude_name_matches" in messages[kept]
+    assert "'legal' is in exclude_folder_ids" in messages[theirs]
+    assert "it was created at" in messages[new]
+
+
+def test_an_order_that_cannot_be_judged_fails_the_task_after_all_were_tried(
+    sandbox: Sandbox, add_orders: AddOrders, run: Any
+) -> None:
+    ids = add_orders(1, name=None) + add_orders(2, 3)
+    with pytest.raises(AirflowException, match=rf"First: {ids[0]}: .*its name is None") as caught:
+        run.execute(batch(ids, exclude_name_matches="keep"))
+    assert type(caught.value) is AirflowException
+    assert run.xcoms["counts"] == {"total": 3, "cancelled": 2, "invalid": 1}
+    assert sent(sandbox) == Counter(ids[1:])
+
+
 def test_where_no_status_can_be_read_no_cancel_is_sent(
     sandbox: Sandbox, add_orders: AddOrders, run: Any
 ) -> None:
@@ -238,7 +370,11 @@ def test_a_rejected_key_stops_the_batch_at_once(
     sandbox.answer_next(*[Answer()] * 3)
     sandbox.answer_always(Answer.json(401, {"code": "UNAUTHORIZED", "message": "bad key"}))
     path = tmp_path / "r.jsonl"
-    said = rf"^27 of 30 orders failed .*{ids[3]}: HTTP 401.*bad key\. Check .*password"
+    said = (
+        r"^27 orders failed: 3 cancelled, 1 failed, 26 not_tried \(of 30\)\. "
+        r"Stopped early, 26 orders were not tried: bad key\. "
+        rf"First: {ids[3]}: HTTP 401.*bad key\. Copy the API key again"
+    )
     with pytest.raises(AirflowFailException, match=said):
         run.execute(batch(ids, max_workers=1, report_path=str(path)))
     assert sum(sent(sandbox).values()) == 4
@@ -258,7 +394,7 @@ def test_a_lost_answer_is_told_in_the_record(
     [line] = [line for line in lines(path) if line["id"] == two]
     assert line["answer_lost"] is True
     assert line["attempts"] == 2
-    assert "likely cause" in line["message"]
+    assert "probably cancelled by this task" in line["message"]
 
 
 def test_the_record_has_one_line_for_each_order(
@@ -273,6 +409,7 @@ def test_the_record_has_one_line_for_each_order(
         assert line["http_status"] == 204
         assert line["attempts"] == 1
         assert "preview" not in line
+        assert (line["base_url"], line["conn_id"]) == (sandbox.url, "ollang_default")
 
 
 def test_the_record_may_be_a_url(add_orders: AddOrders, run: Any, tmp_path: Path) -> None:
@@ -316,11 +453,18 @@ def test_mapped_tasks_and_retries_have_records_of_their_own(
 def test_a_record_that_is_there_is_never_overwritten(
     sandbox: Sandbox, add_orders: AddOrders, run: Any, tmp_path: Path
 ) -> None:
-    path = tmp_path / "r.jsonl"
-    path.write_text("precious")
-    with pytest.raises(AirflowFailException, match=r"report_path.*r\.jsonl.*nothing was cancelled"):
-        run.execute(batch(add_orders(1), report_path=str(path)))
-    assert path.read_text() == "precious"
+    for name, advice in (
+        ("r.jsonl", "Add {{ run_id }} to the path"),
+        (f"{run.run_id}.jsonl", "Add {{ ti.task_id }} to the path"),
+        (f"{run.run_id}-task.jsonl", "Move that file away"),
+    ):
+        path = tmp_path / name
+        path.write_text("precious")
+        said = re.escape(f"report_path: {path} exists, and a report is never overwritten; nothing")
+        with pytest.raises(AirflowFailException, match=said) as caught:
+            run.execute(batch(add_orders(1), report_path=str(path)))
+        assert advice in str(caught.value)
+        assert path.read_text() == "precious"
     assert sandbox.requests == []
 
 
@@ -338,8 +482,9 @@ def test_a_record_that_cannot_be_written_fails_before_the_first_request(
 ) -> None:
     (tmp_path / "file").touch()
     path = path.format(tmp_path=tmp_path)
-    with pytest.raises(AirflowFailException, match=r"report_path.*nothing was cancelled"):
+    with pytest.raises(AirflowFailException, match=r"report_path.*nothing was cancelled") as caught:
         run.execute(batch(add_orders(1), report_path=path))
+    assert "run_id" not in str(caught.value)
     assert sandbox.requests == []
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import socket
+import traceback
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_ollang.api.errors import InvalidInputError
 from airflow_provider_ollang.hooks.ollang import OllangHook
+from airflow_provider_ollang.operators.ollang import CancelOrderOperator
 from airflow_provider_ollang.sandbox import Answer, Sandbox
+from tests.api.conftest import RawServer
 
 VARIABLE = "AIRFLOW_CONN_OLLANG_DEFAULT"
 
@@ -126,7 +130,7 @@ def test_a_bad_key_fails_the_test_with_one_read(
     worked, message = OllangHook().test_connection()
     assert worked is False
     assert "401" in message
-    assert "Check the connection's password" in message
+    assert "Copy the API key again" in message
     assert "another-key" not in message
     assert [request.method for request in sandbox.requests] == ["GET"]
 
@@ -153,7 +157,7 @@ def test_a_host_that_cannot_be_reached_fails_the_test(monkeypatch: pytest.Monkey
     monkeypatch.setenv(VARIABLE, f"ollang://:some-key@127.0.0.1:{port}/http")
     worked, message = OllangHook().test_connection()
     assert worked is False
-    assert "Check the connection's host" in message
+    assert "Check the base URL" in message
     assert "some-key" not in message
 
 
@@ -180,3 +184,59 @@ def test_a_connection_of_another_type_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv(VARIABLE, "http://:some-key@ollang.example")
     with pytest.raises(InvalidInputError, match=r"'ollang_default'.*type"):
         OllangHook().get_conn()
+
+
+# A key that is not encoded.
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "ollang://:se/cr3t@ollang.example/",
+        "ollang://:se/cr3t@",
+        "ollang://:se#cr3t@ollang.example",
+        "ollang://:se?cr3t@ollang.example",
+        "ollang://:se[cr3t@ollang.example",
+        "ollang://:se/cr3t@https%3A%2F%2Follang.example?timeout=5",
+        '{"conn_type": "ollang", "password": "se/cr3t"',
+        '{"conn_type": "ollang", "pasword": "se/cr3t"}',
+        "",
+    ],
+)
+def test_a_variable_that_cannot_be_parsed_is_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, written: str
+) -> None:
+    monkeypatch.setenv(VARIABLE, written)
+    with pytest.raises(AirflowFailException, match=f"^{VARIABLE} is set, but") as caught:
+        CancelOrderOperator(task_id="cancel", order_id="o-1").execute({})
+    shown = "".join(traceback.format_exception(caught.value)) + caplog.text
+    assert "quote(key, safe='')" in str(caught.value)
+    assert "cr3t" not in shown
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "ollang://:12/cr3t@ollang.example",  # the port and the schema
+        "ollang://:/cr3t@ollang.example",  # the schema
+        "ollang://cr3t@ollang.example",  # the login
+        "ollang:cr3t@ollang.example",
+        "cr3t",
+    ],
+)
+def test_a_key_that_a_uri_puts_elsewhere_is_missed_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    monkeypatch.setenv(VARIABLE, written)
+    with pytest.raises(InvalidInputError, match=r"quote\(key, safe=''\)") as caught:
+        OllangHook().get_conn()
+    assert "cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["k@ey", "k%zzey", "k:ey", "k%2Fey", "k+=&ey"])
+def test_a_key_that_a_uri_takes_is_the_key(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    with RawServer(b"HTTP/1.1 204 X\r\n\r\n") as server:
+        monkeypatch.setenv(VARIABLE, f"ollang://:{key}@http%3A%2F%2F127.0.0.1:{server.port}")
+        with OllangHook().get_conn() as client:
+            client.cancel_order("o-1")
+    assert f"X-Api-Key: {unquote(key)}\r\n".encode() in server.requests[0]

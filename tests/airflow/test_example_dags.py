@@ -121,7 +121,10 @@ def test_nightly_cancels_exactly_the_pending_orders_older_than_a_week_at_the_run
 ) -> None:
     before = list(ollang_sandbox.orders)
     ended = run_example(
-        "example_ollang_nightly_cleanup", time=datetime.now(UTC) - timedelta(days=3)
+        "example_ollang_nightly_cleanup",
+        time=datetime.now(UTC) - timedelta(days=3),
+        preview=False,
+        older_than_days=7,
     )
     assert ended.state == "success"
     cut_off = ended.cut_off_base - timedelta(days=7)
@@ -129,29 +132,59 @@ def test_nightly_cancels_exactly_the_pending_orders_older_than_a_week_at_the_run
     expected = {
         order["id"]
         for order in before
-        if order["status"] == "pending" and datetime.fromisoformat(order["createdAt"]) <= cut_off
+        if order["status"] == "pending"
+        and "keep" not in order["name"].lower()
+        and datetime.fromisoformat(order["createdAt"]) <= cut_off
     }
     assert len(expected) > 20
     assert cancelled_since(ollang_sandbox, before) == expected
     assert sent(ollang_sandbox) == Counter(expected)
 
 
-def test_a_nightly_preview_cancels_none(
-    ollang_sandbox: Sandbox, run_example: Callable[..., Ended]
+@pytest.mark.parametrize("name", sorted(EXAMPLES - {"example_ollang_count_waiting_orders"}))
+def test_an_example_cancels_none_unless_its_preview_is_switched_off(
+    ollang_sandbox: Sandbox, run_example: Callable[..., Ended], name: str
 ) -> None:
     before = list(ollang_sandbox.orders)
-    ended = run_example("example_ollang_nightly_cleanup", preview=True, older_than="P30D")
+    order_id = ollang_sandbox.orders.where(status="pending")[0]["id"]
+    ended = run_example(name, order_id=order_id, order_ids=[order_id])
     assert ended.state == "success"
     assert cancelled_since(ollang_sandbox, before) == set()
-    assert {request.method for request in ollang_sandbox.requests} == {"GET"}
-    assert len(ollang_sandbox.requests) > 20, "it has looked at each of them"
+    assert {request.method for request in ollang_sandbox.requests} <= {"GET"}
+
+
+@pytest.mark.parametrize(
+    "conf",
+    [{"older_than_days": 6}, {"older_than_days": "P1D"}, {"max_orders": 301}],
+    ids=str,
+)
+def test_nightly_params_that_go_too_far_start_no_run(
+    ollang_sandbox: Sandbox, run_example: Callable[..., Ended], conf: dict[str, Any]
+) -> None:
+    with pytest.raises(AssertionError, match=r"ParamValidationError|Invalid input for param"):
+        run_example("example_ollang_nightly_cleanup", preview=False, **conf)
+    assert ollang_sandbox.requests == []
+
+
+def test_what_is_fixed_in_the_nightly_code_cannot_be_set_by_its_conf(
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], run_example: Callable[..., Ended]
+) -> None:
+    stale = add_orders(31, 32)
+    add_orders(31, status="ongoing")
+    add_orders(1)
+    add_orders(40, name="Trailer_KEEP")
+    before = list(sandbox.orders)
+    conf = {"older_than": "PT1S", "statuses": ["pending", "ongoing"], "require_status": ["ongoing"]}
+    ended = run_example("example_ollang_nightly_cleanup", preview=False, **conf)
+    assert ended.state == "success"
+    assert cancelled_since(sandbox, before) == set(stale)
 
 
 def test_nightly_cancels_none_where_more_are_stale_than_it_may(
     ollang_sandbox: Sandbox, run_example: Callable[..., Ended]
 ) -> None:
     before = list(ollang_sandbox.orders)
-    ended = run_example("example_ollang_nightly_cleanup", max_orders=3)
+    ended = run_example("example_ollang_nightly_cleanup", preview=False, max_orders=3)
     assert ended.state == "failed"
     assert ended.states("find_stale_orders") == Counter(failed=1)
     assert ended.states("cancel_stale_orders") == Counter(upstream_failed=1)
@@ -159,15 +192,17 @@ def test_nightly_cancels_none_where_more_are_stale_than_it_may(
     assert {request.method for request in ollang_sandbox.requests} == {"GET"}
 
 
-def test_of_two_listed_orders_one_is_cancelled_and_one_skipped(
+def test_of_listed_orders_those_that_are_not_pending_are_skipped(
     sandbox: Sandbox, add_orders: Callable[..., list[str]], run_example: Callable[..., Ended]
 ) -> None:
     [one], [other] = add_orders(3), add_orders(4, status="cancelled")
-    [untouched] = add_orders(5)
+    [ongoing], [untouched] = add_orders(5, status="ongoing"), add_orders(5)
     before = list(sandbox.orders)
-    ended = run_example("example_ollang_cancel_listed_orders", order_ids=[one, other])
+    ended = run_example(
+        "example_ollang_cancel_listed_orders", preview=False, order_ids=[one, other, ongoing]
+    )
     assert ended.state == "success"
-    assert ended.states("cancel_order") == Counter(success=1, skipped=1)
+    assert ended.states("cancel_order") == Counter(success=1, skipped=2)
     assert cancelled_since(sandbox, before) == {one}
     assert untouched not in sent(sandbox)
 
@@ -177,7 +212,7 @@ def test_one_order_is_cancelled(
 ) -> None:
     wanted, _other = add_orders(3, 4)
     before = list(sandbox.orders)
-    ended = run_example("example_ollang_cancel_one_order", order_id=wanted)
+    ended = run_example("example_ollang_cancel_one_order", preview=False, order_id=wanted)
     assert ended.states("cancel_order") == Counter(success=1)
     assert cancelled_since(sandbox, before) == {wanted}
 
@@ -197,7 +232,7 @@ def test_a_clean_up_in_chunks_cancels_all_in_tasks_of_500(
     stale = add_orders(*[40 + number / 1000 for number in range(501)])
     add_orders(*[1] * 501)
     before = list(sandbox.orders)
-    ended = run_example("example_ollang_cleanup_in_chunks")
+    ended = run_example("example_ollang_cleanup_in_chunks", preview=False)
     assert ended.state == "success"
     assert ended.states("cancel_stale_orders") == Counter(success=2)
     assert cancelled_since(sandbox, before) == set(stale)

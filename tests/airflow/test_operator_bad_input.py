@@ -56,8 +56,10 @@ BAD: dict[type, dict[str, tuple[str, list[Any]]]] = {
     FindStaleOrdersOperator: {
         "older_than": ("duration", [None, 0, 7, "7 days", "P1M", "P0D", "-P7D", "P-7D", ""]),
         "statuses": ("pending|list", [None, [], ["waiting"], ["Pending"], "pending"]),
-        "order_types": ("subtitle|list", [["video"], "cc", []]),
-        "project_ids": ("text|list", ["p1", [], [""], [5]]),
+        "order_types": ("captions|list|alone", [["video"], "cc", [], ["*", "cc"]]),
+        "project_ids": ("text|list|alone", ["p1", [], [""], [5], ["p1 "], ["*", "p1"]]),
+        "folder_ids": ("text|list|alone", ["f1", [], ["f1\u200b"], ["f1", "*"]]),
+        "exclude_folder_ids": ("text|list", ["f1", ["*"], ["\tf1"], [None]]),
         "name_matches": ("regular expression|text", ["(", "", "a{2,1}", 5, "a{99999999999999}"]),
         "exclude_name_matches": ("regular expression|text", ["*", "", ["a"]]),
         "exclude_order_ids": ("order id|list", ["abc", ["a b"], [None], ["None"]]),
@@ -74,6 +76,9 @@ BAD: dict[type, dict[str, tuple[str, list[Any]]]] = {
         "requests_per_second": ("number", [0, -1, "fast", float("inf"), True]),
         "max_orders": ("whole number", [-1, None, 1.5, "many"]),
         "require_status": ("pending|list", ["pending", [], ["waiting"]]),
+        "exclude_name_matches": ("regular expression|text", ["*", "", ["a"]]),
+        "exclude_folder_ids": ("text|list", ["f1", ["*"], [""], [5]]),
+        "created_before": ("zone", ["yesterday", datetime(2026, 1, 1), 0]),
         "tolerated_codes": ("list|text", [None, "ORDER_NOT_FOUND", [5]]),
         "preview": ("True or False", [None, "yes", 1, "", []]),
         "report_path": ("absolute path|text", ["r.jsonl", "./r.jsonl", "", "/tmp/", 5]),
@@ -97,7 +102,9 @@ def test_bad_values_are_listed_for_every_parameter(kind: type) -> None:
 def test_a_bad_value_is_refused_when_the_dag_is_parsed(
     kind: type, name: str, expected: str, value: Any
 ) -> None:
-    with pytest.raises(InvalidInputError, match=rf"(?s)^{name}.*expected.*({expected})"):
+    with pytest.raises(
+        InvalidInputError, match=rf"(?s)^{name}.*(expected|Use any of).*({expected})"
+    ):
         make(kind, **{name: value})
 
 
@@ -144,6 +151,81 @@ def test_a_template_is_not_refused_at_parse(kind: type, name: str) -> None:
     make(kind, **{name: "{{ params.value }}"})
     make(kind, **{name: "{% if params.value %}{{ params.value }}{% endif %}"})
     make(kind, **{name: ["{{ params.value }}"]})
+
+
+#: Texts that hold a template, and what gives them no value that means anything.
+INCOMPLETE = [
+    (r"\b{{ params.value }}\b", None),
+    (r"\b{{ params.value }}\b", ""),
+    ("^{{ params.value }}", ""),
+    ("test-{{ params.value }}-a", None),
+    ("test-{{ params.value }}-a", " "),
+    ("{{ params.value }}|keep", "null"),
+    ("keep{{ params.value | default('') }}", ""),
+    ("{% if true %}a{{ params.value }}{% endif %}", None),
+    ("^{# nothing #}", "x"),
+    ("keep|{% if false %}x{% endif %}", "x"),
+    ("keep {% if false %}x{% endif %}", "x"),
+    ("{{ params.value }}", "keep\n"),
+    ("{{ params.value }}", " keep"),
+]
+
+
+@pytest.mark.parametrize("native", [False, True], ids=["text", "native"])
+@pytest.mark.parametrize(("template", "value"), INCOMPLETE)
+@pytest.mark.parametrize("name", ["name_matches", "exclude_name_matches"])
+def test_a_pattern_that_a_template_left_incomplete_is_refused_without_a_request(
+    sandbox: Sandbox, make_run: Any, name: str, template: str, value: Any, native: bool
+) -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    with DAG("dag", schedule=None, start_date=start, render_template_as_native_obj=native):
+        operator = make(FindStaleOrdersOperator, **{name: template})
+    with pytest.raises(AirflowFailException, match=f"^{name}"):
+        make_run(params={"value": value}).execute(operator)
+    assert sandbox.requests == []
+
+
+def test_text_of_a_list_that_a_template_left_incomplete_is_refused(
+    sandbox: Sandbox, make_run: Any
+) -> None:
+    operator = make(FindStaleOrdersOperator, exclude_folder_ids=["f-{{ params.value }}"])
+    with pytest.raises(AirflowFailException, match=r"exclude_folder_ids.*no value.*'f-None'"):
+        make_run(params={"value": None}).execute(operator)
+    assert sandbox.requests == []
+
+
+def test_a_complete_pattern_and_an_optional_part_are_taken(
+    make_run: Any, add_orders: Callable[..., list[str]]
+) -> None:
+    add_orders(10, name="KEEP 7")
+    [old] = add_orders(10, name="None")
+    pattern = (
+        "(?i){{ params.word }} {{ params.number }}{% if params.rest %}{{ params.rest }}{% endif %}"
+    )
+    run = make_run(params={"word": "keep", "number": 7, "rest": None})
+    assert run.execute(make(FindStaleOrdersOperator, exclude_name_matches=pattern)) == [old]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("reference_time", "leave reference_time out to use the run's own time"),
+        ("project_ids", r"give \['\*'\] for any"),
+        ("exclude_folder_ids", r"give \[\] for none"),
+        ("limit", "remove the parameter if it is optional"),
+    ],
+)
+def test_a_parameter_that_rendered_to_nothing_says_what_to_do(
+    make_run: Any, name: str, hint: str
+) -> None:
+    operator = make(FindStaleOrdersOperator, **{name: "{{ params.value }}"})
+    with pytest.raises(AirflowFailException, match=hint):
+        make_run(params={"value": None}).execute(operator)
+
+
+def test_a_list_for_one_order_is_told_about_the_batch() -> None:
+    with pytest.raises(InvalidInputError, match=r"got a list.*BatchCancelOrdersOperator.*expand"):
+        make(CancelOrderOperator, order_id=["a", "b"])
 
 
 @each_parameter
@@ -225,7 +307,7 @@ def test_a_rendered_list_of_ids_is_cancelled(
 
 def test_a_template_in_a_list_is_checked_once_rendered(sandbox: Sandbox, make_run: Any) -> None:
     operator = make(BatchCancelOrdersOperator, order_ids=["abc", "{{ params.value }}"])
-    with pytest.raises(AirflowFailException, match=r"order_ids\[1\]"):
+    with pytest.raises(AirflowFailException, match=r"order_ids.*no value.*'None'"):
         make_run(params={"value": None}).execute(operator)
     assert sandbox.requests == []
 
@@ -310,6 +392,6 @@ def test_a_guard_that_is_set_after_construction_holds(sandbox: Sandbox, run: Any
 
 
 @pytest.mark.parametrize("age", ["7 days", "P7d", "", "P0D"])
-def test_a_bad_age_is_shown_as_it_came(age: str) -> None:
-    with pytest.raises(InvalidInputError, match=f"older_than: .* came {age!r}"):
+def test_a_bad_age_is_shown_as_it_is(age: str) -> None:
+    with pytest.raises(InvalidInputError, match=f"older_than: .* got {age!r}"):
         FindStaleOrdersOperator(task_id="find", older_than=age)

@@ -42,7 +42,9 @@ any_headers = st.dictionaries(
 
 
 def error_from_json(status: int, value: Any, **options: Any) -> errors.OllangError:
-    return error_from_answer(status, {}, json.dumps(value).encode(), **options)
+    return error_from_answer(
+        status, {}, json.dumps(value).encode(), **{"order_id": "o-1", **options}
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,8 +69,16 @@ def error_from_json(status: int, value: Any, **options: Any) -> errors.OllangErr
         ("inf", None),
         ("0x10", None),
         ("٣", None),
-        ("5, 7", None),
         ("5s", None),
+        ("3600, 3600", 3600),
+        ("60,120 , 90", 120),
+        ("7, soon, -1, ", 7),
+        (", ,soon", None),
+        ("Thu, 01 Jan 2026 12:00:30 GMT, 20", 30),
+        ("40, Thu, 01 Jan 2026 12:00:30 GMT", 40),
+        ("Thu, 01 Jan 2026 12:00:30 GMT, Thu, 01 Jan 2026 12:00:50 GMT", 50),
+        ("Thursday, 01-Jan-26 12:00:30 GMT", 30),
+        ("Thu Jan  1 12:00:30 2026", 30),
     ],
 )
 def test_retry_after_is_seconds_or_a_date_or_nothing(
@@ -214,6 +224,74 @@ def test_without_a_code_the_status_decides(
     assert (error.code, error.meaning) == (None, meaning)
 
 
+def envelope(detail: object, **fields: object) -> dict[str, object]:
+    generic = {"code": -1, "error": "UnknownError", "message": "unknown error"}
+    return {**generic, "detail": detail, **fields}
+
+
+@pytest.mark.parametrize(
+    ("status", "detail", "kind", "meaning"),
+    [
+        (400, "The order is already in progress or completed", "NotCancellable", True),
+        (400, "Order is not eligible for cancellation", "NotCancellable", True),
+        (400, "Order not cancellable", "NotCancellable", True),
+        (400, "This order cannot be cancelled", "NotCancellable", True),
+        (400, "orderId must be a mongodb id", "BadRequest", False),
+        (400, "Unexpected token } in JSON", "BadRequest", False),
+        (401, "Invalid or missing API key", "Unauthorized", True),
+        (403, "Access denied", "AccessDenied", True),
+        (404, "Order not found", "OrderNotFound", True),
+        (404, "Not Found", "OrderNotFound", True),
+        (404, "Cannot POST /api/integration/orders/cancel/o-1", "WrongBaseUrl", False),
+        (409, "Order already cancelled", "OrderAlreadyCancelled", True),
+        (409, "ORDER_ALREADY_CANCELLED", "OrderAlreadyCancelled", True),
+        (409, "ORDER_LOCKED", "Api", True),
+        (500, "The first argument must be of type string", "Server", False),
+        (429, "slow down", "RateLimited", False),
+    ],
+)
+@pytest.mark.parametrize("code", [-1, "-1", None, ""])
+def test_the_generic_envelope_leaves_it_to_the_status_and_shows_its_detail(
+    status: int, detail: str, kind: str, meaning: bool, code: object
+) -> None:
+    error = error_from_json(status, envelope(detail, code=code))
+
+    assert type(error).__name__.removeprefix("Order") == f"{kind.removeprefix('Order')}Error"
+    assert isinstance(error, errors.ApiError)
+    assert (error.meaning is not None) is meaning
+    assert error.message == detail
+
+
+@pytest.mark.parametrize("detail", [None, "", []])
+def test_an_envelope_without_detail_shows_its_message(detail: object) -> None:
+    assert error_from_json(409, envelope(detail)).message == "unknown error"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"statusCode": 404, "message": "Cannot POST /integration/x", "error": "Not Found"},
+        {"statusCode": 404, "message": "Route POST:/integration/x not found", "error": "Not Found"},
+        {"message": "no Route matched with those values"},
+        {"detail": "Not Found"},
+        {"message": "Not Found", "documentation_url": "https://docs.example"},
+        {"timestamp": 1, "status": 404, "error": "Not Found", "path": "/integration/x"},
+        {},
+    ],
+)
+def test_a_404_of_a_router_is_a_wrong_base_url_and_no_missing_order(body: Any) -> None:
+    error = error_from_json(404, body)
+
+    assert type(error) is errors.WrongBaseUrlError
+    assert error.meaning is None
+
+
+def test_a_404_to_a_request_about_no_order_is_a_wrong_base_url() -> None:
+    body = {"statusCode": 404, "message": "Not Found"}
+
+    assert type(error_from_json(404, body, order_id=None)) is errors.WrongBaseUrlError
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
@@ -263,13 +341,13 @@ def test_an_empty_code_is_none(code: str | None) -> None:
         ({"message": ["one", "two"]}, "one; two"),
         ({"message": "one\n\x1b[31mtwo"}, "one [31mtwo"),
         ({"error": "Not Found"}, "Not Found"),
-        ({}, "no message"),
         ({"message": [], "error": "e"}, "e"),
         ({"message": {"deep": 1}}, "{'deep': 1}"),
+        ({}, "no message"),
     ],
 )
 def test_the_message_is_the_bodys(body: dict[str, Any], message: str) -> None:
-    assert error_from_json(404, body).message == message
+    assert error_from_json(403, body).message == message
 
 
 @pytest.mark.parametrize("depth", [*range(100, 1000, 100), *range(930, 1000), 5000])

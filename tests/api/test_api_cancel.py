@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_ollang.api import errors
 from airflow_provider_ollang.api.client import MAX_BODY_BYTES, OllangClient
-from airflow_provider_ollang.api.models import CancelReceipt
+from airflow_provider_ollang.api.models import CancelReceipt, Order
 from airflow_provider_ollang.sandbox import Answer, Sandbox
 from tests.cleanup.conftest import wait_until
 
@@ -208,19 +208,24 @@ def test_several_clients_do_not_disturb_each_other(sandbox: Sandbox) -> None:
         assert first.check_health().ok  # a closed client opens a connection anew
 
 
+def require_pending(order: Order) -> None:
+    if order.status != "pending":
+        raise errors.ConditionNotMetError(order.id, "status_changed", "it is not pending")
+
+
 def test_an_order_that_moves_on_before_a_second_attempt_gets_no_second_cancel(
     sandbox: Sandbox,
 ) -> None:
     order_id = sandbox.orders.add()["id"]
     sandbox.answer_next(Answer(status=503, headers={"Retry-After": "1"}), method="POST")
     with client_of(sandbox) as client, ThreadPoolExecutor() as pool:
-        call = pool.submit(client.cancel_order, order_id, require_status=("pending",))
+        call = pool.submit(client.cancel_order, order_id, check=require_pending)
         wait_until(lambda: len(sandbox.requests) == 2)
         sandbox.orders.change(order_id, status="ongoing")
         error = call.exception()
 
-    assert isinstance(error, errors.OrderMovedOnError)
-    assert (error.found, error.attempts, error.answer_lost) == ("ongoing", 1, True)
+    assert isinstance(error, errors.ConditionNotMetError)
+    assert (error.outcome, error.attempts, error.answer_lost) == ("status_changed", 1, True)
     assert "no further cancel was sent" in str(error)
     assert [(it.method, it.status) for it in sandbox.requests] == [
         ("GET", 200),
@@ -236,7 +241,7 @@ def test_a_read_that_is_answered_as_a_cancel_is_unexpected(
     order_id = sandbox.orders.add()["id"]
     sandbox.answer_always(Answer.json(409, {"code": code}))
     with pytest.raises(errors.UnexpectedAnswerError):
-        client.cancel_order(order_id, require_status=("pending",))
+        client.cancel_order(order_id, check=require_pending)
     assert {it.method for it in sandbox.requests} == {"GET"}
 
 

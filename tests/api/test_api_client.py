@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -178,7 +179,7 @@ def test_a_key_that_a_reads_answer_echoes_is_not_shown(call: str, key: str, shap
         Answer(200, {"Content-Length": "99"}, KEY.encode()),
     ],
 )
-def test_the_key_does_not_hang_on_a_transport_error(answer: Answer) -> None:
+def test_the_traceback_of_a_transport_error_does_not_show_the_key(answer: Answer) -> None:
     with (
         Sandbox(order_count=0, api_key=KEY) as sandbox,
         client_of(sandbox, retry_policy=ONCE, timeout=0.3) as client,
@@ -187,7 +188,7 @@ def test_the_key_does_not_hang_on_a_transport_error(answer: Answer) -> None:
         error = error_of_cancel(client)
 
     assert isinstance(error, errors.TransportError)
-    assert (error.__cause__, error.__context__) == (None, None)
+    assert KEY not in "".join(traceback.format_exception(error))
     assert_keeps_the_key(error)
 
 

@@ -18,8 +18,8 @@ KINDS = [
 
 
 def of_kind(kind: type[errors.OllangError]) -> errors.OllangError:
-    if kind is errors.OrderMovedOnError:
-        error: errors.OllangError = errors.OrderMovedOnError("o-1", "ongoing", ("pending",))
+    if kind is errors.ConditionNotMetError:
+        error: errors.OllangError = errors.ConditionNotMetError("o-1", "excluded", "why")
     else:
         error = kind("why", status=503, code="CODE", order_id="o-1", retry_after=3.0)
     error.attempts, error.answer_lost = 2, True

@@ -11,6 +11,7 @@ from airflow_provider_ollang.api import errors, listing
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.models import OrderQuery
 from airflow_provider_ollang.sandbox import Answer, Sandbox
+from tests.faults import KINDS
 
 from .conftest import SOME_ID, client_of
 
@@ -58,7 +59,7 @@ def test_a_page_says_what_it_is(sandbox: Sandbox, client: OllangClient) -> None:
     assert (second.page, second.item_count, second.has_next) == (2, 3, False)
     assert {order.name for order in first.orders + second.orders} == {"a", "b", "c"}
     assert "onTheMoon" in {order.status for order in first.orders + second.orders}
-    assert "targetLanguage" in first.orders[0].other
+    assert "clientId" in first.orders[0].other
 
 
 def test_all_pages_are_read_oldest_first_and_each_order_once(
@@ -204,7 +205,6 @@ def test_trouble_on_a_page_that_passes_changes_nothing(
         Answer(302, {"Location": "https://elsewhere.invalid/"}),
         Answer(403, body=b"<html>Blocked</html>"),
         page(["a"], 1, has_next=True),
-        page(["a"], 2, has_next=True),
     ],
 )
 def test_a_page_that_cannot_be_read_is_read_again(
@@ -221,13 +221,11 @@ def test_a_page_that_cannot_be_read_is_read_again(
 def test_a_listing_that_repeats_itself_is_an_error(
     sandbox: Sandbox, client: OllangClient, ids: list[str]
 ) -> None:
-    attempts = client.retry_policy.max_attempts
-    again = [page(ids, 2, has_next=True)] * attempts
-    sandbox.answer_next(page(["a", "b"], 1, has_next=True), *again)
+    sandbox.answer_next(page(["a", "b"], has_next=True), page(ids, 2, has_next=True))
 
-    with pytest.raises(errors.UnexpectedAnswerError, match=r"page 2 .* brought no new order"):
+    with pytest.raises(errors.UnexpectedAnswerError, match=r"page 2 .* no new order"):
         list(client.iter_orders())
-    assert len(sandbox.requests) == 1 + attempts
+    assert len(sandbox.requests) == 2
 
 
 def test_a_listing_without_end_is_given_up(
@@ -242,50 +240,25 @@ def test_a_listing_without_end_is_given_up(
     assert len(sandbox.requests) == 5
 
 
-# Pages that shift while they are read.
-
-
-def test_a_listing_that_lost_an_order_while_it_was_read_is_read_again(
-    sandbox: Sandbox, client: OllangClient
+@pytest.mark.parametrize(
+    ("first", "last", "ids"), [(4, 3, ["d"]), (3, 4, ["c"]), (4, 4, ["d"]), (3, 3, ["c"])]
+)
+def test_a_listing_that_changes_while_it_is_read_is_warned_of(
+    sandbox: Sandbox,
+    client: OllangClient,
+    caplog: pytest.LogCaptureFixture,
+    first: int,
+    last: int,
+    ids: list[str],
 ) -> None:
-    # "a" left after the first page was read: "c" slipped onto that page.
     sandbox.answer_next(
-        page(["a", "b"], has_next=True, itemCount=4),
-        page(["d"], 2, itemCount=3),
-        page(["b", "c"], has_next=True, itemCount=3),
-        page(["d"], 2, itemCount=3),
+        page(["a", "b"], has_next=True, itemCount=first), page(ids, 2, itemCount=last)
     )
 
-    assert [order.id for order in client.iter_orders()] == ["a", "b", "d", "c"]
-    assert len(sandbox.requests) == 4
-
-
-def test_a_listing_that_has_more_than_came_is_read_again(
-    sandbox: Sandbox, client: OllangClient, caplog: pytest.LogCaptureFixture
-) -> None:
-    sandbox.answer_next(page(["a"], itemCount=2), page(["a", "b"], itemCount=2))
-
-    assert [order.id for order in client.iter_orders()] == ["a", "b"]
-    assert "did not come whole" not in caplog.text
-
-
-def test_an_order_without_an_id_comes_once_however_often_the_listing_is_read(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
-    sandbox.answer_next(page([None, "a"], itemCount=3), page([None, "a", "b"], itemCount=3))
-
-    assert [order.id for order in client.iter_orders()] == [None, "a", "b"]
-    assert len(sandbox.requests) == 2
-
-
-def test_a_listing_that_never_holds_still_is_read_thrice_and_a_warning_says_so(
-    sandbox: Sandbox, client: OllangClient, caplog: pytest.LogCaptureFixture
-) -> None:
-    sandbox.answer_always(page(["a"], itemCount=9))
-
-    assert [order.id for order in client.iter_orders()] == ["a"]
-    assert len(sandbox.requests) == listing.MAX_READINGS
-    assert "it has 9 orders, and 1 different ones were read" in caplog.text
+    assert [order.id for order in client.iter_orders()] == ["a", "b", *ids]
+    changed = (first, last) != (3, 3)
+    said = f"it had {first} orders at first and {last} at the end, and 3 were read"
+    assert (said in caplog.text) is changed
 
 
 @pytest.mark.parametrize(
@@ -326,13 +299,13 @@ def test_pages_are_read_side_by_side_and_come_in_their_order(sandbox: Sandbox) -
     assert together < sum(0.2 for _ in pages)  # one after the other, that is the least
 
 
-@pytest.mark.parametrize("kind", ["reset-after", "malformed", "page-repeats", "page-shrinks"])
+@pytest.mark.parametrize("kind", ["reset-after", "malformed"])
 @pytest.mark.parametrize("page", [1, 2, 5, 6])
 def test_pages_side_by_side_come_whole_whichever_meets_a_fault(
     sandbox: Sandbox, client: OllangClient, kind: str, page: int
 ) -> None:
     ids = {sandbox.orders.add()["id"] for _ in range(280)}
-    sandbox.answer_next(*[Answer()] * (page - 1), Answer(fault=kind), path=LISTING)
+    sandbox.answer_next(*[Answer()] * (page - 1), Answer(fault=KINDS[kind]), path=LISTING)
 
     assert {order.id for order in client.iter_orders(readers=4)} == ids
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import os
 import socket
+import ssl
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import trustme
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,10 +25,11 @@ from airflow_provider_ollang.api import errors
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.pace import no_waiting
 from airflow_provider_ollang.api.retry import RetryPolicy
-from airflow_provider_ollang.api.transport import check_proxies
+from airflow_provider_ollang.api.transport import check_proxies, error_from_exception
 from airflow_provider_ollang.sandbox import Sandbox
 
 from ..relays import ConnectProxy, TlsRelay
+from . import certificates
 from .conftest import RawServer, error_of_cancel
 
 HOST = "api.ollang.test"  # a name that nobody but the proxy can find
@@ -115,8 +119,8 @@ def cancel(client: OllangClient, sandbox: Sandbox) -> None:
     assert sandbox.orders.get(order_id)["status"] == "cancelled"
 
 
-def assert_refused(client: OllangClient, server: TlsRelay, sandbox: Sandbox) -> None:
-    """See that the client gives up at the certificate, once and for all."""
+def assert_refused(client: OllangClient, server: TlsRelay, sandbox: Sandbox) -> str:
+    """See that the client gives up at the certificate, once and for all; return what it says."""
     with client:
         error = error_of_cancel(client)
     assert type(error) is errors.CertificateError
@@ -124,6 +128,7 @@ def assert_refused(client: OllangClient, server: TlsRelay, sandbox: Sandbox) -> 
     assert (error.attempts, error.answer_lost) == (1, False)
     assert server.connections == 1
     assert sandbox.requests == []
+    return str(error)
 
 
 # Whom the client trusts.
@@ -137,7 +142,7 @@ def test_a_private_authority_is_trusted_by_its_bundle(
 
 
 def test_without_its_bundle_it_is_not_trusted(server: TlsRelay, sandbox: Sandbox) -> None:
-    assert_refused(client_of(server), server, sandbox)
+    assert "set verify" in assert_refused(client_of(server), server, sandbox)
 
 
 def test_the_bundle_of_another_authority_does_not_help(
@@ -180,6 +185,52 @@ def test_a_bundle_without_a_certificate_is_refused_before_any_connection(
     with pytest.raises(errors.InvalidInputError, match="no CA certificate") as caught:
         OllangClient(KEY, verify=str(path))
     assert str(path) in str(caught.value)
+
+
+# Python 3.13 and newer are stricter about certificates: set here for every Python.
+
+
+@pytest.mark.parametrize(
+    ("without", "hint"),
+    [
+        ("authorityKeyIdentifier", "the server's certificate reissued with the extension {}"),
+        ("subjectKeyIdentifier", "the CA's certificate reissued with the extension {}"),
+        ("keyUsage", "the CA's certificate reissued with the extension {}"),
+        ("basicConstraints", "the CA's certificate reissued with the extensions {}"),
+        ("critical", "the CA's certificate reissued with the extension basicConstraints ({}"),
+    ],
+)
+def test_what_a_certificate_lacks_is_named(
+    sandbox: Sandbox, tmp_path: Path, without: str, hint: str
+) -> None:
+    certificate = certificates.issue(tmp_path, without=without)
+    context = ssl.create_default_context(cafile=certificate.bundle)
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    with (
+        TlsRelay(sandbox.url, certificate) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as connection,
+        pytest.raises(ssl.SSLCertVerificationError) as caught,
+    ):
+        context.wrap_socket(connection, server_hostname="127.0.0.1")
+
+    error = error_from_exception(
+        requests.exceptions.SSLError(caught.value), base_url="x", order_id=None, secret=KEY
+    )
+
+    assert type(error) is errors.CertificateError
+    assert hint.format(without) in str(error)
+    assert "set verify" not in str(error)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="Python is less strict before 3.13")
+def test_python_demands_what_a_certificate_lacks(sandbox: Sandbox, tmp_path: Path) -> None:
+    certificate = certificates.issue(tmp_path, without="authorityKeyIdentifier")
+    with (
+        TlsRelay(sandbox.url, certificate) as server,
+        client_of(server, verify=str(certificate.bundle)) as client,
+    ):
+        error = error_of_cancel(client)
+    assert "the server's certificate reissued" in str(error)
 
 
 # The environment's bundle is for whoever says nothing else.

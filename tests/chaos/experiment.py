@@ -15,11 +15,12 @@ from typing import Any
 
 import psutil
 
-from airflow_provider_ollang.sandbox import Sandbox
-from airflow_provider_ollang.sandbox.received import Received
+from airflow_provider_ollang.sandbox import RecordedRequest, Sandbox
+from airflow_provider_ollang.sandbox.faults import parse_faults
 from demo.airflow_home import airflow_home
 from demo.standalone import Process, processes_of, standalone
 from tests.chaos.verdict import Verdict, judge
+from tests.faults import KINDS
 from tests.scheduler.scheduler import Scheduler, wait_for
 
 DAGS = Path(__file__).parent / "dags"
@@ -76,7 +77,7 @@ def observe(orders: int, chunk_size: int, seed: int) -> Observation:
     :param chunk_size: orders of one mapped task
     :param seed: decides the orders and the faults
     """
-    with Sandbox(order_count=0, seed=seed, faults=FAULTS) as sandbox:
+    with Sandbox(order_count=0, seed=seed, faults=parse_faults(FAULTS, KINDS)) as sandbox:
         stale = _add_orders(sandbox, orders, random.Random(seed))
         with airflow_home(sandbox, DAGS) as environment:
             environment = {**environment, **AIRFLOW, "CHAOS_CHUNK_SIZE": str(chunk_size)}
@@ -133,9 +134,17 @@ def _run(scheduler: Scheduler, airflow: Process, sandbox: Sandbox, orders: int) 
     killed = 0
     for share, with_task in KILLS:
         wait_for(lambda at=share * orders: _cancelled(sandbox) >= at, PATIENCE_SECONDS)
+        _restart(sandbox)
         killed += _kill_a_worker(airflow, with_task=with_task)
     scheduler.wait_for_run("chaos", run_id, PATIENCE_SECONDS)
     return killed
+
+
+def _restart(sandbox: Sandbox) -> None:
+    """Break every connection, and refuse new ones for a moment."""
+    sandbox.stop()
+    time.sleep(0.2)
+    sandbox.start()
 
 
 def _cancelled(sandbox: Sandbox) -> int:
@@ -177,7 +186,7 @@ def _title(process: psutil.Process) -> str:
     return " ".join(process.cmdline())
 
 
-def _cancelled_at(received: list[Received]) -> dict[str, float]:
+def _cancelled_at(received: list[RecordedRequest]) -> dict[str, float]:
     acts = [(it.order_id, it.acted) for it in received if it.is_cancel and it.acted]
     return {str(order_id): acted for order_id, acted in reversed(acts)}
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import random
 
-from airflow_provider_ollang.sandbox.faults import KINDS
 from tests.chaos.experiment import observe
+from tests.faults import KINDS
 
 #: Kinds that only a listing meets, or that come seldom: 500 orders may not see them.
 SELDOM = {"page-repeats", "page-shrinks", "page-without-end", "429-hour"}

@@ -4,10 +4,11 @@ import json
 import logging
 import re
 import signal
+import socket
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterator
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import pytest
 
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.pace import Pace, no_waiting
-from airflow_provider_ollang.cleanup.batch import Batch
+from airflow_provider_ollang.api.retry import RetryPolicy
+from airflow_provider_ollang.cleanup.batch import NO_CONDITIONS, Batch
+from airflow_provider_ollang.cleanup.conditions import Conditions, NamePattern
 from airflow_provider_ollang.cleanup.outcome import OrderResult, Outcome, Report
 from airflow_provider_ollang.cleanup.record import FileRecord, PartedRecord, RecordError
 from airflow_provider_ollang.sandbox import Answer, Sandbox
@@ -30,6 +33,8 @@ from .conftest import (
 )
 
 ANY_ORDER = "/integration/orders/*"
+PENDING = Conditions(statuses=("pending",))
+KEEP = NamePattern("(?i)keep")
 
 
 def run(client: OllangClient, order_ids: list[str], **options: Any) -> Report:
@@ -114,7 +119,7 @@ def test_a_lost_answer_is_told_in_the_record(sandbox: Sandbox, client: OllangCli
 
     assert (result.outcome, result.attempts) == (Outcome.ALREADY_CANCELLED, 2)
     assert result.answer_lost
-    assert "likely cause" in result.message
+    assert "probably cancelled by this task" in result.message
 
 
 def test_one_orders_trouble_does_not_stop_the_others(
@@ -169,6 +174,71 @@ def test_an_empty_list_is_an_empty_report(sandbox: Sandbox, client: OllangClient
     record = ListedRecord()
     assert run(client, [], record=record).to_json() == {"total": 0}
     assert (sandbox.requests, record.closed) == ([], True)
+
+
+def test_what_an_earlier_try_cancelled_counts_as_cancelled(
+    sandbox: Sandbox, client: OllangClient
+) -> None:
+    earlier, elsewhere = add_orders(sandbox, 2, status="cancelled")
+    (left,) = add_orders(sandbox, 1)
+    record = ListedRecord()
+
+    report = run(
+        client,
+        [earlier, elsewhere, left],
+        max_workers=1,
+        record=record,
+        cancelled_earlier=(earlier, left),  # what the API says of them decides
+    )
+
+    assert report.to_json() == {"total": 3, "cancelled": 2, "already_cancelled": 1}
+    assert report.of_this_try == {Outcome.CANCELLED: 1, Outcome.ALREADY_CANCELLED: 1}
+    assert report.cancelled == [earlier, left]
+    assert record.results[0].message == "an earlier try of this task cancelled it"
+
+
+# The log.
+
+
+def test_each_order_has_a_line_at_the_level_of_its_outcome(
+    sandbox: Sandbox, client: OllangClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    done, gone, bad, lost, denied = [
+        *add_orders(sandbox, 1),
+        *add_orders(sandbox, 1, status="cancelled"),
+        *add_orders(sandbox, 2),
+        *add_orders(sandbox, 1, foreign=True),
+    ]
+    sandbox.answer_always(Answer.json(400, {"message": "no"}), path=f"{CANCEL[:-1]}{bad}")
+    sandbox.answer_always(Answer(fault="reset-before"), path=f"{CANCEL[:-1]}{lost}")
+
+    run(client, [done, gone, bad, lost, denied], max_workers=1)
+
+    lines = [(it.levelname, it.getMessage()) for it in caplog.records if it.name.endswith("batch")]
+    expected = [
+        ("INFO", f"Order {done} cancelled."),
+        ("INFO", f"Order {gone} was cancelled before: HTTP 409"),
+        ("ERROR", f"Order {bad} not cancelled (failed): HTTP 400: no."),
+        ("ERROR", f"Order {lost} may be cancelled or not (failed): no answer"),
+        ("WARNING", f"Order {denied} not cancelled (access_denied): HTTP 403"),
+    ]
+    assert len(lines) == len(expected)
+    for (level, text), (wanted_level, beginning) in zip(lines, expected, strict=True):
+        assert (level, text[: len(beginning)]) == (wanted_level, beginning)
+
+
+def test_a_thousand_cancelled_orders_have_a_line_each(
+    sandbox: Sandbox, client: OllangClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    run(client, add_orders(sandbox, 1003), record=ListedRecord())
+
+    lines = [text for text in caplog.messages if text.endswith(" cancelled.")]
+    assert len(lines) == 1000
+    more = "Further cancelled orders are not logged one by one: the report has them."
+    assert caplog.messages.count(more) == 1
 
 
 # The record.
@@ -257,18 +327,18 @@ def test_a_record_that_breaks_at_the_end_leaves_no_cancelled_order_unnamed(
 # An early end.
 
 
-@pytest.mark.parametrize("require_status", [None, ("pending",)])
+@pytest.mark.parametrize("conditions", [NO_CONDITIONS, PENDING])
 def test_a_rejected_key_ends_the_batch_at_once(
-    sandbox: Sandbox, client: OllangClient, require_status: Collection[str] | None
+    sandbox: Sandbox, client: OllangClient, conditions: Conditions
 ) -> None:
     order_ids = add_orders(sandbox, 20)
     sandbox.answer_always(Answer.json(401, {"code": "UNAUTHORIZED"}))
     record = ListedRecord()
 
-    report = run(client, order_ids, max_workers=1, record=record, require_status=require_status)
+    report = run(client, order_ids, max_workers=1, record=record, conditions=conditions)
 
     assert report.to_json() == {"total": 20, "failed": 1, "not_tried": 19}
-    assert report.key_rejected
+    assert report.retry_is_useless
     assert not report.retry_may_help
     assert report.ended_early
     assert len(sandbox.requests) == 1
@@ -302,6 +372,70 @@ def test_a_wait_of_an_hour_ends_the_batch(sandbox: Sandbox, client: OllangClient
     assert len(sandbox.requests) == 2
 
 
+# An API that is down.
+
+
+def impatient_client_of(sandbox: Sandbox) -> OllangClient:
+    return client_of(sandbox, timeout=0.25, retry_policy=RetryPolicy(max_attempts=2))
+
+
+@pytest.mark.parametrize("answers", [0, 25])
+@pytest.mark.parametrize("options", [{}, {"conditions": PENDING}, {"preview": True}])
+def test_an_api_that_does_not_respond_any_more_ends_the_batch(
+    sandbox: Sandbox, options: dict[str, Any], answers: int
+) -> None:
+    order_ids = add_orders(sandbox, 100)
+    method = "GET" if "preview" in options else "POST"  # a read that goes well is no cancel
+    sandbox.answer_next(*[Answer()] * answers, method=method)
+    sandbox.answer_always(Answer(fault="timeout-before"), method=method)
+    with no_waiting(), impatient_client_of(sandbox) as client:
+        report = run(client, order_ids, down_seconds=0.3, **options)
+
+    counts = report.to_json()
+    assert 10 <= counts["failed"] <= 32  # three rounds of eight workers, and those under way
+    assert counts["not_tried"] == 100 - answers - counts["failed"]
+    assert report.retry_may_help
+    assert re.fullmatch(
+        r"the API is down: no order has got a response since \S+ \S+ UTC \(\d s ago\)",
+        str(report.ended_early),
+    )
+
+
+def test_a_closed_port_ends_the_batch() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with no_waiting(), OllangClient("key", base_url=f"http://127.0.0.1:{port}") as client:
+        report = run(client, [f"o-{number}" for number in range(2000)], down_seconds=0.2)
+
+    assert 10 <= report.counts[Outcome.FAILED] < 2000
+    assert report.counts[Outcome.NOT_TRIED] == 2000 - report.counts[Outcome.FAILED]
+
+
+@pytest.mark.parametrize("bad", [slice(0, 1), slice(None, None, 3), slice(30, 39)])
+def test_orders_without_a_response_among_others_do_not_end_the_batch(
+    sandbox: Sandbox, bad: slice
+) -> None:
+    order_ids = add_orders(sandbox, 60)
+    for order_id in order_ids[bad]:
+        sandbox.answer_always(Answer(fault="timeout-before"), path=f"{CANCEL[:-1]}{order_id}")
+    with no_waiting(), impatient_client_of(sandbox) as client:
+        report = run(client, order_ids, down_seconds=0.0)
+
+    assert (report.ended_early, report.counts[Outcome.NOT_TRIED]) == (None, 0)
+    assert report.counts[Outcome.FAILED] >= len(order_ids[bad])
+
+
+@pytest.mark.parametrize("fault", ["429", "503"])
+def test_an_api_that_refuses_all_is_not_down(
+    sandbox: Sandbox, client: OllangClient, fault: str
+) -> None:
+    sandbox.answer_always(Answer(fault=fault))
+
+    report = run(client, add_orders(sandbox, 40), down_seconds=0.0)
+
+    assert report.to_json() == {"total": 40, "failed": 40}
+
+
 # Orders that moved on.
 
 
@@ -312,7 +446,7 @@ def test_an_order_that_moved_on_gets_no_cancel(sandbox: Sandbox, client: OllangC
         sandbox.orders.change(order_id, status="ongoing")
     record = ListedRecord()
 
-    report = run(client, pending + moved + cancelled, require_status=("pending",), record=record)
+    report = run(client, pending + moved + cancelled, conditions=PENDING, record=record)
 
     assert report.to_json() == {
         "total": 11,
@@ -326,16 +460,41 @@ def test_an_order_that_moved_on_gets_no_cancel(sandbox: Sandbox, client: OllangC
     assert all("no cancel was sent" in result.message for result in not_sent)
 
 
-@pytest.mark.parametrize("status", [None, "", "Pending", "archived", 5, True, [], ["pending"], {}])
-def test_a_status_that_is_not_the_required_one_gets_no_cancel(
-    sandbox: Sandbox, client: OllangClient, status: Any
+NOW = datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    ("fields", "outcome"),
+    [
+        *(({"status": status}, Outcome.STATUS_CHANGED) for status in ("", "Pending", "archived")),
+        *(({"status": status}, Outcome.INVALID) for status in (None, 5, True, [], ["pending"], {})),
+        ({"name": "Trailer KEEP"}, Outcome.EXCLUDED),
+        ({"name": None}, Outcome.INVALID),
+        ({"folderId": "f-1"}, Outcome.EXCLUDED),
+        ({"folderId": None}, Outcome.INVALID),
+        ({"age": timedelta(days=6)}, Outcome.EXCLUDED),
+        ({"createdAt": "yesterday"}, Outcome.INVALID),
+        ({"status": "cancelled", "name": None}, Outcome.ALREADY_CANCELLED),
+    ],
+)
+def test_an_order_for_which_a_condition_does_not_hold_gets_no_cancel(
+    sandbox: Sandbox, client: OllangClient, fields: dict[str, Any], outcome: Outcome
 ) -> None:
-    sandbox.orders.add(id="o-1", status=status)
+    conditions = Conditions(("pending",), KEEP, ("f-1",), NOW - timedelta(days=7))
+    fit = {"age": timedelta(days=8), "folderId": "f-2"}
+    (other,) = add_orders(sandbox, 1, **fit)
+    sandbox.orders.add(**{"id": "o-1", **fit, **fields})
+    record = ListedRecord()
 
-    result = run_one(client, "o-1", require_status=("pending",))
+    options = {"max_workers": 1, "record": record, "tolerated_codes": ["ORDER_ALREADY_CANCELLED"]}
+    report = run(client, ["o-1", other], conditions=conditions, **options)
 
-    assert (result.outcome, result.attempts) == (Outcome.STATUS_CHANGED, 0)
-    assert cancels(sandbox) == []
+    assert report.counts == {outcome: 1, Outcome.CANCELLED: 1}
+    assert report.failures == (outcome is Outcome.INVALID)
+    assert report.retry_may_help is (outcome is Outcome.INVALID)
+    assert (record.results[0].attempts, cancels(sandbox)) == (0, [other])
+    assert "no cancel was sent: it" in record.results[0].message
+    assert [it.method for it in sandbox.requests] == ["GET", "GET", "POST"]
 
 
 @pytest.mark.parametrize(
@@ -354,7 +513,7 @@ def test_an_order_that_cannot_be_read_gets_no_cancel(
 ) -> None:
     sandbox.answer_always(answer, method="GET")
 
-    result = run_one(client, "o-1", require_status=("pending",))
+    result = run_one(client, "o-1", conditions=PENDING)
 
     assert (result.outcome, result.attempts, result.answer_lost) == (outcome, 0, False)
     assert "no cancel was sent" in result.message
@@ -365,31 +524,33 @@ def test_an_order_that_cannot_be_read_gets_no_cancel(
 
 
 @pytest.mark.parametrize(
-    ("fields", "require_status", "outcome"),
+    ("fields", "conditions", "outcome"),
     [
-        ({}, None, Outcome.WOULD_CANCEL),
-        ({"status": "ongoing"}, None, Outcome.WOULD_CANCEL),
-        ({"status": "ongoing"}, ("pending",), Outcome.STATUS_CHANGED),
-        ({"status": "completed"}, None, Outcome.NOT_CANCELLABLE),
-        ({"status": "archived"}, None, Outcome.NOT_CANCELLABLE),
-        ({"status": None}, None, Outcome.NOT_CANCELLABLE),
-        ({"status": []}, None, Outcome.NOT_CANCELLABLE),
-        ({"status": "cancelled"}, None, Outcome.ALREADY_CANCELLED),
-        ({"foreign": True}, None, Outcome.ACCESS_DENIED),
-        ({"id": "another"}, None, Outcome.NOT_FOUND),
+        ({}, NO_CONDITIONS, Outcome.WOULD_CANCEL),
+        ({"status": "ongoing"}, NO_CONDITIONS, Outcome.WOULD_CANCEL),
+        ({"status": "ongoing"}, PENDING, Outcome.STATUS_CHANGED),
+        ({"name": "KEEP"}, Conditions(exclude_name_matches=KEEP), Outcome.EXCLUDED),
+        ({"name": None}, Conditions(exclude_name_matches=KEEP), Outcome.INVALID),
+        ({"status": "completed"}, NO_CONDITIONS, Outcome.NOT_CANCELLABLE),
+        ({"status": "archived"}, NO_CONDITIONS, Outcome.NOT_CANCELLABLE),
+        ({"status": None}, NO_CONDITIONS, Outcome.NOT_CANCELLABLE),
+        ({"status": []}, NO_CONDITIONS, Outcome.NOT_CANCELLABLE),
+        ({"status": "cancelled"}, NO_CONDITIONS, Outcome.ALREADY_CANCELLED),
+        ({"foreign": True}, NO_CONDITIONS, Outcome.ACCESS_DENIED),
+        ({"id": "another"}, NO_CONDITIONS, Outcome.NOT_FOUND),
     ],
 )
 def test_a_preview_says_what_would_happen_and_only_reads(
     sandbox: Sandbox,
     client: OllangClient,
     fields: dict[str, Any],
-    require_status: Collection[str] | None,
+    conditions: Conditions,
     outcome: Outcome,
 ) -> None:
     sandbox.orders.add(**{"id": "o-1", **fields})
     before = list(sandbox.orders)
 
-    result = run_one(client, "o-1", preview=True, require_status=require_status)
+    result = run_one(client, "o-1", preview=True, conditions=conditions)
 
     assert (result.outcome, result.attempts, result.answer_lost) == (outcome, 0, False)
     assert {received.method for received in sandbox.requests} == {"GET"}
@@ -448,7 +609,7 @@ def test_an_order_whose_answer_stays_away_after_a_stop_is_a_failure(sandbox: San
     assert len(sandbox.requests) == 4
 
 
-@pytest.mark.parametrize("options", [{"preview": True}, {"require_status": ("pending",)}])
+@pytest.mark.parametrize("options", [{"preview": True}, {"conditions": PENDING}])
 def test_an_order_that_was_being_read_at_a_stop_had_no_cancel(
     sandbox: Sandbox, options: dict[str, Any]
 ) -> None:
@@ -478,8 +639,9 @@ def test_the_log_tells_how_far_a_long_batch_is(
 
     run(client, order_ids, max_workers=1)
 
-    (progress,) = [text for text in caplog.messages if "orders done" in text]
-    found = re.fullmatch(r"(\d+) of 13 orders done, ([\d.]+) a second, about \d s left", progress)
+    (progress,) = [text for text in caplog.messages if text.startswith("Processed")]
+    expected = r"Processed (\d+) of 13 orders, ([\d.]+) a second, about \d s left"
+    found = re.fullmatch(expected, progress)
     assert found is not None
     assert 0 < int(found[1]) < 13
     assert 0 < float(found[2]) <= 2

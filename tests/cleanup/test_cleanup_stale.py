@@ -2,7 +2,13 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -12,10 +18,12 @@ from hypothesis import strategies as st
 from airflow_provider_ollang.api import errors
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.models import STATUSES, Order, format_time
+from airflow_provider_ollang.cleanup.conditions import NamePattern
 from airflow_provider_ollang.cleanup.stale import (
+    StaleOrder,
     StaleRule,
-    count_all_orders,
     find_stale_orders,
+    select,
     tripped_wire,
 )
 from airflow_provider_ollang.sandbox import Answer, Sandbox
@@ -61,10 +69,10 @@ def ids_found(client: OllangClient, **fields: Any) -> list[str]:
         ({"project_ids": ("p-2",)}, ["b"]),
         ({"project_ids": ("p-1", "p-2")}, ["a", "b", "c"]),
         ({"project_ids": ()}, []),
-        ({"name_matches": re.compile("draft$")}, ["a"]),
-        ({"name_matches": re.compile("^draft$")}, []),
-        ({"exclude_name_matches": re.compile("keep")}, ["a", "c"]),
-        ({"exclude_order_ids": frozenset({"a", "c"})}, ["b"]),
+        ({"name_matches": NamePattern("draft$")}, ["a"]),
+        ({"name_matches": NamePattern("^draft$")}, []),
+        ({"exclude_name_matches": NamePattern("keep")}, ["a", "c"]),
+        ({"exclude_order_ids": frozenset({"a", "C"})}, ["b"]),
         ({"exclude_order_ids": ("a",), "order_types": ("cc",)}, ["b"]),
         ({"older_than": timedelta(days=30)}, ["a", "b", "c"]),
         ({"older_than": timedelta(days=31)}, []),
@@ -84,6 +92,12 @@ def test_every_filter_is_checked_again(
     )
 
     assert ids_found(client, **fields) == stale
+
+
+def test_ids_are_excluded_in_upper_or_lower_case(sandbox: Sandbox, client: OllangClient) -> None:
+    listed(sandbox, order("abC"), order("ABD"), order("ab"))
+
+    assert ids_found(client, exclude_order_ids=("ABc", "abd")) == ["ab"]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +139,10 @@ def test_the_finding_is_sorted_even_if_the_server_does_not_sort(
 
 
 def test_a_stale_order_shows_what_a_person_needs(sandbox: Sandbox, client: OllangClient) -> None:
-    listed(sandbox, order(createdAt="2026-01-01T00:00:00Z", name=None, projectId=7))
+    listed(
+        sandbox,
+        order(createdAt="2026-01-01T00:00:00Z", name=None, projectId=7, sourceLanguage="en"),
+    )
 
     (found,) = find_stale_orders(client, rule()).orders
 
@@ -137,7 +154,23 @@ def test_a_stale_order_shows_what_a_person_needs(sandbox: Sandbox, client: Ollan
         "createdAt": "2026-01-01T00:00:00Z",
         "projectId": "7",
         "age": 30.5,
+        "sourceLanguage": "en",
+        "targetLanguage": None,
     }
+
+
+def test_what_is_kept_of_an_order_is_bounded_and_can_be_stored(
+    sandbox: Sandbox, client: OllangClient
+) -> None:
+    long = "x" * 500_000
+    listed(sandbox, order(name=f"Trailer\0\ud800{long}", type="\0", targetLanguage=long))
+
+    (found,) = find_stale_orders(client, rule()).orders
+
+    assert found.name is not None
+    assert found.name.startswith("Trailer\ufffd?xxx")
+    assert "\0" not in json.dumps(found, ensure_ascii=False)
+    assert len(json.dumps(found)) < 3000
 
 
 def test_many_pages_are_one_finding(sandbox: Sandbox, client: OllangClient) -> None:
@@ -216,7 +249,7 @@ def test_an_order_that_lacks_a_field_is_left_alone(
     assert (finding.orders, len(finding.doubtful)) == ([], 1)
 
 
-@pytest.mark.parametrize("fields", [{}, {"exclude_name_matches": re.compile("sandbox-key")}])
+@pytest.mark.parametrize("fields", [{}, {"exclude_name_matches": NamePattern("sandbox-key")}])
 def test_an_order_whose_name_holds_the_key_is_in_doubt_and_does_not_show_it(
     sandbox: Sandbox, client: OllangClient, fields: dict[str, Any]
 ) -> None:
@@ -233,11 +266,11 @@ def test_an_order_without_a_name_is_in_doubt_where_names_are_excluded(
 ) -> None:
     listed(sandbox, order(name=name))
 
-    finding = find_stale_orders(client, rule(exclude_name_matches=re.compile("keep")))
+    finding = find_stale_orders(client, rule(exclude_name_matches=NamePattern("keep")))
 
     assert (finding.orders, len(finding.doubtful)) == ([], 1)
     assert ids_found(client) == ["o-1"]
-    assert ids_found(client, name_matches=re.compile("keep")) == []
+    assert ids_found(client, name_matches=NamePattern("keep")) == []
 
 
 @pytest.mark.parametrize("status", ["archived", "reviewing", ""])
@@ -282,7 +315,7 @@ def test_no_order_breaks_the_rule_and_only_a_certain_one_is_stale(
         statuses=collection(["pending"]),
         order_types=collection(["cc"]),
         project_ids=collection(["p-1"]),
-        exclude_name_matches=re.compile("keep"),
+        exclude_name_matches=NamePattern("keep"),
         exclude_order_ids=collection(["o-9"]),
     )
     order = Order.from_json(json.loads(json.dumps(fields)))
@@ -305,7 +338,257 @@ def test_a_certain_order_is_stale_by_age_and_status(status: str, created: dateti
     assert rule().is_stale(certain) == (status == "pending" and created <= NOW - WEEK)
 
 
-# Tripwires.
+# Folders: a listing does not show them, so each candidate is read.
+
+
+FOLDERS = {"a": "f-1", "b": "F-Legal", "c": "f-2", "d": None}
+
+
+@pytest.fixture
+def in_folders(sandbox: Sandbox) -> Sandbox:
+    for order_id, folder in FOLDERS.items():
+        sandbox.orders.add(id=order_id, createdAt=OLD, folderId=folder, name="n")
+    return sandbox
+
+
+@pytest.mark.parametrize(
+    ("fields", "stale", "unseen"),
+    [
+        ({"folder_ids": ("f-1", "f-2")}, ["a", "c"], []),
+        ({"folder_ids": ("f-legal", "f-2")}, ["c"], ["f-legal"]),
+        ({"exclude_folder_ids": ("f-legal", "f-1")}, ["c"], []),
+        ({"exclude_folder_ids": ("legal",)}, ["a", "b", "c"], ["legal"]),
+        ({"folder_ids": ("f-1", "f-2"), "exclude_folder_ids": ("F-1",)}, ["c"], []),
+    ],
+)
+def test_orders_are_told_apart_by_their_folder(
+    in_folders: Sandbox, client: OllangClient, fields: Any, stale: list[str], unseen: list[str]
+) -> None:
+    finding = find_stale_orders(client, rule(**fields))
+
+    assert [found.id for found in finding.orders] == stale
+    assert finding.doubtful == ["order 'd' ('n'): its folderId is None, and folders are asked for"]
+    assert [id_ for ids in finding.unseen.values() for id_ in ids.values()] == unseen
+    assert len(in_folders.requests) == 1 + len(FOLDERS)
+
+
+def test_only_candidates_are_read_and_only_for_folders(
+    in_folders: Sandbox, client: OllangClient
+) -> None:
+    in_folders.orders.add(id="young", folderId="f-1")
+
+    find_stale_orders(client, rule(exclude_folder_ids=()))
+    find_stale_orders(client, rule(folder_ids=("f-1",), exclude_order_ids=("A", "b", "c")))
+
+    assert len(in_folders.requests) == 1 + (1 + 1)
+
+
+@pytest.mark.parametrize("folder", [None, "", " ", 5, ["f-1"], "missing"])
+@pytest.mark.parametrize("field", ["folder_ids", "exclude_folder_ids"])
+def test_an_order_without_a_folder_is_invalid_where_one_is_asked_for(
+    sandbox: Sandbox, client: OllangClient, folder: Any, field: str
+) -> None:
+    without = ["folderId"] if folder == "missing" else []
+    sandbox.orders.add(createdAt=OLD, folderId=folder, without=without)
+
+    finding = find_stale_orders(client, rule(**{field: ("f-1",)}))
+
+    assert (finding.orders, len(finding.doubtful)) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"status": "ongoing"}, {"name": "keep"}, {"status": "x"}, {"createdAt": "x"}]
+)
+def test_all_conditions_are_checked_again_on_the_read(
+    sandbox: Sandbox, client: OllangClient, fields: dict[str, Any]
+) -> None:
+    sandbox.orders.add(**{"id": "o-1", "createdAt": OLD, "folderId": "f-1", **fields})
+    listed(sandbox, order("o-1"))
+
+    strict = {"folder_ids": ("f-1",), "exclude_name_matches": NamePattern("keep")}
+
+    assert ids_found(client, **strict) == []
+
+
+def test_an_order_that_is_gone_by_now_is_not_stale(
+    in_folders: Sandbox, client: OllangClient
+) -> None:
+    listed(in_folders, order("gone"), order("a"))
+
+    finding = find_stale_orders(client, rule(folder_ids=("f-1",)))
+
+    assert ([found.id for found in finding.orders], finding.gone) == (["a"], ["gone"])
+
+
+@pytest.mark.parametrize("status", [401, 403, 500])
+def test_an_order_that_cannot_be_read_is_an_error_and_not_a_shorter_list(
+    in_folders: Sandbox, client: OllangClient, status: int
+) -> None:
+    in_folders.answer_always(Answer.json(status, {}), path=f"{LISTING}/c")
+
+    with pytest.raises(errors.ApiError):
+        find_stale_orders(client, rule(folder_ids=("f-1",)))
+
+
+def test_folders_are_read_side_by_side(sandbox: Sandbox, client: OllangClient) -> None:
+    ids = [f"o-{number:03}" for number in range(110)]
+    for order_id in ids:
+        sandbox.orders.add(id=order_id, createdAt=OLD, folderId="f-1")
+    sandbox.answer_always(Answer(delay=0.1), path=f"{LISTING}/*")
+    begin = time.monotonic()
+    found = ids_found(client, folder_ids=("f-1",))
+    together = time.monotonic() - begin
+
+    assert sorted(found) == ids
+    assert together < 0.1 * len(ids)  # one after the other, that is the least
+
+
+# What does not look right.
+
+
+@pytest.mark.parametrize(
+    ("listing", "fails"),
+    [
+        ([order(f"o-{n}", createdAt="2026-01-01T00:00:00") for n in range(40)], True),
+        ([order(f"o-{n}", createdAt="?") for n in range(9)], False),
+        ([order(f"o-{n}", createdAt="?" if n % 2 else OLD) for n in range(20)], False),
+        ([order(f"o-{n}", createdAt="?" if n % 2 else OLD) for n in range(19, 40)], True),
+        ([None] * 10, True),
+    ],
+    ids=["40 without a zone", "9", "half of them", "one more than half", "no orders"],
+)
+def test_a_listing_of_mostly_invalid_orders_is_a_failure(
+    sandbox: Sandbox, client: OllangClient, listing: list[Any], fails: bool
+) -> None:
+    listed(sandbox, *listing)
+
+    finding = find_stale_orders(client, rule())
+
+    assert (finding.failure is not None) is fails
+    assert finding.failure is None or f"of {len(listing)} listed" in finding.failure
+
+
+@pytest.mark.parametrize(("others", "fails"), [(0, True), (1, False)])
+def test_no_folder_at_all_is_a_failure_and_some_without_one_are_not(
+    sandbox: Sandbox, client: OllangClient, others: int, fails: bool
+) -> None:
+    for number in range(10 + others):
+        sandbox.orders.add(createdAt=OLD, folderId="f-1" if number >= 10 else None)
+
+    finding = find_stale_orders(client, rule(folder_ids=("f-1",)))
+
+    assert (finding.failure is not None) is fails
+
+
+@pytest.mark.parametrize(
+    ("ahead", "date", "is_refused"),
+    [
+        (timedelta(days=8), True, True),
+        (timedelta(minutes=6), True, True),
+        (timedelta(minutes=4), True, False),
+        (timedelta(days=-8), True, False),
+        (timedelta(days=8), "", False),
+        (timedelta(days=8), "yesterday", False),
+    ],
+)
+def test_a_reference_time_later_than_the_apis_clock_is_refused(
+    ahead: timedelta, date: Any, is_refused: bool
+) -> None:
+    now = datetime.now(UTC)
+    with listing_dated(format_datetime(now, usegmt=True) if date is True else date) as url:
+        client = OllangClient("key", base_url=url)
+        late = rule(reference_time=now + ahead)
+        if not is_refused:
+            assert find_stale_orders(client, late).examined == 1
+            return
+        with pytest.raises(errors.InvalidInputError) as caught:
+            find_stale_orders(client, late)
+    message = str(caught.value)
+    assert (now + ahead).isoformat() in message
+    assert now.replace(microsecond=0).isoformat() in message
+
+
+@contextmanager
+def listing_dated(date: str) -> Iterator[str]:
+    """Serve a listing of one order with this ``Date``, and yield the server's URL."""
+    meta = {"page": 1, "hasNextPage": False, "itemCount": 1}
+    body = json.dumps({"data": [order()], "meta": meta}).encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response_only(200)
+            self.send_header("Content-Length", str(len(body)))
+            if date:
+                self.send_header("Date", date)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("fields", "unseen"),
+    [
+        ({"exclude_order_ids": ("A", "b", "Missing")}, ["Missing"]),
+        ({"project_ids": ("p-1", "p-9")}, ["p-9"]),
+        ({"project_ids": ("P-1",)}, ["P-1"]),
+        ({}, []),
+    ],
+)
+def test_an_id_that_the_listing_does_not_have_is_named(
+    sandbox: Sandbox, client: OllangClient, fields: dict[str, Any], unseen: list[str]
+) -> None:
+    listed(sandbox, order("a"), order("b", status="ongoing"))
+
+    finding = find_stale_orders(client, rule(**fields))
+
+    assert [id_ for ids in finding.unseen.values() for id_ in ids.values()] == unseen
+
+
+# A limit.
+
+
+def stale_orders(count: int) -> list[StaleOrder]:
+    ids = [f"o-{number:03}" for number in range(count)]
+    return [StaleOrder(it, None, None, "pending", OLD, None, 9.0) for it in ids]
+
+
+def test_every_order_is_reached_although_the_oldest_are_refused_every_time() -> None:
+    left = stale_orders(50)
+    refused = {order.id for order in left[:5]}
+
+    for day in range(40):
+        cancelled = {order.id for order in select(left, 5, NOW + timedelta(days=day))} - refused
+        left = [order for order in left if order.id not in cancelled]
+
+    assert {order.id for order in left} == refused
+
+
+def test_a_selection_is_the_same_for_a_run_and_oldest_first() -> None:
+    orders = stale_orders(50)
+    same_time = NOW.astimezone(timezone(timedelta(hours=5)))
+
+    selected = select(orders, 20, NOW)
+
+    assert len(selected) == 20
+    assert selected == sorted(selected) == select(orders[::-1], 20, same_time)[::-1]
+    assert selected != select(orders, 20, NOW + timedelta(days=1))
+    # What other orders there are changes nothing: a retry may find a few less.
+    assert set(selected[1:]) < set(select([it for it in orders if it != selected[0]], 20, NOW))
+
+
+@pytest.mark.parametrize(("limit", "count"), [(None, 9), (9, 9), (10, 9), (1, 1), (0, 0)])
+def test_a_limit_is_how_many_there_are_at_most(limit: int | None, count: int) -> None:
+    assert len(select(stale_orders(9), limit, NOW)) == count
+
+
+# Safety limits.
 
 
 @pytest.mark.parametrize(
@@ -343,7 +626,7 @@ def test_a_wire_is_tripped_by_more_than_its_limit(
     max_share: float | None,
     trips: bool,
 ) -> None:
-    reason = tripped_wire(stale, total=total, max_orders=max_orders, max_share=max_share)
+    reason = tripped_wire(stale, with_status=total, max_orders=max_orders, max_share=max_share)
 
     assert (reason is not None) is trips
     assert reason is None or str(stale) in reason
@@ -354,24 +637,24 @@ def test_a_share_is_exact(total: int, data: st.DataObject) -> None:
     stale = data.draw(st.integers(0, total - 1))
     share = stale / total
 
-    assert tripped_wire(stale, total=total, max_orders=None, max_share=share) is None
-    assert tripped_wire(stale + 1, total=total, max_orders=None, max_share=share) is not None
+    assert tripped_wire(stale, with_status=total, max_orders=None, max_share=share) is None
+    assert tripped_wire(stale + 1, with_status=total, max_orders=None, max_share=share) is not None
 
 
-def test_all_orders_are_counted_by_an_unfiltered_listing(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
-    for status in ("pending", "completed", "cancelled"):
+def test_orders_of_any_age_are_counted_by_status(sandbox: Sandbox, client: OllangClient) -> None:
+    for status in ("pending", "pending", "completed", "cancelled"):
         sandbox.orders.add(status=status)
+        sandbox.orders.add(status=status, age=timedelta(days=9), type="cc", projectId="p-1")
+    now = datetime.now(UTC)
+    only = rule(reference_time=now, order_types=("cc",), project_ids=("p-1",))
 
-    assert count_all_orders(client) == 3
-    assert not any(name.startswith("filter") for name in sandbox.requests[0].query)
+    finding = find_stale_orders(client, only, of_any_age=True)
+
+    assert (len(finding.orders), finding.with_status) == (2, 4)
+    assert {it for it in sandbox.requests[0].query if "filter" in it} == {"filter[status]"}
 
 
-@pytest.mark.parametrize("count", [None, "3", -1, True, 2.5, []])
-def test_an_unknown_count_is_an_error(sandbox: Sandbox, client: OllangClient, count: Any) -> None:
-    meta = {"page": 1, "hasNextPage": False, "itemCount": count}
-    sandbox.answer_always(Answer.json(200, {"data": [], "meta": meta}))
+def test_invalid_orders_do_not_make_a_share_smaller(sandbox: Sandbox, client: OllangClient) -> None:
+    listed(sandbox, order("a"), order("b", createdAt="?"), order("c", status="ongoing"))
 
-    with pytest.raises(errors.UnexpectedAnswerError, match="itemCount"):
-        count_all_orders(client)
+    assert find_stale_orders(client, rule(), of_any_age=True).with_status == 1

@@ -60,22 +60,22 @@ def rows_of(markdown: str) -> list[list[str]]:
 def test_no_text_adds_a_row_a_column_a_link_or_html(name: str, project: str) -> None:
     rows = rows_of(summarize([order(name=name, projectId=project), order(id="o-2")]))
 
-    assert [len(row) for row in rows] == [6, 6, 6]
-    assert (rows[1][0], rows[2][0]) == ("o-1", "o-2")
+    assert [len(row) for row in rows] == [7, 7, 7]
+    assert (rows[1][-1], rows[2][-1]) == ("o-1", "o-2")
     shown = " ".join(name.split()) if name.isprintable() and len(name) <= 80 else None
     assert shown is None or " ".join(rows[1][1].split()) == shown
 
 
 @pytest.mark.parametrize("text", NASTY)
 def test_a_nasty_name_is_one_cell(text: str) -> None:
-    assert [len(row) for row in rows_of(summarize([order(name=text)]))] == [6, 6]
+    assert [len(row) for row in rows_of(summarize([order(name=text)]))] == [7, 7]
 
 
 @given(st.text())
 def test_an_escaped_text_is_short_and_plain(text: str) -> None:
     cell = escape(text)
 
-    assert len(html.unescape(cell)) <= 80
+    assert len(html.unescape(cell).replace("\u200b", "")) <= 80
     assert re.search(r"[|\[\]<>()!`*_~\\\n\r:/@$]", cell) is None
     assert cell.isprintable()
 
@@ -108,7 +108,7 @@ def test_the_summary_says_how_many_there_are() -> None:
     summary = summarize([order(), order(id="o-2")], left_out=3, doubtful=4)
 
     assert summary.splitlines()[0] == (
-        "**2 stale orders**; 3 more are left for the next run; 4 orders in doubt are left alone."
+        "**2 stale orders**; 3 more are left for later runs; 4 invalid orders are left alone."
     )
 
 
@@ -137,7 +137,8 @@ def test_the_summary_fits_where_airflow_keeps_an_approvals_body() -> None:
 def test_a_hundred_orders_are_shown_whatever_their_names(char: str) -> None:
     """Whoever approves a finding of at most 100 orders has seen all of them."""
     long = char * 80
-    orders = [order(id="0" * 24, name=long, type=long, status=long, projectId=long)] * 100
+    texts = dict.fromkeys(("name", "type", "status", "projectId", "sourceLanguage"), long)
+    orders = [order(id="0" * 24, **texts)] * 100
     assert len(rows_of(summarize(orders))) == 1 + 100
 
 
@@ -145,6 +146,25 @@ def test_what_is_missing_is_an_empty_cell() -> None:
     rows = rows_of(summarize([order(name=None, type=None, projectId=None)]))
 
     assert rows == [
-        ["id", "name", "type", "age in days", "status", "project"],
-        ["o-1", "", "", "9.5", "pending", ""],
+        ["age in days", "name", "languages", "type", "project", "status", "id"],
+        ["9.5", "", "", "", "", "pending", "o-1"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "cell"),
+    [("en", "fr", "en → fr"), (None, "fr", "? → fr"), ("en", "", "en → ?")],
+)
+def test_languages_are_one_column(source: Any, target: Any, cell: str) -> None:
+    rows = rows_of(summarize([order(sourceLanguage=source, targetLanguage=target)]))
+
+    assert rows[1][2] == cell
+
+
+@pytest.mark.parametrize("char", ["x", "Ｘ", "﷽", "日", "\u0301", "\u200b", "\u202e", "_"])
+def test_a_wide_name_can_be_broken_so_that_no_column_is_pushed_away(char: str) -> None:
+    [row] = summarize([order(name=char * 1_500_000)]).splitlines()[-1:]
+
+    shown = html.unescape(row.split(" | ")[1])
+    assert all(len(part) <= 31 for part in re.split("[\u200b ]", shown))
+    assert len(row) < 1000

@@ -11,7 +11,7 @@ from itertools import accumulate
 from statistics import median
 from typing import Any
 
-from airflow_provider_ollang.sandbox.received import Received
+from airflow_provider_ollang.sandbox import RecordedRequest
 
 #: What a worker had sent before its end comes within this time, and no retry as early.
 LAST_REQUESTS_SECONDS = 5
@@ -56,7 +56,7 @@ class Observation:
     state: str
     tries: list[Try]
     counts: list[dict[str, int]]
-    requests: list[Received]
+    requests: list[RecordedRequest]
     status_of: Mapping[str, str]
     lines: list[dict[str, Any]]
     records: frozenset[str]

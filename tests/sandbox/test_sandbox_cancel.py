@@ -5,87 +5,36 @@ from datetime import timedelta
 import pytest
 import requests
 
-REFUSALS = {
-    401: ("UNAUTHORIZED", "Unauthorized", "API key is missing or invalid"),
-    403: ("ACCESS_DENIED", "Access denied", "You do not have permission to access this order"),
-    404: ("ORDER_NOT_FOUND", "Order not found", "No order found with the provided orderId"),
-    400: (
-        "ORDER_NOT_CANCELLABLE",
-        "Order not cancellable",
-        "The order is already in progress or completed",
-    ),
-    409: (
-        "ORDER_ALREADY_CANCELLED",
-        "Order already cancelled",
-        "The order has already been cancelled",
-    ),
-}
 
-
-def assert_refused(response, status):
-    code, error, message = REFUSALS[status]
-    assert response.status_code == status
-    assert response.headers["content-type"].startswith("application/json")
-    assert response.json() == {"error": error, "message": message, "code": code}
-
-
-def test_a_pending_order_is_cancelled_with_an_empty_204(sandbox, client):
-    order = sandbox.orders.add()
-
-    response = client.cancel(order["id"])
-
-    assert (response.status_code, response.content) == (204, b"")
-    assert sandbox.orders.get(order["id"])["status"] == "cancelled"
-
-
-def test_cancelling_changes_no_other_order(sandbox, client):
+def test_a_cancel_is_an_empty_204_and_changes_one_order(sandbox, client):
     before = {order["id"]: order for order in sandbox.orders}
     order_id = sandbox.orders.where(status="pending")[0]["id"]
 
-    client.cancel(order_id)
+    response = client.cancel(order_id)
 
+    assert (response.status_code, response.content) == (204, b"")
     after = {order["id"]: order for order in sandbox.orders}
-    assert after.pop(order_id) == before.pop(order_id) | {"status": "cancelled"}
-    assert after == before
+    assert after == before | {order_id: before[order_id] | {"status": "cancelled"}}
+    assert client.cancel(order_id).status_code == 409
 
 
-def test_a_second_cancel_is_a_conflict(sandbox, client):
-    order = sandbox.orders.add()
-    client.cancel(order["id"])
-
-    assert_refused(client.cancel(order["id"]), 409)
-
-
-@pytest.mark.parametrize(("age", "status"), [(11, 204), (13, 400)])
-def test_an_ongoing_order_can_be_cancelled_only_early(sandbox, client, age, status):
-    order = sandbox.orders.add(status="ongoing", age=timedelta(hours=age))
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"status": "ongoing", "age": timedelta(hours=11)}, 204),
+        ({"status": "ongoing", "age": timedelta(hours=13)}, 400),
+        ({"status": "ongoing", "createdAt": "yesterday"}, 400),
+        ({"status": "completed"}, 400),
+        ({"status": "neverHeardOf"}, 400),
+        ({"foreign": True}, 403),
+    ],
+)
+def test_which_orders_can_be_cancelled(sandbox, client, fields, status):
+    order = sandbox.orders.add(**fields)
 
     assert client.cancel(order["id"]).status_code == status
-
-
-@pytest.mark.parametrize("status", ["completed", "delivered", "qualityCheck", "neverHeardOf"])
-def test_an_order_that_moved_on_cannot_be_cancelled(sandbox, client, status):
-    order = sandbox.orders.add(status=status)
-
-    assert_refused(client.cancel(order["id"]), 400)
-    assert sandbox.orders.get(order["id"])["status"] == status
-
-
-def test_an_ongoing_order_with_a_broken_date_cannot_be_cancelled(sandbox, client):
-    order = sandbox.orders.add(status="ongoing", createdAt="yesterday")
-
-    assert_refused(client.cancel(order["id"]), 400)
-
-
-def test_another_accounts_order_is_denied(sandbox, client):
-    order = sandbox.orders.add(foreign=True)
-
-    assert_refused(client.cancel(order["id"]), 403)
-    assert sandbox.orders.get(order["id"])["status"] == "pending"
-
-
-def test_an_unknown_order_is_not_found(client):
-    assert_refused(client.cancel("f" * 24), 404)
+    expected = "cancelled" if status == 204 else order["status"]
+    assert sandbox.orders.get(order["id"])["status"] == expected
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Api-Key": "wrong"}, {"Authorization": "sandbox-key"}])
@@ -93,16 +42,5 @@ def test_without_the_right_key_nothing_is_cancelled(sandbox, headers):
     order = sandbox.orders.add()
     url = f"{sandbox.url}/integration/orders/cancel/{order['id']}"
 
-    assert_refused(requests.post(url, headers=headers, timeout=10), 401)
+    assert requests.post(url, headers=headers, timeout=10).status_code == 401
     assert sandbox.orders.get(order["id"])["status"] == "pending"
-
-
-def test_an_unexpected_method_has_no_route(client):
-    response = client.get("/integration/orders/cancel/" + "f" * 24)
-
-    assert response.status_code == 404
-    assert response.json() == {
-        "statusCode": 404,
-        "message": "Cannot GET /integration/orders/cancel/" + "f" * 24,
-        "error": "Not Found",
-    }

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import requests
 
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, StubResponse
 
 KEY = "a-key-that-must-not-show"
 
@@ -28,17 +28,17 @@ def test_requests_are_shown_with_what_they_met(sandbox, client):
 
     cancel, listing = control(sandbox, "requests").json()
 
-    assert cancel.pop("time").endswith("Z")
-    assert cancel.pop("userAgent").startswith("python-requests/")
+    assert abs(cancel.pop("time") - cancel.pop("acted")) < 60
+    assert cancel.pop("user_agent").startswith("python-requests/")
     assert cancel == {
         "method": "POST",
         "path": f"/integration/orders/cancel/{order_id}",
-        "orderId": order_id,
-        "keyAccepted": True,
+        "order_id": order_id,
+        "key_accepted": True,
         "status": 204,
         "fault": None,
     }
-    assert (listing["method"], listing["orderId"], listing["status"]) == ("GET", None, 200)
+    assert (listing["method"], listing["order_id"], listing["status"]) == ("GET", None, 200)
     assert listing["path"] == "/integration/orders?pageOptions%5Btake%5D=7"
 
 
@@ -54,13 +54,6 @@ def test_requests_can_be_looked_at_from_python(sandbox, client):
     assert (create.is_cancel, create.order_id, create.status) == (False, None, 400)
 
 
-def test_control_requests_are_not_recorded(sandbox):
-    control(sandbox, "orders")
-    control(sandbox, "requests")
-
-    assert sandbox.requests == []
-
-
 @pytest.mark.parametrize("key", [KEY, "another-secret"])
 def test_a_key_never_shows(key):
     with Sandbox(api_key=KEY) as sandbox:
@@ -69,7 +62,7 @@ def test_a_key_never_shows(key):
         requests.get(sandbox.url + path, headers=headers, timeout=10)
 
         shown = control(sandbox, "requests").text
-        assert f'"keyAccepted":{str(key == KEY).lower()}' in shown
+        assert f'"key_accepted":{str(key == KEY).lower()}' in shown
         assert key not in shown
         assert KEY not in shown
         assert KEY not in repr(sandbox.requests)
@@ -79,7 +72,7 @@ def test_reset_starts_over(sandbox, client):
     before = [(order["id"], order["status"]) for order in sandbox.orders]
     client.cancel(sandbox.orders.where(status="pending")[0]["id"])
     sandbox.orders.add()
-    sandbox.answer_always(Answer(status=500))
+    sandbox.respond_always(StubResponse(status=500))
 
     response = requests.post(f"{sandbox.url}/_sandbox/reset", timeout=10)
 
@@ -89,45 +82,25 @@ def test_reset_starts_over(sandbox, client):
     assert client.get("/health").status_code == 200
 
 
-def test_an_order_can_be_added_over_http(sandbox):
-    url = f"{sandbox.url}/_sandbox/orders"
+def test_an_order_can_be_added_and_changed_over_http(sandbox, client):
+    def put(body):
+        return requests.post(f"{sandbox.url}/_sandbox/orders", json=body, timeout=10)
 
-    response = requests.post(url, json={"name": "Mine", "createdAt": "yesterday"}, timeout=10)
+    added = put({"name": "Mine", "createdAt": "yesterday", "age": "no field of an order"})
+    foreign = put({"foreign": True}).json()
 
-    assert response.status_code == 201
-    assert sandbox.orders.where(name="Mine", createdAt="yesterday") == [response.json()]
-
-
-def test_an_order_can_be_altered_over_http(sandbox):
-    url = f"{sandbox.url}/_sandbox/orders"
-    order = sandbox.orders.add()
-
-    response = requests.post(url, json={"id": order["id"], "status": "delayed"}, timeout=10)
-
-    assert response.json() == order | {"status": "delayed"}
-    assert sandbox.orders.get(order["id"])["status"] == "delayed"
+    assert added.status_code == 201
+    assert sandbox.orders.where(name="Mine", createdAt="yesterday") == [added.json()]
+    changed = put({"id": added.json()["id"], "status": "delayed"})
+    assert changed.json() == added.json() | {"status": "delayed"}
+    assert client.cancel(foreign["id"]).status_code == 403
+    assert "age" not in added.json()
+    assert put([]).status_code == 400
 
 
-def test_another_accounts_order_can_be_added_over_http(sandbox, client):
-    body = {"foreign": True, "age": "no field of an order", "self": 1}
-
-    order = requests.post(f"{sandbox.url}/_sandbox/orders", json=body, timeout=10).json()
-
-    assert order in sandbox.orders.foreign
-    assert order.keys() & body.keys() == {"self"}
-    assert client.cancel(order["id"]).status_code == 403
-
-
-@pytest.mark.parametrize("body", ["[]", "{"])
-def test_an_order_must_be_an_object(sandbox, body):
-    response = requests.post(f"{sandbox.url}/_sandbox/orders", data=body, timeout=10)
-
-    assert (response.status_code, response.json()["error"]) == (400, "Bad Request")
-    assert len(sandbox.orders) == 240
-
-
-def test_control_requests_meet_no_trouble():
+def test_control_requests_meet_no_trouble_and_are_not_recorded():
     with Sandbox(faults="500=1", rate_limit=0.001, latency_ms=600_000) as sandbox:
-        sandbox.answer_always(Answer(status=503))
+        sandbox.respond_always(StubResponse(status=503))
 
         assert [control(sandbox, "requests").status_code for _ in range(3)] == [200] * 3
+        assert sandbox.requests == []

@@ -1,23 +1,16 @@
 from __future__ import annotations
 
+import time
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 
 import pytest
 import requests
 
 from .conftest import bracketed
 
-LISTED = {
-    "id",
-    "name",
-    "sourceLanguage",
-    "targetLanguage",
-    "status",
-    "type",
-    "createdAt",
-    "clientId",
-    "projectId",
-}
+LISTED = {"id", "name", "sourceLanguage", "targetLanguage", "status", "type", "createdAt"}
+LISTED |= {"clientId", "projectId"}
 
 
 def test_a_page_shows_the_documented_fields(client):
@@ -69,11 +62,11 @@ def test_a_page_beyond_the_last_is_empty(client):
 @pytest.mark.parametrize(
     ("parameters", "complaint"),
     [
-        ({"take": 51}, "pageOptions.take must not be greater than 50"),
-        ({"take": 0}, "pageOptions.take must not be less than 1"),
-        ({"take": "ten"}, "pageOptions.take must be an integer number"),
-        ({"page": 0}, "pageOptions.page must not be less than 1"),
-        ({"page": "1_0"}, "pageOptions.page must be an integer number"),
+        ({"take": 51}, "pageOptions.take must be an integer number from 1 to 50"),
+        ({"take": 0}, "pageOptions.take must be an integer number from 1 to 50"),
+        ({"take": "ten"}, "pageOptions.take must be an integer number from 1 to 50"),
+        ({"page": 0}, "pageOptions.page must be an integer number, 1 or more"),
+        ({"page": "1_0"}, "pageOptions.page must be an integer number, 1 or more"),
         (
             {"orderBy": "rate"},
             "pageOptions.orderBy must be one of the following values: id, createdAt, name, status",
@@ -92,16 +85,7 @@ def test_a_value_out_of_its_limits_is_a_bad_request(client, parameters, complain
     response = client.get("/integration/orders", params=bracketed(parameters))
 
     assert response.status_code == 400
-    assert response.json() == {"statusCode": 400, "message": [complaint], "error": "Bad Request"}
-
-
-def test_every_bad_value_is_named(client):
-    parameters = bracketed({"take": 51, "type": "film"})
-
-    message = client.get("/integration/orders", params=parameters).json()["message"]
-
-    assert len(message) == 2
-    assert any(line.startswith("filter.type must be one of") for line in message)
+    assert response.json() == {"error": "Bad Request", "message": [complaint]}
 
 
 @pytest.mark.parametrize(
@@ -116,19 +100,15 @@ def test_a_filter_selects_by_a_field(sandbox, client, name, value):
     assert {order[name] for order in page["data"]} == {value}
 
 
-def test_an_unknown_status_selects_nothing(client):
-    assert client.list(status="review")["meta"]["itemCount"] == 0
-
-
-def test_name_and_search_ignore_case(sandbox, client):
+def test_a_name_is_matched_exactly_and_a_search_is_not(sandbox, client):
     sandbox.orders.clear()
     named = sandbox.orders.add(name="Quarterly Zebra figures")
     typed = sandbox.orders.add(name="Other", type="aiDubbing")
 
-    assert client.list_ids(name="zebra") == [named["id"]]
+    assert client.list_ids(name=named["name"]) == [named["id"]]
+    assert client.list_ids(name="Zebra") == []
     assert client.list_ids(search="ZEBRA") == [named["id"]]
     assert client.list_ids(search="aidubb") == [typed["id"]]
-    assert client.list_ids(name="aidubb") == []
 
 
 def test_a_range_of_dates_includes_both_its_ends(sandbox, client):
@@ -168,16 +148,6 @@ def test_a_listing_follows_every_change(sandbox, client):
     assert client.list_ids(status="pending") == []
 
 
-def test_many_different_listings_stay_right(sandbox, client):
-    sandbox.orders.clear()
-    for number in range(20):
-        sandbox.orders.add(name=f"Order <{number}>")
-
-    counts = [client.list(name=f"<{number}>")["meta"]["itemCount"] for number in range(20)]
-
-    assert counts == [1] * 20
-
-
 def test_another_accounts_orders_are_not_listed(sandbox, client):
     sandbox.orders.clear()
     sandbox.orders.add(foreign=True)
@@ -185,8 +155,36 @@ def test_another_accounts_orders_are_not_listed(sandbox, client):
     assert client.list()["meta"]["itemCount"] == 0
 
 
-def test_without_a_key_nothing_is_listed(sandbox):
-    response = requests.get(f"{sandbox.url}/integration/orders", timeout=10)
+def test_an_order_is_read_in_full(sandbox, client):
+    order = sandbox.orders.where(status="delivered", level=1)[0]
 
-    assert response.status_code == 401
-    assert response.json()["code"] == "UNAUTHORIZED"
+    response = client.get(f"/integration/orders/{order['id']}")
+
+    assert (response.status_code, response.json()) == (200, order)
+    assert order["finance"]["paymentAmount"] > 0
+    moments = [order["createdAt"], *(event["occurredAt"] for event in order["deliveryEvents"])]
+    assert len(moments) == 5
+    assert moments == sorted(moments)
+
+
+def test_only_the_accounts_own_orders_can_be_read(sandbox, client):
+    foreign = sandbox.orders.foreign[0]["id"]
+    assert client.get(f"/integration/orders/{foreign}").json()["code"] == "ACCESS_DENIED"
+    assert client.get("/integration/orders/nowhere").json()["code"] == "ORDER_NOT_FOUND"
+    assert requests.get(f"{sandbox.url}/integration/orders", timeout=10).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/", "/integration/orders/", "/integration/orders/a/b"])
+def test_an_unknown_address_has_no_route(client, path):
+    response = client.get(path)
+
+    assert (response.status_code, response.json()["message"]) == (404, f"Cannot GET {path}")
+
+
+def test_health_needs_no_key_and_responses_are_dated(sandbox):
+    response = requests.get(f"{sandbox.url}/health", timeout=10)
+
+    assert (response.status_code, response.json()["status"]) == (200, "OK")
+    assert abs(response.json()["time"] - time.time() * 1000) < 60_000
+    sent = parsedate_to_datetime(response.headers["Date"])
+    assert abs(sent.timestamp() - time.time()) < 60

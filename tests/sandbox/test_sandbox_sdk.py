@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ollang import Ollang, OllangAPIError
 
-from airflow_provider_ollang.sandbox.generation import PROJECT_IDS
+from airflow_provider_ollang.sandbox.seed import PROJECT_IDS
 
 
 @pytest.fixture

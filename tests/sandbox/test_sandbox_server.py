@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 import requests
 
 from airflow_provider_ollang import sandbox as package
-from airflow_provider_ollang.sandbox import Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, StubResponse
 
 from .conftest import Client
 
@@ -17,12 +18,14 @@ def test_two_sandboxes_stand_side_by_side():
         assert Client(one).list() != Client(other).list()
 
 
-def test_a_stopped_sandbox_can_be_started_again():
+def test_a_stopped_sandbox_can_be_started_again_at_its_address():
     sandbox = Sandbox()
-    order_id = sandbox.orders.add()["id"]
+    order_id, urls = sandbox.orders.add()["id"], set()
     for status in (204, 409):
         with sandbox:
             assert Client(sandbox).cancel(order_id).status_code == status
+            urls.add(sandbox.url)
+    assert len(urls) == 1
 
 
 def test_a_sandbox_that_does_not_run_has_no_address():
@@ -68,8 +71,27 @@ def test_an_order_is_cancelled_by_just_one_of_many_clients(sandbox):
     assert len(sandbox.requests) == 8
 
 
+def test_stopping_does_not_wait_for_a_hanging_client():
+    with Sandbox() as sandbox:
+        sandbox.respond_always(StubResponse(fault="timeout-before"))
+        failures = []
+
+        def hang():
+            try:
+                requests.get(f"{sandbox.url}/health", timeout=60)
+            except requests.exceptions.ConnectionError as error:
+                failures.append(error)
+
+        waiting = threading.Thread(target=hang)
+        waiting.start()
+        while not sandbox.requests:
+            time.sleep(0.01)
+
+    waiting.join(timeout=30)
+    assert len(failures) == 1
+
+
 def test_the_public_names_are_there():
-    assert package.__all__ == ["Answer", "Sandbox"]
-    assert [getattr(package, name).__name__ for name in package.__all__] == package.__all__
-    with pytest.raises(AttributeError, match="Answers"):
-        _ = package.Answers
+    assert all(getattr(package, name) for name in package.__all__)
+    with pytest.raises(AttributeError, match="StubResponses"):
+        _ = package.StubResponses

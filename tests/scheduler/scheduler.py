@@ -55,9 +55,9 @@ class Scheduler:
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
         return self.call("GET", path, params={"deserialize": "true"})["value"]
 
-    def log(self, dag_id: str, run_id: str, task_id: str) -> str:
-        """Return what the first try of a task logged, as the API gives it."""
-        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/1"
+    def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
+        """Return what one try of a task logged, as the API gives it."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
         return str(self.call("GET", path)["content"])
 
 

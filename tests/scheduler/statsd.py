@@ -14,7 +14,6 @@ class Statsd:
         self._socket.bind(("127.0.0.1", 0))
         self._socket.setblocking(False)
         self._counts: Counter[str] = Counter()
-        self.timed: set[str] = set()
 
     @property
     def settings(self) -> dict[str, str]:
@@ -38,5 +37,3 @@ class Statsd:
                 value, _, kind = rest.partition("|")
                 if kind == "c":
                     self._counts[name] += int(value)
-                else:
-                    self.timed.add(name)

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from airflow_provider_ollang.sandbox import Sandbox
-from demo.airflow_home import EXAMPLE_DAGS, airflow_home, run_airflow
+from demo.airflow_home import EXAMPLE_DAGS, airflow_home
 from demo.standalone import standalone
 from tests.scheduler.scheduler import Scheduler, wait_for
 from tests.ui.camera import Camera
@@ -29,6 +29,11 @@ CHROMIUM_OPTIONS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+#: Examples with a change: a paused one that keeps its schedule, an approval that waits briefly.
+VARIANTS = {
+    "nightly_cleanup": ("catchup=False,", "catchup=False, is_paused_upon_creation=True,"),
+    "cleanup_with_approval": ("timedelta(hours=12)", "timedelta(seconds=3)"),
+}
 
 
 @pytest.fixture(scope="session")
@@ -52,13 +57,18 @@ def dags(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in EXAMPLE_DAGS.glob("*.py"):
         text = re.sub(r'schedule="@\w+"', "schedule=None", path.read_text())
         (folder / path.name).write_text(text)
+    for name, (old, new) in VARIANTS.items():
+        dag_id = f"example_ollang_{name}"
+        text = (EXAMPLE_DAGS / f"{dag_id}.py").read_text()
+        assert old in text
+        text = text.replace(f'"{dag_id}"', f'"variant_{name}"').replace(old, new)
+        (folder / f"variant_{name}.py").write_text(text)
     return folder
 
 
 @pytest.fixture(scope="session")
 def environment(chromium: str, running_sandbox: Sandbox, dags: Path) -> Iterator[dict[str, str]]:
     with airflow_home(running_sandbox, dags) as environment:
-        run_airflow(environment, "pools", "set", "ollang", "2", "calls of the Ollang API")
         yield environment
 
 

@@ -78,7 +78,7 @@ def test_the_test_button_says_whether_the_key_works(
         camera.take("connection-test")
     else:
         expect(answer).to_contain_text("Test Connection Failed")
-        expect(answer).to_contain_text("HTTP 401, UNAUTHORIZED: API key is missing or invalid")
+        expect(answer).to_contain_text("HTTP 401, UNAUTHORIZED: Invalid or missing API key")
     (request,) = sandbox.requests
     assert request.is_listing
     assert request.query["pageOptions[take]"] == "1"

@@ -1,0 +1,177 @@
+"""Which orders a request has created whose response was lost.
+
+The API has no idempotency key. So the newest order is noted before the request; what appears after
+it, by the API's own clock, may be the request's. It is only taken for that if it is exactly what
+was asked for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_ollang.api.creation import CreatedOrder, OrderRequest
+from airflow_provider_ollang.api.errors import AmbiguousOrdersError
+from airflow_provider_ollang.api.models import (
+    CANCELLED_STATUSES,
+    Order,
+    OrderQuery,
+    format_time,
+    is_one_of,
+    parse_time,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_ollang.api.client import OllangClient
+
+#: Orders that a request brings along. Source: the public repository ollang/sdk, "createOrder".
+COMPANIONS: Mapping[str, str] = {"subtitle": "cc", "aiDubbing": "cc"}
+
+#: Seconds before each look for new orders: a slow server may still be creating them.
+LOOK_AFTER_SECONDS = (0, 1, 2, 4, 8, 15, 30)
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """What was there before a request, so that what it creates can be told apart.
+
+    :param since: when the newest order was created; ``None`` if there was no order
+    :param known: ids of the orders that were created in that same moment
+    """
+
+    since: datetime | None = None
+    known: frozenset[str] = frozenset()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as it can be kept."""
+        return {"since": format_time(self.since), "known": sorted(self.known)}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Watermark:
+        """Return what :meth:`to_json` has kept."""
+        return cls(parse_time(fields["since"]), frozenset(fields["known"]))
+
+
+def read_watermark(client: OllangClient) -> Watermark:
+    """Return what is there now.
+
+    :raises OllangError: the listing could not be read
+    """
+    page = client.list_orders(OrderQuery(direction="desc"))
+    times = [order.created for order in page.orders if order.created]
+    if not times:
+        return Watermark()
+    # The API takes milliseconds: what is cut off must not let an older order pass for a new one.
+    since = parse_time(format_time(max(times)))
+    return Watermark(since, frozenset(str(order.id) for order in page.orders))
+
+
+def find_created(
+    client: OllangClient, request: OrderRequest, before: Watermark
+) -> list[CreatedOrder]:
+    """Return the orders that a request has created, an empty list if there are none.
+
+    :param request: what was asked for
+    :param before: what was there before the request was sent
+    :raises AmbiguousOrdersError: there are new orders, but not exactly those
+    :raises OllangError: they could not be read
+    """
+    query = OrderQuery(created_from=before.since, project_id=request.project_id)
+    orders = [it for it in client.iter_orders(query) if _is_new(it, before)]
+    found = match_orders(orders, request)
+    for order in found:
+        level = client.get_order(order.id).other.get("level")
+        if order.type == request.order_type and level not in (None, request.level):
+            raise AmbiguousOrdersError(
+                f"the new order has level {level!r:.20}, expected {request.level}",
+                order_id=order.id,
+            )
+    return found
+
+
+def look_for_created(
+    client: OllangClient, request: OrderRequest, before: Watermark, *, patiently: bool = True
+) -> list[CreatedOrder]:
+    """Return what :func:`find_created` does, after a minute unless all is there before.
+
+    :param patiently: whether to look more than once
+    """
+    found: list[CreatedOrder] = []
+    problem: AmbiguousOrdersError | None = None
+    for seconds in LOOK_AFTER_SECONDS if patiently else (0,):
+        client.pace.sleep(seconds)
+        try:
+            found, problem = find_created(client, request, before), None
+        except AmbiguousOrdersError as error:  # the others may follow
+            problem = error
+        if not problem and _is_complete(found, request):
+            break
+    if problem:
+        raise problem
+    return found
+
+
+def match_orders(orders: Iterable[Order], request: OrderRequest) -> list[CreatedOrder]:
+    """Return those of new orders that a request asked for, and what the API adds to them.
+
+    :param orders: orders that were created since the request
+    :raises AmbiguousOrdersError: they are not exactly what was asked for
+    """
+    candidates = [
+        order
+        for order in orders
+        if order.project_id == request.project_id
+        and not is_one_of(order.status, CANCELLED_STATUSES)
+    ]
+    wanted = Counter(it.language for it in request.target_languages)
+    found = [
+        order
+        for order in candidates
+        if order.type == request.order_type and order.target_language in wanted
+    ]
+    if not found:
+        return []
+    companions = _companions(candidates, found, request)
+    languages = Counter(order.target_language for order in found)
+    is_exact = languages == wanted and _are_unique(companions)
+    if not is_exact:
+        raise _ambiguous([*found, *companions], request)
+    return [CreatedOrder(str(order.id), str(order.type)) for order in [*found, *companions]]
+
+
+def _is_new(order: Order, before: Watermark) -> bool:
+    if not order.id or str(order.id) in before.known or order.created is None:
+        return False
+    return before.since is None or order.created >= before.since
+
+
+def _companions(
+    candidates: Iterable[Order], found: Iterable[Order], request: OrderRequest
+) -> list[Order]:
+    """Return the orders that may have come along: in a language of the order, or of its source."""
+    languages = {it.target_language for it in found} | {it.source_language for it in found}
+    kind = COMPANIONS.get(request.order_type)
+    return [it for it in candidates if it.type == kind and it.target_language in languages]
+
+
+def _is_complete(orders: list[CreatedOrder], request: OrderRequest) -> bool:
+    """Return whether no more orders are to be expected."""
+    expected = {request.order_type, COMPANIONS.get(request.order_type, request.order_type)}
+    return {order.type for order in orders} == expected
+
+
+def _are_unique(companions: list[Order]) -> bool:
+    """Return whether there is one for a language: a second one is somebody else's."""
+    return len({order.target_language for order in companions}) == len(companions)
+
+
+def _ambiguous(orders: list[Order], request: OrderRequest) -> AmbiguousOrdersError:
+    listed = ", ".join(f"{it.id} ({it.type}, {it.target_language})" for it in orders)
+    wanted = ", ".join(it.language for it in request.target_languages)
+    return AmbiguousOrdersError(
+        f"asked for {request.order_type} orders in {wanted} of project {request.project_id}; the "
+        f"response was lost, and these orders are new: {listed:.500}"
+    )

@@ -1,0 +1,165 @@
+"""Where orders stand: read with few requests, and what that means for who waits for them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_ollang.api.errors import AccessDeniedError, OrderNotFoundError
+from airflow_provider_ollang.api.models import (
+    FINAL_STATUSES,
+    STATUSES,
+    Order,
+    OrderQuery,
+    is_one_of,
+    parse_time,
+    quoted,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_ollang.api.client import OllangClient
+
+#: Seconds before the first new look after trouble; they double up to the longest.
+FIRST_BACKOFF, LONGEST_BACKOFF = 5.0, 300.0
+
+#: The API takes times in milliseconds: an order must not be cut off with a fraction of one.
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """An order as it was seen.
+
+    :param id: the order's id
+    :param status: its status, of whatever kind; ``None`` if it could not be read
+    :param created_at: its ``createdAt`` text
+    :param problem: why it can never be read
+    """
+
+    id: str
+    status: Any = None
+    created_at: str | None = None
+    problem: str | None = None
+
+    @classmethod
+    def of(cls, order: Order) -> Sighting:
+        """Return what matters of an order."""
+        is_text = isinstance(order.created_at, str)
+        return cls(str(order.id), order.status, order.created_at if is_text else None)
+
+
+def read_orders(client: OllangClient, created: Mapping[str, str | None]) -> Iterator[Sighting]:
+    """Yield each order as it is now, as soon as it is read.
+
+    A page of the listing shows 50 orders, so each request asks for those that were created up to
+    the newest order that is still missing. That is never more than one for each order, but for
+    those that the listing does not show: they are read by themselves.
+
+    :param created: the ``createdAt`` text of each order, ``None`` where it is unknown
+    :raises OllangError: a request failed; what was yielded before is true
+    """
+    missing = dict(created)
+    yield from _read_newest(client, missing)
+    times = {order_id: parse_time(text) for order_id, text in created.items()}
+    dated = sorted((time, order_id) for order_id, time in times.items() if time)
+    while dated:
+        time, order_id = dated.pop()
+        if order_id in missing:
+            query = OrderQuery(created_to=time + _MILLISECOND, direction="desc")
+            yield from _take(client.list_orders(query).orders, missing)
+            if order_id in missing:
+                yield _read_one(client, order_id, missing)
+    for order_id in list(missing):
+        yield _read_one(client, order_id, missing)
+
+
+def _read_newest(client: OllangClient, missing: dict[str, str | None]) -> Iterator[Sighting]:
+    """Look for orders of unknown age among the newest, as long as that saves requests."""
+    query = OrderQuery(direction="desc")
+    while sum(text is None for text in missing.values()) > 1:
+        page = client.list_orders(query)
+        found = list(_take(page.orders, missing))
+        yield from found
+        oldest = min((it.created for it in page.orders if it.created), default=None)
+        if len(found) < 2 or not page.has_next or oldest is None:
+            return
+        query = OrderQuery(created_to=oldest, direction="desc")
+
+
+def _take(orders: Iterable[Order], missing: dict[str, str | None]) -> Iterator[Sighting]:
+    for order in orders:
+        if is_one_of(order.id, missing):
+            del missing[order.id]
+            yield Sighting.of(order)
+
+
+def _read_one(client: OllangClient, order_id: str, missing: dict[str, str | None]) -> Sighting:
+    try:
+        sighting = Sighting.of(client.get_order(order_id))
+    except (OrderNotFoundError, AccessDeniedError) as error:
+        sighting = Sighting(order_id, problem=str(error))
+    del missing[order_id]
+    return sighting
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far orders are that somebody waits for.
+
+    :param reached: those that have a status that was waited for
+    :param failed: those that will never have one
+    :param waiting: all others: how many, by their statuses
+    """
+
+    reached: list[Sighting]
+    failed: list[Sighting]
+    waiting: Counter[str]
+
+    @classmethod
+    def of(
+        cls,
+        order_ids: Collection[str],
+        seen: Mapping[str, Sighting],
+        target_statuses: Collection[str],
+        failure_statuses: Collection[str],
+    ) -> Progress:
+        """Return how far the orders are, as they were seen; unknown statuses are waited on."""
+        sightings = [seen.get(order_id, Sighting(order_id)) for order_id in order_ids]
+        failed = [it for it in sightings if it.problem or is_one_of(it.status, failure_statuses)]
+        reached = [it for it in sightings if is_one_of(it.status, target_statuses)]
+        others = [it for it in sightings if it not in failed and it not in reached]
+        return cls(reached, failed, Counter(map(_status_of, others)))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether waiting on can change nothing."""
+        return bool(self.failed) or not self.waiting
+
+    def __str__(self) -> str:
+        """Say it in a sentence."""
+        total = len(self.reached) + len(self.failed) + self.waiting.total()
+        parts = [f"{number} {status}" for status, number in self.waiting.most_common()]
+        text = f"{len(self.reached)} of {total} orders are done"
+        return f"{text}, waiting for {', '.join(parts)}" if parts else text
+
+    def failure(self) -> str:
+        """Return which orders failed, and how."""
+        parts = [it.problem or f"order {it.id} is {it.status}" for it in self.failed]
+        text = "; ".join(parts[:10])
+        return f"{len(parts)} orders failed: {text}" if len(parts) > 1 else text
+
+
+def seconds_to_back_off(failures: int, retry_after: float | None) -> float:
+    """Return how long to wait after a number of failed looks in a row."""
+    backoff = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0 ** min(failures - 1, 10))
+    return max(retry_after or 0.0, backoff)
+
+
+def _status_of(sighting: Sighting) -> str:
+    """Return a status as a sentence shows it; one on no list is shown in quotation marks."""
+    if is_one_of(sighting.status, STATUSES | FINAL_STATUSES):
+        return str(sighting.status)
+    return "unread" if sighting.status is None else quoted(sighting.status)

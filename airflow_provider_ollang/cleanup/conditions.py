@@ -1,0 +1,245 @@
+"""What must hold for an order before it is cancelled, as one read of it shows."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from airflow_provider_ollang.api.models import Order, format_time, is_one_of, quoted
+from airflow_provider_ollang.api.secret import Masked
+
+#: An earlier date is a placeholder, and would make a new order the oldest of all.
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+
+#: Characters that nobody sees although Unicode does not call them controls: fillers, variation
+#: selectors, unassigned ones. Source: Unicode, DerivedCoreProperties, Default_Ignorable_Code_Point.
+_IGNORABLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
+    "\U000e0000-\U000e0fff]"
+)
+_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs"})
+_BLANK_BRAILLE = "\u2800"
+
+#: Texts in which a pattern that asks for nothing is found without a single character.
+_PROBES = ("", "\ua66e", "0")
+
+
+class _Readable(dict[int, str]):
+    """For ``str.translate``: every white space as a space, and what nobody sees as given."""
+
+    def __init__(self, invisible: str) -> None:
+        self._invisible = invisible
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        if char.isspace() or char == _BLANK_BRAILLE:
+            char = " "
+        elif unicodedata.category(char) in _INVISIBLE_CATEGORIES or _IGNORABLE.match(char):
+            char = self._invisible
+        self[code] = char
+        return char
+
+
+_SEEN = _Readable("")
+_SPACED = _Readable(" ")
+#: What word processors write for the characters of a keyboard.
+_TYPED = str.maketrans(
+    {
+        **dict.fromkeys("\u2018\u2019\u201b\u02bc", "'"),
+        **dict.fromkeys("\u201c\u201d\u201f", '"'),
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
+    }
+)
+
+
+class NamePattern:
+    r"""A regular expression that is searched in an order's name, however the name is spelled.
+
+    One name can be written in many ways that look the same: composed or decomposed, with
+    no-break spaces, full-width letters, or characters that nobody sees. Upper and lower case
+    differ unless the pattern says ``(?i)``, and so do letters of different alphabets.
+
+    :param pattern: the regular expression
+    :raises re.error: it is not a regular expression
+    :raises ValueError: it matches the empty text, and so any name
+    """
+
+    def __init__(self, pattern: str) -> None:
+        self.pattern = pattern
+        as_written = re.compile(pattern)
+        if _matches_nothing(as_written):
+            raise ValueError("it matches the empty text, and so every name")
+        self._as_written = as_written
+        self._composed = _compiled(_composed_pattern(pattern)) or as_written
+        self._folded = _compiled(_folded_pattern(pattern)) or self._composed
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.pattern!r})"
+
+    def matches(self, name: str) -> bool:
+        """Return whether the name matches in any of its spellings. For what must not be missed."""
+        variants = dict.fromkeys((self._as_written, self._composed, self._folded))
+        return any(variant.search(text) for text in _spellings(name) for variant in variants)
+
+    def matches_surely(self, name: str) -> bool:
+        """Return whether the name matches as it is seen. For what must not include too much.
+
+        Unicode's compatibility forms also equate what a person can tell apart (² and 2), so they
+        can only rule a name out here.
+        """
+        seen = _composed(name.translate(_SEEN))
+        return bool(self._composed.search(seen) and self._folded.search(_folded(seen)))
+
+
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """Why an order is left alone.
+
+    :param outcome: ``invalid`` where it cannot be judged
+    :param reason: part of a sentence, for a person
+    """
+
+    outcome: Literal["status_changed", "excluded", "invalid"]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What must hold for an order. The finder and the batch check the same ones.
+
+    :param statuses: the order has one of these
+    :param exclude_name_matches: the order's name does not match
+    :param exclude_folder_ids: the order is in none of these folders; upper and lower case are equal
+    :param created_before: the order was created at this time or before
+    """
+
+    statuses: Collection[str] | None = None
+    exclude_name_matches: NamePattern | None = None
+    exclude_folder_ids: Collection[str] | None = None
+    created_before: datetime | None = None
+
+    def unmet(self, order: Order) -> Unmet | None:
+        """Return why the order is left alone, or ``None`` where all conditions hold."""
+        checks = (self._status, self._name, self._folder, self._creation)
+        found = [unmet for check in checks if (unmet := check(order))]
+        # What is known for certain says more than what cannot be judged.
+        return min(found, key=lambda unmet: unmet.outcome == "invalid", default=None)
+
+    def _status(self, order: Order) -> Unmet | None:
+        if self.statuses is None or is_one_of(order.status, self.statuses):
+            return None
+        expected = " or ".join(repr(status) for status in sorted(self.statuses))
+        return Unmet(
+            "status_changed" if isinstance(order.status, str) else "invalid",
+            f"its status is {quoted(order.status)}, expected {expected}",
+        )
+
+    def _name(self, order: Order) -> Unmet | None:
+        if self.exclude_name_matches is None:
+            return None
+        # A name that the key was taken out of is not the name that people see.
+        if not isinstance(order.name, str) or isinstance(order.name, Masked):
+            return Unmet(
+                "invalid",
+                f"its name is {quoted(order.name)}, which exclude_name_matches cannot be checked "
+                "against",
+            )
+        if not self.exclude_name_matches.matches(order.name):
+            return None
+        return Unmet("excluded", f"its name {quoted(order.name)} matches exclude_name_matches")
+
+    def _folder(self, order: Order) -> Unmet | None:
+        if self.exclude_folder_ids is None:
+            return None
+        if not is_id(order.folder_id):
+            return Unmet("invalid", f"its folderId is {quoted(order.folder_id)}")
+        if not is_one_of_ids(order.folder_id, self.exclude_folder_ids):
+            return None
+        return Unmet("excluded", f"its folder {quoted(order.folder_id)} is in exclude_folder_ids")
+
+    def _creation(self, order: Order) -> Unmet | None:
+        if self.created_before is None:
+            return None
+        created = order.created
+        if created is None or created < EARLIEST:
+            return Unmet("invalid", f"its createdAt is {quoted(order.created_at)}")
+        if created <= self.created_before:
+            return None
+        return Unmet(
+            "excluded",
+            f"it was created at {order.created_at}, after {format_time(self.created_before)}",
+        )
+
+
+def is_id(value: object) -> bool:
+    """Return whether a field's value, which may be anything, can be the id of something."""
+    return isinstance(value, str) and bool(value.strip())
+
+
+def is_one_of_ids(value: object, ids: Collection[str]) -> bool:
+    """Return whether a field's value is one of the ids, in upper or lower case."""
+    return isinstance(value, str) and value.casefold() in {it.casefold() for it in ids}
+
+
+def _spellings(name: str) -> Iterator[str]:
+    """Yield the ways in which a name can be read, each once."""
+    if name.isascii() and name.isprintable():
+        yield from dict.fromkeys([name, " ".join(name.split())])
+        return
+    seen, spaced = name.translate(_SEEN), name.translate(_SPACED)
+    folded = [_folded(text) for text in (name, seen, spaced)]
+    one_spaced = [" ".join(text.split()) for text in folded]
+    composed = [_composed(text) for text in (name, seen)]
+    decomposed = [unicodedata.normalize("NFD", text) for text in (name, seen)]
+    yield from dict.fromkeys([name, *composed, *decomposed, *folded, *one_spaced])
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).translate(_TYPED)
+
+
+def _composed_pattern(pattern: str) -> str:
+    return _rewritten(pattern, _composed)
+
+
+def _folded_pattern(pattern: str) -> str:
+    """Return the pattern with its characters folded one by one, none into syntax."""
+    return _rewritten(pattern, lambda text: _composed("".join(map(_folded_literal, text))))
+
+
+def _folded_literal(char: str) -> str:
+    folded = char if char.isascii() else _folded(char)
+    return folded if folded == char or folded.isalnum() else re.escape(folded)
+
+
+def _rewritten(pattern: str, change: Callable[[str], str]) -> str:
+    """Return a pattern with its text changed, and what follows a backslash left alone."""
+    pieces = re.split(r"(\\.)", pattern, flags=re.DOTALL)
+    return "".join(it if it.startswith("\\") else change(_readable(it)) for it in pieces)
+
+
+def _readable(text: str) -> str:
+    """Return text of a pattern as it is seen. White space of ASCII may be syntax, as in (?x)."""
+    return re.sub(r"[^\x00-\x7f]+", lambda found: found[0].translate(_SEEN), text)
+
+
+def _matches_nothing(pattern: re.Pattern[str]) -> bool:
+    found = (pattern.search(text) for text in _PROBES)
+    return any(match and match.start() == match.end() for match in found)
+
+
+def _compiled(pattern: str) -> re.Pattern[str] | None:
+    """Return another spelling of a pattern, ``None`` where it is none any more."""
+    try:
+        compiled = re.compile(pattern)
+    except (re.error, OverflowError, RecursionError):
+        return None
+    return None if _matches_nothing(compiled) else compiled

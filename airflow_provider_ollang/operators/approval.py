@@ -1,0 +1,139 @@
+"""The operator that asks a person which orders may be cancelled. Airflow 3.1 and newer."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowOptionalProviderFeatureException,
+    AirflowSkipException,
+)
+
+from airflow_provider_ollang.api.errors import InvalidInputError
+from airflow_provider_ollang.operators import parameters
+from airflow_provider_ollang.operators.base import InvalidParameterError
+
+try:
+    from airflow.providers.standard.operators.hitl import ApprovalOperator
+except (ImportError, AirflowOptionalProviderFeatureException) as error:
+    raise AirflowOptionalProviderFeatureException(
+        "ApproveOrdersOperator needs Airflow 3.1 or newer, with "
+        "apache-airflow-providers-standard 1.12.2 or newer."
+    ) from error
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+#: Airflow keeps the body in a TEXT column; MySQL's holds 65,535 bytes.
+MAX_BODY_BYTES = 60_000
+
+
+class ApproveOrdersOperator(ApprovalOperator):
+    """Ask a person whether these orders may be cancelled. Returns exactly the approved ids.
+
+    Only a person's "Approve" gives a list: a task that was marked as success, or that timed out,
+    returns none, and a batch that takes its ``order_ids`` from this task's output then fails. After
+    "Reject" what follows is skipped, and so it is, without asking, if there is no order. The task
+    has no retries, whatever it inherits: each would ask again.
+
+    :param order_ids: the orders; the body must show each of them
+    :param subject: the headline; "Cancel 12 Ollang orders?" if left out
+    :param body: what is shown below, in Markdown: the XCom ``summary`` of FindStaleOrdersOperator
+        (``find.output["summary"]``). The bare ids if left out
+    :param kwargs: what ApprovalOperator takes, such as ``response_timeout``, ``assigned_users``,
+        ``notifiers`` and ``fail_on_reject``; no ``defaults``, which would approve without a person
+    """
+
+    template_fields = (*ApprovalOperator.template_fields, "order_ids")
+
+    def __init__(
+        self,
+        *,
+        order_ids: Collection[str],
+        subject: str | None = None,
+        body: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if kwargs.get("defaults") is not None:
+            raise InvalidParameterError(
+                "defaults: remove it. Airflow would take it as the response after the time-out, "
+                "and only a person may approve cancels."
+            )
+        super().__init__(subject=subject or "", body=body, **kwargs)
+        self.order_ids = order_ids
+        self.retries = 0
+
+    def execute(self, context: Context) -> None:
+        """Ask, and wait for the response.
+
+        :raises AirflowSkipException: there is no order to ask about
+        :raises AirflowFailException: the body does not show every order
+        """
+        order_ids = self._order_ids()
+        if not order_ids:
+            raise AirflowSkipException("There is no order to ask about.")
+        noun = "order" if len(order_ids) == 1 else "orders"
+        self.subject = self.subject or f"Cancel {len(order_ids)} Ollang {noun}?"
+        self.body = self.body or "\n".join(f"- `{order_id}`" for order_id in order_ids)
+        self._check_body(order_ids)
+        try:
+            super().execute(context)
+        # TaskDeferred, and from Airflow 3.3 TaskAwaitingInput: what it holds, a resumed task gets.
+        except BaseException as pause:
+            if hasattr(pause, "method_name"):
+                pause.kwargs = {"shown": order_ids}  # type: ignore[attr-defined]
+            raise
+
+    def execute_complete(
+        self, context: Context, event: dict[str, Any], shown: list[str] | None = None
+    ) -> list[str] | None:
+        """Return the ids that were shown, if a person has approved them.
+
+        :param event: the response
+        :param shown: the ids that the question was about
+        :raises AirflowFailException: nobody responded in time, or the list is another one by now
+        """
+        response = super().execute_complete(context, event)
+        if response["chosen_options"] != [self.APPROVE]:
+            return None
+        person = event.get("responded_by_user")
+        if not person or event.get("timedout") or not shown:
+            raise AirflowFailException("Nothing was approved: no person has responded.")
+        if self._order_ids() != shown:
+            raise AirflowFailException(
+                "Nothing was approved: order_ids is another list now than the one that was shown. "
+                "Clear this task to ask about the new one."
+            )
+        self.log.info("%s approved %d orders.", person["name"], len(shown))
+        return shown
+
+    def process_trigger_event_error(self, event: dict[str, Any]) -> NoReturn:
+        """Fail without retries: each would ask again."""
+        raise AirflowFailException(f"Nothing was approved: {event['error']}")
+
+    def _order_ids(self) -> list[str]:
+        try:
+            return parameters.order_ids("order_ids", self.order_ids)
+        except InvalidInputError as error:
+            raise AirflowFailException(error.message) from error
+
+    def _check_body(self, order_ids: list[str]) -> None:
+        """Refuse to ask about an order that the person cannot see."""
+        body = self.body or ""
+        if len(body.encode()) > MAX_BODY_BYTES:
+            raise AirflowFailException(
+                f"body: {len(body.encode())} bytes are too many, {MAX_BODY_BYTES} fit. Ask about "
+                "fewer orders: set limit on FindStaleOrdersOperator."
+            )
+        ids_in_body = set(re.findall(r"[A-Za-z0-9_-]+", html.unescape(body)))
+        hidden = [order_id for order_id in order_ids if order_id not in ids_in_body]
+        if hidden:
+            raise AirflowFailException(
+                f"body: it does not show {len(hidden)} of {len(order_ids)} orders, the first is "
+                f"{hidden[0]}. Pass the XCom 'summary' of the task that order_ids is from, and "
+                "set limit=100 there: a summary shows up to 100 orders."
+            )

@@ -1,0 +1,78 @@
+"""The API's error responses, in each of the three formats that it is known to use."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+ERROR_FORMATS = ("documented", "envelope", "framework")
+
+# The status, error and message of each code in the reference.
+_DOCUMENTED = {
+    "UNAUTHORIZED": (401, "Unauthorized", "Invalid or missing API key"),
+    "ACCESS_DENIED": (403, "Access denied", "You do not have permission to access this order"),
+    "ORDER_NOT_FOUND": (404, "Order not found", "No order found with the provided orderId"),
+    "PROJECT_NOT_FOUND": (404, "Project not found", "No project found with the provided projectId"),
+    "ORDER_NOT_CANCELLABLE": (
+        400,
+        "Order not cancellable",
+        "The order is already in progress or completed",
+    ),
+    "ORDER_ALREADY_CANCELLED": (
+        409,
+        "Order already cancelled",
+        "The order has already been cancelled",
+    ),
+}
+
+
+class ErrorResponse(Exception):
+    """An error that the API responds with.
+
+    :param message: what really happened; a list names several things.
+    :param code: only where the reference documents one.
+    """
+
+    def __init__(
+        self, status: int, message: str | list[str], error: str = "", code: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.status, self.message, self.error, self.code = status, message, error, code
+
+    @classmethod
+    def documented(cls, code: str) -> ErrorResponse:
+        """Return the error that the reference documents under ``code``."""
+        status, error, message = _DOCUMENTED[code]
+        return cls(status, message, error, code)
+
+    def response(self, error_format: str) -> JSONResponse:
+        """Return the response in one of ``ERROR_FORMATS``."""
+        return JSONResponse(self._body(error_format), self.status)
+
+    def _body(self, error_format: str) -> dict[str, Any]:
+        phrase = HTTPStatus(self.status).phrase
+        if error_format == "envelope":
+            detail = self.message if isinstance(self.message, str) else "; ".join(self.message)
+            generic = {"code": -1, "error": "UnknownError", "message": "unknown error"}
+            return generic | {"detail": detail}
+        if error_format == "framework":
+            return {"statusCode": self.status, "message": self.message, "error": phrase}
+        body = {"error": self.error or phrase, "message": self.message}
+        return body | ({"code": self.code} if self.code else {})
+
+
+def require(rules: Mapping[str, bool]) -> None:
+    """Check that each of the rules holds, which are written as what the API says if not.
+
+    :raises ErrorResponse: 400, with every rule that is broken.
+    """
+    if broken := [rule for rule, holds in rules.items() if not holds]:
+        raise ErrorResponse(400, broken)
+
+
+def one_of(name: str, allowed: Collection[str]) -> str:
+    """Return the rule that the value of ``name`` is one of those ``allowed``."""
+    return f"{name} must be one of the following values: {', '.join(allowed)}"

@@ -1,0 +1,5 @@
+"""The sensor that waits for orders."""
+
+from airflow_provider_ollang.airflow_version import require_airflow
+
+require_airflow()

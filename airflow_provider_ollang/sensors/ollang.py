@@ -1,0 +1,312 @@
+"""The sensor that waits for orders."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseSensorOperator,
+    PokeReturnValue,
+    conf,
+)
+
+from airflow_provider_ollang.api.errors import InvalidInputError, OllangError
+from airflow_provider_ollang.api.models import CANCELLED_STATUSES
+from airflow_provider_ollang.hooks.ollang import OllangHook
+from airflow_provider_ollang.operators import parameters
+from airflow_provider_ollang.operators.base import (
+    InvalidParameterError,
+    OllangBaseOperator,
+    Parsers,
+)
+from airflow_provider_ollang.operators.kill import cancel_unwanted, read_task_state
+from airflow_provider_ollang.operators.preview import refuse_if_preview_requested
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_ollang.api.client import OllangClient
+    from airflow_provider_ollang.api.watching import Progress, Sighting
+
+#: A worker that is told to end has a few seconds before it is killed.
+KILL_SECONDS = 4.0
+#: At most one line about progress in so many seconds.
+SECONDS_A_LINE = 60.0
+
+
+class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
+    """Wait until every order has one of some statuses. Returns ``[{"id": …, "status": …}, …]``.
+
+    Fails without retries once an order has one of ``failure_statuses``, does not exist, or is not
+    accessible. Keeps waiting on statuses that it does not know, and through trouble that passes.
+
+    Deferred, it holds no worker slot, and all sensors of a connection share one poller.
+
+    :param order_ids: the orders, such as those that ``CreateOrderOperator`` returns
+    :param target_statuses: wait until every order has one of these
+    :param failure_statuses: fail when an order has one of these
+    :param deferrable: whether to wait in the triggerer; ``[operators] default_deferrable`` if left
+        out
+    :param cancel_on_kill: cancel the orders, which cannot be undone, when a user ends the task, it
+        is killed and not retried, or it times out. Never on success, a clear, or a restart.
+        Deferred before Airflow 3.3, only when it times out
+    :param ollang_conn_id: the connection
+    """
+
+    parsers: ClassVar[Parsers] = {
+        "order_ids": parameters.awaited_order_ids,
+        "target_statuses": parameters.awaited_statuses,
+        "failure_statuses": parameters.awaited_statuses,
+        "cancel_on_kill": parameters.flag,
+        "ollang_conn_id": parameters.connection_id,
+    }
+    template_fields = tuple(parsers)
+    ui_color = "#cfe2f3"
+
+    _context: Context
+    _poking: OllangClient
+    _killer: OllangClient | None = None
+    #: Whether orders may be cancelled; not before the parameters are known.
+    _may_cancel = False
+
+    def __init__(
+        self,
+        *,
+        order_ids: Collection[str],
+        target_statuses: Collection[str] = ("completed", "delivered"),
+        failure_statuses: Collection[str] = (*sorted(CANCELLED_STATUSES), "failed"),
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        cancel_on_kill: bool | str = False,
+        ollang_conn_id: str = OllangHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.order_ids = order_ids
+        self.target_statuses = target_statuses
+        self.failure_statuses = failure_statuses
+        self.deferrable = deferrable
+        self.cancel_on_kill = cancel_on_kill
+        self.ollang_conn_id = ollang_conn_id
+        self._created: dict[str, str | None] = {}
+        self._failures = 0
+        self._back_off_seconds = 0.0
+        self._logged_at = 0.0
+        self._check_parameters()
+        self._check_wait()
+
+    def _check_wait(self) -> None:
+        """Refuse what no single parser can see."""
+        if not isinstance(self.deferrable, bool):  # the text 'False' would be true
+            error = parameters.refuse("deferrable", self.deferrable, "True or False, no template")
+        elif not 0 < self.poke_interval < float("inf"):
+            error = parameters.refuse("poke_interval", self.poke_interval, "seconds above 0")
+        elif not 0 <= self.timeout < float("inf"):
+            error = parameters.refuse("timeout", self.timeout, "seconds, 0 or more")
+        elif overlap := self._overlap(self.target_statuses, self.failure_statuses):
+            error = overlap
+        else:
+            return
+        raise InvalidParameterError(f"{error.message} (task {self.task_id!r})") from error
+
+    def _overlap(self, target: Any, failure: Any) -> InvalidInputError | None:
+        if parameters.is_rendered_later(target) or parameters.is_rendered_later(failure):
+            return None
+        statuses = parameters.awaited_statuses("target_statuses", target)
+        both = set(statuses) & set(parameters.awaited_statuses("failure_statuses", failure))
+        if not both:
+            return None
+        expected = "other statuses than target_statuses"
+        return parameters.refuse("failure_statuses", sorted(both), expected)
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Wait for the orders, here or in the triggerer.
+
+        :return: the orders' ids and statuses
+        :raises AirflowFailException: an order failed, or cannot be read
+        :raises AirflowSensorTimeout: time is up
+        """
+        self._context = context
+        with self._airflow_exceptions(), self._cancelling_on_timeout():
+            self._prepare()
+            if self.deferrable:
+                return self._execute_deferred()
+            if self._may_cancel:  # on_kill is too late to ask Airflow for it
+                self._killer = OllangHook(self._value("ollang_conn_id")).get_conn()
+            with self._client() as self._poking:
+                orders: list[dict[str, Any]] = super().execute(context)
+                return orders
+
+    def _prepare(self) -> None:
+        self._take_parameters()
+        if error := self._overlap(self._value("target_statuses"), self._value("failure_statuses")):
+            raise error
+        self._created = dict.fromkeys(self._value("order_ids"))
+        self._may_cancel = self._value("cancel_on_kill") and not self._is_preview()
+
+    def _is_preview(self) -> bool:
+        """Return whether the run was asked for a preview: such a run never cancels."""
+        try:
+            refuse_if_preview_requested(self._context)
+        except AirflowFailException as error:
+            self.log.warning("cancel_on_kill has no effect. %s", error)
+            return True
+        return False
+
+    def _execute_deferred(self) -> list[dict[str, Any]]:
+        with self._client() as client:
+            progress = self._look(client)
+        if not progress or not progress.is_over:
+            self._defer()
+        return self._result(progress)
+
+    def _defer(self) -> NoReturn:
+        from airflow_provider_ollang.triggers.ollang import OrderStatusTrigger
+
+        self.defer(
+            trigger=OrderStatusTrigger(
+                created=self._created,
+                target_statuses=self._value("target_statuses"),
+                failure_statuses=self._value("failure_statuses"),
+                deadline=time.time() + self.timeout,
+                poke_interval=self.poke_interval,
+                cancel_on_kill=self._may_cancel,
+                ollang_conn_id=self._value("ollang_conn_id"),
+            ),
+            method_name=self.execute_complete.__name__,
+            # Only for a trigger that does not run: it ends at its deadline by itself.
+            timeout=timedelta(seconds=self.timeout + 2 * self.poke_interval + SECONDS_A_LINE),
+        )
+
+    def execute_complete(self, context: Context, event: Any = None) -> list[dict[str, Any]]:
+        """Return, or raise, what the trigger's event says."""
+        with self._airflow_exceptions():
+            match event:
+                case {"event": "done", "orders": list(orders)} if self._are_reached(orders):
+                    return orders
+                case {"event": "failed", "message": str(message)}:
+                    raise AirflowFailException(f"{message} {self._where()}")
+                case {"event": "timeout", "message": str(message)}:
+                    return self._look_last(message)
+        # Not one of Airflow's exceptions: under soft_fail, those would skip the task.
+        raise RuntimeError(f"The trigger ended with an unexpected event: {event!s:.2000}")
+
+    def _are_reached(self, orders: list[Any]) -> bool:
+        """Return whether an event's orders are those of the task, in statuses it waits for."""
+        statuses = {it.get("id"): it.get("status") for it in orders if isinstance(it, dict)}
+        is_target = [it in self._value("target_statuses") for it in statuses.values()]
+        return statuses.keys() == set(self._value("order_ids")) and all(is_target)
+
+    def _look_last(self, message: str) -> list[dict[str, Any]]:
+        """Return what is reached by now, if it is: no order is cancelled that is done."""
+        with self._client() as client:
+            progress = self._look(client)
+        if progress and progress.is_over:
+            return self._result(progress)
+        raise AirflowSensorTimeout(f"Timed out after {self.timeout:g} s: {progress or message}.")
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look at the orders once."""
+        progress = self._look(self._poking)
+        if progress is None or not progress.is_over:
+            return PokeReturnValue(False)
+        return PokeReturnValue(True, self._result(progress))
+
+    def _get_next_poke_interval(
+        self, started_at: Any, run_duration: Callable[[], float], poke_count: int
+    ) -> float:
+        """Return Airflow's interval, or after trouble a longer one that ends with the timeout."""
+        interval: float = super()._get_next_poke_interval(started_at, run_duration, poke_count)
+        return max(interval, min(self._back_off_seconds, self.timeout - run_duration()))
+
+    def _look(self, client: OllangClient) -> Progress | None:
+        """Return how far the orders are, ``None`` in trouble that may pass."""
+        from airflow_provider_ollang.api.watching import Progress, read_orders, seconds_to_back_off
+
+        seen: dict[str, Sighting] = {}
+        try:
+            for sighting in read_orders(client, self._created):
+                seen[sighting.id] = sighting
+        except OllangError as error:
+            if error.is_final or self._told_to_end:
+                raise
+            self._failures += 1
+            self._back_off_seconds = seconds_to_back_off(self._failures, error.retry_after)
+            self._log_line(f"{error}. Looking again later.")
+            return None
+        self._failures, self._back_off_seconds = 0, 0.0
+        self._created = {it.id: it.created_at for it in seen.values()}
+        statuses = self._value("target_statuses"), self._value("failure_statuses")
+        progress = Progress.of(self._value("order_ids"), seen, *statuses)
+        self._log_line(f"{progress}.")
+        return progress
+
+    def _log_line(self, text: str) -> None:
+        now = time.monotonic()
+        if now - self._logged_at >= SECONDS_A_LINE:
+            self._logged_at = now
+            self.log.info("%s", text)
+
+    def _result(self, progress: Progress) -> list[dict[str, Any]]:
+        if progress.failed:
+            raise AirflowFailException(f"{progress.failure()} {self._where()}")
+        return [{"id": it.id, "status": it.status} for it in progress.reached]
+
+    def resume_execution(
+        self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
+    ) -> Any:
+        """Go on after the trigger, or fail where Airflow has ended it."""
+        self._context = context
+        with self._airflow_exceptions():
+            self._prepare()
+        with self._cancelling_on_timeout():
+            return super().resume_execution(next_method, next_kwargs, context)
+
+    @contextmanager
+    def _cancelling_on_timeout(self) -> Iterator[None]:
+        """Cancel the orders if time is up, also where ``soft_fail`` makes a skip of it."""
+        try:
+            yield
+        except (AirflowSensorTimeout, AirflowSkipException) as error:
+            reason = error.__cause__ if isinstance(error, AirflowSkipException) else error
+            if reason is None or isinstance(reason, AirflowSensorTimeout):
+                self._cancel_orders()
+            raise
+
+    def on_kill(self) -> None:
+        """Look no more; cancel the orders if that is asked for, and nobody else will wait."""
+        super().on_kill()
+        # In a thread: the signal may have come while this one was speaking with Airflow.
+        thread = threading.Thread(target=self._cancel_if_ended, daemon=True)
+        thread.start()
+        thread.join(KILL_SECONDS)
+
+    def _cancel_if_ended(self) -> None:
+        try:
+            if not self._may_cancel:
+                return
+            ti = self._context["ti"]
+            state = read_task_state(ti)
+            is_last_try = ti.try_number > ti.max_tries
+            if state in ("failed", "skipped") or (state == "running" and is_last_try):
+                self._cancel_orders()
+            else:
+                self.log.info("No order is cancelled: the task is %s, and may run again.", state)
+        except Exception:
+            self.log.exception("The orders were not cancelled")
+
+    def _cancel_orders(self) -> None:
+        """Cancel the orders if that is asked for. Never raises: the task has ended another way."""
+        try:
+            if self._may_cancel:
+                order_ids = self._value("order_ids")
+                cancel_unwanted(self._value("ollang_conn_id"), order_ids, self.log, self._killer)
+        except Exception:
+            self.log.exception("The orders were not cancelled")

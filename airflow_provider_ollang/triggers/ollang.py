@@ -1,0 +1,137 @@
+"""The trigger that waits for orders without a worker."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections.abc import AsyncIterator, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_ollang.api.watching import Progress
+from airflow_provider_ollang.operators.kill import cancel_unwanted, read_task_state
+from airflow_provider_ollang.triggers.poller import PollingFailedError, Waiter, waiting
+
+#: At most one line about progress in so many seconds.
+SECONDS_A_LINE = 60.0
+#: States of a task that a person, or a run's time-out, has ended. In any other state, "success",
+#: "deferred" (cleared, or moved to another triggerer) and "queued" among them, somebody still
+#: wants the orders.
+ENDED_STATES = frozenset({"failed", "skipped"})
+
+#: Airflow gives ``on_kill`` a second; what is in a thread by then runs to its end.
+_killers = ThreadPoolExecutor(8, thread_name_prefix="ollang-kill")
+
+
+class OrderStatusTrigger(BaseTrigger):
+    """Waits until orders have reached a status, failed, or run out of time.
+
+    Its events are ``{"event": "done" | "failed" | "timeout" | "error", …}``. It never raises: under
+    ``soft_fail``, Airflow would take a bug for a time-out.
+
+    :param created: the ``createdAt`` text of each order, ``None`` where it is unknown
+    :param target_statuses: waits until every order has one of these
+    :param failure_statuses: ends when an order has one of these
+    :param deadline: when to end at the latest, in seconds since 1970
+    :param poke_interval: seconds between two looks
+    :param cancel_on_kill: whether to cancel the orders if a user ends the task (Airflow 3.3)
+    :param ollang_conn_id: the connection
+    """
+
+    def __init__(
+        self,
+        *,
+        created: Mapping[str, str | None],
+        target_statuses: Collection[str],
+        failure_statuses: Collection[str],
+        deadline: float,
+        poke_interval: float,
+        cancel_on_kill: bool,
+        ollang_conn_id: str,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.created = dict(created)
+        self.target_statuses = list(target_statuses)
+        self.failure_statuses = list(failure_statuses)
+        self.deadline = deadline
+        self.poke_interval = poke_interval
+        self.cancel_on_kill = cancel_on_kill
+        self.ollang_conn_id = ollang_conn_id
+        self._logged, self._logged_at = "", time.monotonic()
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what makes the same trigger again. Airflow keeps it as plain JSON."""
+        names = (
+            "created",
+            "target_statuses",
+            "failure_statuses",
+            "deadline",
+            "poke_interval",
+            "cancel_on_kill",
+            "ollang_conn_id",
+        )
+        return (
+            "airflow_provider_ollang.triggers.ollang.OrderStatusTrigger",
+            {name: getattr(self, name) for name in names},
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and yield one event."""
+        try:
+            with waiting(self.ollang_conn_id, self.created, self.poke_interval) as waiter:
+                event = await self._wait(waiter)
+        except PollingFailedError as error:
+            event = {"event": "failed", "message": str(error)}
+        except Exception:
+            event = {"event": "error", "message": traceback.format_exc()}
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+
+    async def _wait(self, waiter: Waiter) -> dict[str, Any]:
+        progress = self._progress(waiter)
+        while not progress.is_over:
+            left = self.deadline - time.time()
+            if left <= 0:
+                return {"event": "timeout", "message": str(progress)}
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left, SECONDS_A_LINE)):
+                    await waiter.changed()
+            progress = self._progress(waiter)
+            self._log_line(f"{progress}. {waiter.trouble or ''}")
+        if progress.failed:
+            return {"event": "failed", "message": progress.failure()}
+        orders = [{"id": it.id, "status": it.status} for it in progress.reached]
+        return {"event": "done", "orders": orders}
+
+    def _progress(self, waiter: Waiter) -> Progress:
+        return Progress.of(self.created, waiter.seen, self.target_statuses, self.failure_statuses)
+
+    def _log_line(self, text: str) -> None:
+        """Log what is new, at most one line a minute."""
+        now = time.monotonic()
+        if text != self._logged and now - self._logged_at >= SECONDS_A_LINE:
+            self._logged, self._logged_at = text, now
+            self.log.info("%s", text)
+
+    async def on_kill(self) -> None:
+        """Cancel the orders if a user, or the run's time-out, has ended the task (Airflow 3.3).
+
+        Airflow calls this also when the task is cleared or marked as success, or moves to another
+        triggerer: the task's state tells.
+        """
+        if self.cancel_on_kill and self.task_instance:
+            future = _killers.submit(self._cancel_if_ended, self.task_instance)
+            await asyncio.shield(asyncio.wrap_future(future))
+
+    def _cancel_if_ended(self, task_instance: Any) -> None:
+        try:
+            state = read_task_state(task_instance)
+            if state in ENDED_STATES:
+                cancel_unwanted(self.ollang_conn_id, list(self.created), self.log)
+            else:
+                self.log.info("No order is cancelled: the task is %s.", state)
+        except Exception:
+            self.log.exception("The orders were not cancelled: %s", ", ".join(self.created))

@@ -1,0 +1,78 @@
+"""What ApproveOrdersOperator refuses. The tests under a scheduler answer it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import (
+    DAG,
+    AirflowFailException,
+    AirflowOptionalProviderFeatureException,
+    AirflowSkipException,
+)
+
+try:
+    from airflow_provider_ollang.operators.approval import ApproveOrdersOperator
+except AirflowOptionalProviderFeatureException:
+    pytest.skip("approvals need Airflow 3.1 or newer", allow_module_level=True)
+
+IDS = ["a_1", "b-2"]
+APPROVE = {"chosen_options": ["Approve"], "params_input": {}, "responded_at": datetime.now(UTC)}
+ANNA = {"responded_by_user": {"id": "42", "name": "anna"}}
+
+
+def approval(order_ids: Any = IDS, **options: Any) -> ApproveOrdersOperator:
+    return ApproveOrdersOperator(task_id="approve", order_ids=order_ids, **options)
+
+
+def test_a_default_response_is_refused() -> None:
+    with pytest.raises(AirflowFailException, match="only a person may approve"):
+        approval(defaults="Approve")
+
+
+def test_inherited_retries_do_not_ask_again() -> None:
+    with DAG("dag", schedule=None, default_args={"retries": 3}):
+        assert approval().retries == 0
+
+
+def test_nobody_is_asked_about_no_order(run: Any) -> None:
+    with pytest.raises(AirflowSkipException, match="no order to ask about"):
+        run.execute(approval([]))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"order_ids": None}, "order_ids: expected a list"),
+        ({"order_ids": [["a"], ["b"]]}, "order_ids: expected a list of order ids"),
+        ({"body": "| a&#95;1 | Trailer |"}, r"does not show 1 of 2 orders, the first is b-2"),
+        ({"body": "a_1, b-2x"}, r"does not show 1 of 2 orders"),
+        ({"order_ids": [f"{i:0128}" for i in range(500)]}, "body: 66499 bytes are too many"),
+    ],
+)
+def test_nobody_is_asked_what_cannot_be_seen(run: Any, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(AirflowFailException, match=said):
+        run.execute(approval(**options))
+
+
+@pytest.mark.parametrize(
+    ("event", "shown", "said"),
+    [
+        ({"responded_by_user": None}, IDS, "no person has responded"),
+        ({**ANNA, "timedout": True}, IDS, "no person has responded"),
+        (ANNA, None, "no person has responded"),
+        (ANNA, ["a_1"], "another list now"),
+        ({"error": "too late", "error_type": "timeout"}, IDS, "Nothing was approved: too late"),
+    ],
+)
+def test_nothing_else_than_a_persons_response_to_this_list_approves_it(
+    run: Any, event: dict[str, Any], shown: list[str] | None, said: str
+) -> None:
+    with pytest.raises(AirflowFailException, match=said):
+        approval().execute_complete(run.context, {**APPROVE, **event}, shown)
+
+
+def test_a_persons_approval_gives_exactly_the_list(run: Any) -> None:
+    assert approval().execute_complete(run.context, {**APPROVE, **ANNA}, IDS) == IDS

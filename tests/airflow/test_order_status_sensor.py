@@ -1,0 +1,424 @@
+"""The sensor in poke mode and deferred, and its trigger in an event loop, against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferred,
+)
+
+from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sensors.ollang import OrderStatusSensor
+from airflow_provider_ollang.triggers import poller
+from airflow_provider_ollang.triggers.ollang import OrderStatusTrigger
+
+ORDER = "/integration/orders/*"
+QUICK = 0.05
+
+
+@pytest.fixture(autouse=True)
+def _no_poller_is_left() -> Iterator[None]:
+    yield
+    assert poller._pollers == {}
+    assert not [it for it in threading.enumerate() if it.name.startswith("ollang-poller")]
+
+
+def sensor(*order_ids: str, **options: Any) -> OrderStatusSensor:
+    options = {"poke_interval": QUICK, "timeout": 30, "deferrable": False, **options}
+    return OrderStatusSensor(task_id="wait", order_ids=list(order_ids), **options)
+
+
+def change_later(sandbox: Sandbox, order_id: str, *statuses: str) -> None:
+    def change() -> None:
+        for status in statuses:
+            time.sleep(0.15)
+            sandbox.orders.change(order_id, status=status)
+
+    threading.Thread(target=change).start()
+
+
+def cancels(sandbox: Sandbox) -> list[str | None]:
+    return [request.order_id for request in sandbox.requests if request.is_cancel]
+
+
+def defer(run: Any, operator: OrderStatusSensor) -> TaskDeferred:
+    with pytest.raises(TaskDeferred) as caught:
+        run.execute(operator)
+    return caught.value
+
+
+def trigger_of(deferred: TaskDeferred) -> OrderStatusTrigger:
+    """Return the trigger as a triggerer makes it, from what the database holds."""
+    path, kwargs = deferred.trigger.serialize()
+    assert path == f"{OrderStatusTrigger.__module__}.{OrderStatusTrigger.__qualname__}"
+    return OrderStatusTrigger(**json.loads(json.dumps(kwargs)))
+
+
+async def event_of(trigger: OrderStatusTrigger) -> Any:
+    async for event in trigger.run():
+        return json.loads(json.dumps(event.payload))
+    raise AssertionError("the trigger ended without an event")
+
+
+def wait_deferred(run: Any, operator: OrderStatusSensor) -> Any:
+    """Run a deferrable sensor to its end as Airflow does."""
+    deferred = defer(run, operator)
+    event = asyncio.run(event_of(trigger_of(deferred)))
+    return operator.resume_execution(deferred.method_name, {"event": event}, run.context)
+
+
+@pytest.fixture(params=[False, True], ids=["poke", "deferred"])
+def wait(request: pytest.FixtureRequest, run: Any) -> Callable[..., Any]:
+    """Return a function that runs a sensor to its end, in poke mode or deferred."""
+
+    def wait_for(*order_ids: str, **options: Any) -> Any:
+        operator = sensor(*order_ids, deferrable=request.param, **options)
+        return wait_deferred(run, operator) if request.param else run.execute(operator)
+
+    return wait_for
+
+
+def test_it_waits_until_every_order_is_done_and_returns_their_statuses(
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], wait: Callable[..., Any]
+) -> None:
+    done, other = add_orders(1, 2)
+    sandbox.orders.change(done, status="delivered", vttUrl="https://signed")
+    change_later(sandbox, other, "review", "somethingNew", "ongoing", "completed")
+
+    assert wait(done, other) == [
+        {"id": done, "status": "delivered"},
+        {"id": other, "status": "completed"},
+    ]
+
+
+@pytest.mark.parametrize("status", ["cancelled", "canceled", "failed"])
+def test_an_order_that_fails_while_it_waits_fails_the_task_without_retries(
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], wait: Callable[..., Any], status: str
+) -> None:
+    [order, other] = add_orders(1, 2)
+    change_later(sandbox, order, status)
+    with pytest.raises(AirflowFailException, match=f"order {order} is {status}"):
+        wait(order, other)
+
+
+def test_an_order_that_is_not_there_any_more_fails_the_task(
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], wait: Callable[..., Any]
+) -> None:
+    [order, other] = add_orders(1, 2)
+    threading.Timer(0.2, sandbox.orders.clear).start()
+    with pytest.raises(AirflowFailException, match="ORDER_NOT_FOUND"):
+        wait(order, other)
+
+
+@pytest.mark.parametrize("kind", ["unknown", "foreign"])
+def test_an_order_that_cannot_be_read_fails_the_task_at_the_first_look(
+    sandbox: Sandbox, run: Any, kind: str
+) -> None:
+    order = "65a4f0000123456789abcdef"
+    if kind == "foreign":
+        order = sandbox.orders.add(foreign=True)["id"]
+    with pytest.raises(AirflowFailException, match=r"ORDER_NOT_FOUND|ACCESS_DENIED"):
+        run.execute(sensor(order, deferrable=True))
+
+
+@pytest.mark.parametrize("trouble", ["500", "reset-after", "html", "truncated", "429-hour"])
+def test_trouble_that_passes_does_not_end_the_wait(
+    sandbox: Sandbox,
+    add_orders: Callable[..., list[str]],
+    wait: Callable[..., Any],
+    trouble: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("airflow_provider_ollang.api.watching.FIRST_BACKOFF", 0.1)
+    [order] = add_orders(1)
+    sandbox.answer_next(Answer(), *[Answer(fault=trouble)] * 9, path="/integration/orders*")
+    change_later(sandbox, order, "completed")
+    if trouble == "429-hour":  # the API is not asked again before that
+        with pytest.raises(AirflowSensorTimeout):
+            wait(order, timeout=1)
+        assert len(sandbox.requests) <= 3
+    else:
+        assert wait(order)
+
+
+def test_time_is_up(
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], wait: Callable[..., Any]
+) -> None:
+    [order] = add_orders(1)
+    with pytest.raises(AirflowSensorTimeout):
+        wait(order, timeout=0.3)
+    assert cancels(sandbox) == []
+
+
+@pytest.mark.parametrize("soft_fail", [False, True])
+def test_when_time_is_up_what_can_still_be_cancelled_is_if_asked_for(
+    sandbox: Sandbox,
+    add_orders: Callable[..., list[str]],
+    wait: Callable[..., Any],
+    soft_fail: bool,
+) -> None:
+    order, done, bystander = add_orders(1, 2, 3)
+    sandbox.orders.change(done, status="completed")
+    with pytest.raises(AirflowSkipException if soft_fail else AirflowSensorTimeout):
+        wait(order, done, timeout=0.3, cancel_on_kill=True, soft_fail=soft_fail)
+    assert [sandbox.orders.get(it)["status"] for it in (order, done, bystander)] == [
+        "cancelled",
+        "completed",
+        "pending",
+    ]
+
+
+def test_an_order_that_fails_has_no_other_one_cancelled(
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], wait: Callable[..., Any]
+) -> None:
+    order, other = add_orders(1, 2)
+    change_later(sandbox, order, "failed")
+    with pytest.raises(AirflowSkipException):
+        wait(order, other, cancel_on_kill=True, soft_fail=True)
+    assert cancels(sandbox) == []
+
+
+def test_no_order_is_cancelled_in_a_run_that_was_asked_for_a_preview(
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], make_run: Any
+) -> None:
+    [order] = add_orders(1)
+    with pytest.raises(AirflowSensorTimeout):
+        make_run(params={"dry_run": True}).execute(sensor(order, timeout=0.2, cancel_on_kill=True))
+    assert cancels(sandbox) == []
+
+
+def test_a_deferred_sensor_that_airflow_itself_ends_in_time_cancels_too(
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], run: Any
+) -> None:
+    [order] = add_orders(1)
+    operator = sensor(order, deferrable=True, cancel_on_kill=True)
+    deferred = defer(run, operator)
+    assert deferred.timeout == timedelta(seconds=30 + 2 * QUICK + 60)
+    with pytest.raises(AirflowSensorTimeout):
+        operator.resume_execution("__fail__", {"error": "Trigger timeout"}, run.context)
+    assert cancels(sandbox) == [order]
+
+
+def test_orders_that_are_done_do_not_defer(
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], run: Any
+) -> None:
+    [order] = add_orders(1, status="completed")
+    assert run.execute(sensor(order, deferrable=True)) == [{"id": order, "status": "completed"}]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        None,
+        {},
+        "done",
+        {"event": "done"},
+        {"event": "done", "orders": []},
+        {"event": "done", "orders": [{"id": "another", "status": "completed"}]},
+        {"event": "done", "orders": [5]},
+        {"event": "failed"},
+        {"event": "error", "message": "Traceback: …"},
+    ],
+)
+def test_a_malformed_event_fails_the_task_and_never_skips_it(
+    add_orders: Callable[..., list[str]], run: Any, event: Any
+) -> None:
+    operator = sensor(*add_orders(1), deferrable=True, soft_fail=True)
+    deferred = defer(run, operator)
+    with pytest.raises(RuntimeError, match="unexpected event"):
+        operator.resume_execution(deferred.method_name, {"event": event}, run.context)
+
+
+def test_a_done_event_whose_statuses_are_not_waited_for_is_malformed(
+    add_orders: Callable[..., list[str]], run: Any
+) -> None:
+    [order] = add_orders(1)
+    operator = sensor(order, deferrable=True)
+    deferred = defer(run, operator)
+    event = {"event": "done", "orders": [{"id": order, "status": "pending"}]}
+    with pytest.raises(RuntimeError, match="unexpected event"):
+        operator.resume_execution(deferred.method_name, {"event": event}, run.context)
+
+
+def test_a_rejected_key_fails_the_task_whichever_way_it_waits(
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], wait: Callable[..., Any]
+) -> None:
+    [order] = add_orders(1)
+    unauthorized = Answer.json(401, {"code": "UNAUTHORIZED", "message": "no"})
+    threading.Timer(0.2, sandbox.answer_always, [unauthorized]).start()
+    with pytest.raises(AirflowFailException, match="UNAUTHORIZED"):
+        wait(order)
+
+
+def test_there_is_no_secret_in_what_the_database_keeps(
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], run: Any
+) -> None:
+    [order] = add_orders(1)
+    kept = json.dumps(defer(run, sensor(order, deferrable=True)).trigger.serialize())
+    assert sandbox.api_key not in kept
+
+
+# One poller for all.
+
+
+async def run_all(*triggers: OrderStatusTrigger) -> list[Any]:
+    return await asyncio.gather(*map(event_of, triggers))
+
+
+def trigger(*order_ids: str, created: str | None = None, **options: Any) -> OrderStatusTrigger:
+    options = {"deadline": time.time() + 30, "poke_interval": 0.3, **options}
+    return OrderStatusTrigger(
+        created=dict.fromkeys(order_ids, created),
+        target_statuses=["completed"],
+        failure_statuses=["failed"],
+        cancel_on_kill=False,
+        ollang_conn_id="ollang_default",
+        **options,
+    )
+
+
+def test_hundreds_of_triggers_share_a_few_requests_and_one_look_at_the_connection(
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = add_orders(*[number / 1000 for number in range(300)])
+    looked_up = []
+    from airflow_provider_ollang.hooks.ollang import OllangHook
+
+    look_up = OllangHook.get_conn
+    monkeypatch.setattr(
+        OllangHook, "get_conn", lambda *args, **kw: looked_up.append(1) or look_up(*args, **kw)
+    )
+
+    async def scenario() -> list[Any]:
+        waiting = asyncio.create_task(run_all(*[trigger(it, poke_interval=1) for it in ids]))
+        await asyncio.sleep(1.5)
+        for order_id in ids:
+            sandbox.orders.change(order_id, status="completed")
+        return await waiting
+
+    events = asyncio.run(scenario())
+    assert [event["event"] for event in events] == ["done"] * 300
+    assert looked_up == [1]
+    assert len(sandbox.requests) <= 3 * 300 / 50 + 1, "50 orders a request, in three rounds"
+
+
+def test_a_trigger_that_joins_later_is_read_in_its_own_time(
+    sandbox: Sandbox, add_orders: Callable[..., list[str]]
+) -> None:
+    slow, quick = add_orders(1, 2, status="completed")
+
+    async def scenario() -> Any:
+        first = asyncio.create_task(event_of(trigger(slow, poke_interval=20)))
+        await asyncio.sleep(0.1)
+        event = await event_of(trigger(quick, poke_interval=0.1))
+        first.cancel()
+        return event
+
+    assert asyncio.run(scenario())["event"] == "done"
+
+
+def test_a_new_key_in_the_connection_is_found(
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_ollang.api.watching.FIRST_BACKOFF", 0.1)
+    [order] = add_orders(1)
+
+    async def scenario() -> Any:
+        waiting = asyncio.create_task(event_of(trigger(order, poke_interval=0.1)))
+        await asyncio.sleep(0.5)
+        connection = {"conn_type": "ollang", "host": sandbox.url, "password": "new"}
+        monkeypatch.setenv("AIRFLOW_CONN_OLLANG_DEFAULT", json.dumps(connection))
+        unauthorized = Answer.json(401, {"code": "UNAUTHORIZED", "message": "no"})
+        body = {"data": [{"id": order, "status": "completed"}], "meta": {"hasNextPage": False}}
+        sandbox.answer_next(unauthorized, Answer.json(200, body))
+        return await waiting
+
+    assert asyncio.run(scenario())["event"] == "done"
+    assert len({request.key_accepted for request in sandbox.requests}) == 2
+
+
+def test_a_cancelled_trigger_leaves_the_others_waiting(
+    sandbox: Sandbox, add_orders: Callable[..., list[str]]
+) -> None:
+    gone, stays = add_orders(1, 2)
+
+    async def scenario() -> Any:
+        first = asyncio.create_task(event_of(trigger(gone, poke_interval=0.1)))
+        second = asyncio.create_task(event_of(trigger(stays, poke_interval=0.1)))
+        await asyncio.sleep(0.3)
+        first.cancel()
+        sandbox.orders.change(stays, status="completed")
+        return await second
+
+    assert asyncio.run(scenario())["event"] == "done"
+
+
+def test_a_bug_ends_the_wait_with_an_event_of_its_own(
+    add_orders: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: Any) -> Any:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(poller, "read_orders", broken)
+    event = asyncio.run(event_of(trigger(*add_orders(1), poke_interval=0.1)))
+    assert event["event"] == "error"
+    assert "a bug" in event["message"]
+
+
+def test_a_connection_that_is_gone_fails_the_wait(
+    add_orders: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = trigger(*add_orders(1), poke_interval=0.1)
+    waiting.ollang_conn_id = "nowhere"
+    event = asyncio.run(event_of(waiting))
+    assert event["event"] == "failed"
+    assert "nowhere" in event["message"]
+
+
+# Bad input.
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("order_ids", []),
+        ("order_ids", "abc"),
+        ("target_statuses", []),
+        ("target_statuses", ["done"]),
+        ("failure_statuses", ["completed", "failed"]),
+        ("deferrable", "False"),
+        ("deferrable", "{{ params.deferrable }}"),
+        ("deferrable", None),
+        ("cancel_on_kill", "yes"),
+        ("poke_interval", -1),
+        ("poke_interval", 0),
+        ("poke_interval", "soon"),
+        ("timeout", -1),
+        ("timeout", "soon"),
+        ("mode", "wait"),
+    ],
+)
+def test_a_bad_value_is_refused_when_the_dag_is_parsed(name: str, value: Any) -> None:
+    with pytest.raises((ValueError, AirflowException), match=name):
+        OrderStatusSensor(task_id="wait", **{"order_ids": ["abc"], name: value})
+
+
+def test_overlapping_statuses_that_templates_bring_are_refused_before_any_request(
+    sandbox: Sandbox, make_run: Any
+) -> None:
+    operator = sensor("abc", target_statuses="{{ params.value }}")
+    with pytest.raises(AirflowFailException, match="failure_statuses"):
+        make_run(params={"value": ["failed"]}).execute(operator)
+    assert sandbox.requests == []

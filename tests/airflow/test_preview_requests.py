@@ -1,0 +1,120 @@
+"""A run that was asked for a preview, in whatever way, cancels nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_ollang.operators.ollang import BatchCancelOrdersOperator, CancelOrderOperator
+from airflow_provider_ollang.sandbox import Sandbox
+
+#: Keys whose value asks for a preview unless it is switched off.
+KEYS = [
+    *("preview", "Preview", "PREVIEW", "pre_view", "isPreview", "previewMode", "run_as_preview"),
+    *("preveiw", "previw", "prevew", "perview", "rpeview", "pre-veiw", "ｐreview"),
+    *("dry_run", "dryRun", "dry-run", "DRYRUN", "--dry-run", "dry", "dryun", "dyr_run"),
+    *("simulate", "simulation", "simualte", "no_op", "what_if", "test_only", "testing"),
+]
+REQUESTS = [
+    *({key: True} for key in KEYS),
+    *({"preview": on} for on in (None, "", 1, "yes", "True", {}, {"enabled": False})),
+    {"params": {"preview": True}},
+    {"steps": [{"options": [{"dry-run": "1"}]}]},
+    {"extra": '{"preview": true}'},
+    '{"preview": true}',
+    "{'preview': True}",
+    {"mode": "preview"},
+    {"args": ["--dry-run"]},
+    {"cancel": False},
+]
+OTHERS = [
+    None,
+    {},
+    *({"preview": off} for off in (False, 0, "false", " False ", "no", "off")),
+    {"dry_run": False, "params": {"preview": "false"}},
+    '{"preview": false}',
+    {"cancel": True},
+    {"review": True, "previous": 1, "prevent": 1, "provider": 1, "private": 1, "latest_only": True},
+    {"name_matches": "^test-", "env": "test", "order_ids": ["dry-4F"], "older_than": "P7D"},
+]
+
+
+def batch(**options: Any) -> BatchCancelOrdersOperator:
+    return BatchCancelOrdersOperator(
+        task_id="cancel", order_ids="{{ params.order_ids }}", **options
+    )
+
+
+def one(**options: Any) -> CancelOrderOperator:
+    return CancelOrderOperator(task_id="cancel", order_id="{{ params.order_ids[0] }}", **options)
+
+
+@pytest.mark.parametrize("conf", REQUESTS, ids=str)
+@pytest.mark.parametrize("operator", [batch, one])
+def test_a_run_with_such_a_conf_cancels_nothing(
+    operator: Callable[..., Any],
+    conf: Any,
+    sandbox: Sandbox,
+    add_orders: Callable[..., list[str]],
+    make_run: Any,
+) -> None:
+    run = make_run(conf=conf, params={"order_ids": add_orders(30)})
+    with pytest.raises(AirflowFailException, match=r"Nothing was cancelled.*preview \(conf"):
+        run.execute(operator())
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("conf", OTHERS, ids=str)
+def test_any_other_conf_is_none_of_it(
+    conf: Any, sandbox: Sandbox, add_orders: Callable[..., list[str]], make_run: Any
+) -> None:
+    run = make_run(conf=conf, params={"order_ids": add_orders(30, 31), "preview": False})
+    assert run.execute(batch(preview="{{ params.preview }}")) == {"total": 2, "cancelled": 2}
+
+
+def test_a_preview_goes_on(add_orders: Callable[..., list[str]], make_run: Any) -> None:
+    params = {"order_ids": add_orders(30), "preview": True}
+    run = make_run(conf={"preview": True}, params=params)
+    counts = run.execute(batch(preview="{{ params.preview }}"))
+    assert counts == {"total": 1, "would_cancel": 1}
+
+
+@pytest.mark.parametrize("name", ["preview", "dry_run"])
+def test_a_param_that_is_on_and_reaches_no_task_is_refused(
+    name: str, sandbox: Sandbox, add_orders: Callable[..., list[str]], make_run: Any
+) -> None:
+    run = make_run(params={"order_ids": add_orders(30), name: True})
+    with pytest.raises(AirflowFailException, match=rf"params\['{name}'\] = True"):
+        run.execute(batch())
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize(
+    ("conf", "overrides"),
+    [('{"preveiw": true}', "True"), ('{"preview": true}', "False")],
+    ids=["a typo", "where conf overrides no params"],
+)
+def test_airflows_own_command_cancels_nothing_then(
+    conf: str,
+    overrides: str,
+    airflow: Callable[..., Any],
+    example_dags: str,
+    ollang_sandbox: Sandbox,
+    tmp_path: Path,
+) -> None:
+    example = "example_ollang_nightly_cleanup"
+    text = Path(example_dags, f"{example}.py").read_text()
+    for_real = text.replace("            True,", "            False,")
+    assert for_real != text
+    (tmp_path / "dag.py").write_text(for_real.replace('"retries": 2', '"retries": 0'))
+    settings = {"DAGS_FOLDER": str(tmp_path), "DAG_RUN_CONF_OVERRIDES_PARAMS": overrides}
+    env = {f"AIRFLOW__CORE__{name}": value for name, value in settings.items()}
+
+    ended = airflow("dags", "test", example, "--conf", conf, env=env)
+
+    assert "this run was asked for a preview" in ended.stdout + ended.stderr
+    assert {request.method for request in ollang_sandbox.requests} == {"GET"}

@@ -1,0 +1,73 @@
+"""Text that databases reject, in every field of the API: none of it leaves a task.
+
+On PostgreSQL itself: tests/distributed/test_postgresql.py.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException
+
+from airflow_provider_ollang.operators.ollang import (
+    BatchCancelOrdersOperator,
+    CancelOrderOperator,
+    FindStaleOrdersOperator,
+)
+from airflow_provider_ollang.sandbox import Answer, Sandbox
+
+NAME = "Trailer\0 \ud83d\x07\udfff.mp4"
+
+
+def assert_storable(value: Any) -> None:
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    text.encode()
+    assert not re.search(r"\\u0000", text)
+
+
+def test_the_finder_pushes_nothing_that_databases_reject(
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], run: Any
+) -> None:
+    [named] = add_orders(30)
+    order = (sandbox.orders.get(named) or {}) | {"name": NAME}
+    odd = [order | {"id": f"o-{n}", "type": value} for n, value in enumerate([NAME, 1e999])]
+    odd += [order | {"id": "o-3", "projectId": {NAME: [NAME]}}, order | {"id": f"o{NAME}"}]
+    odd += [order | {"id": "o-4", "status": NAME}, order | {"id": "o-5", "createdAt": NAME}]
+    meta = {"page": 1, "itemCount": 7, "hasNextPage": False}
+    sandbox.answer_always(Answer.json(200, {"data": [order, *odd], "meta": meta}))
+
+    ids = run.execute(FindStaleOrdersOperator(task_id="find", older_than="P7D"))
+
+    assert set(ids) == {named, "o-0", "o-1", "o-3"}
+    assert_storable([ids, run.xcoms])
+    assert all(it["name"].startswith("Trailer\ufffd ") for it in run.xcoms["orders"])
+
+
+def test_the_batch_pushes_and_reports_nothing_that_databases_reject(
+    sandbox: Sandbox, run: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "report.jsonl"
+    sandbox.answer_always(Answer.json(422, {"code": NAME, "message": NAME, "detail": NAME}))
+    batch = BatchCancelOrdersOperator(task_id="b", order_ids=["o-1"], report_path=str(path))
+    with pytest.raises(AirflowException) as caught:
+        run.execute(batch)
+    assert_storable([run.xcoms, json.loads(path.read_text("utf-8")), str(caught.value)])
+
+    sandbox.answer_always(Answer.json(200, {"id": "o-1", "status": NAME, "name": NAME}))
+    batch = BatchCancelOrdersOperator(task_id="b", order_ids=["o-1"], require_status=["pending"])
+    run.execute(batch)
+    assert_storable(run.xcoms)
+
+
+def test_the_error_of_one_order_has_nothing_that_databases_reject(
+    sandbox: Sandbox, run: Any
+) -> None:
+    sandbox.answer_always(Answer.json(409, {"code": NAME, "message": NAME}))
+    with pytest.raises(AirflowException) as caught:
+        run.execute(CancelOrderOperator(task_id="one", order_id="o-1"))
+    assert_storable(str(caught.value))

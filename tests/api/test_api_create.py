@@ -1,0 +1,219 @@
+"""Creating orders: sent once, and what a lost response may have created is found."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_ollang.api import errors
+from airflow_provider_ollang.api.adoption import (
+    Watermark,
+    look_for_created,
+    match_orders,
+    read_watermark,
+)
+from airflow_provider_ollang.api.client import OllangClient
+from airflow_provider_ollang.api.creation import OrderRequest, TargetLanguage
+from airflow_provider_ollang.api.models import Order
+from airflow_provider_ollang.api.pace import no_waiting
+from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox.faults import KINDS
+
+from .conftest import RawServer, client_of
+
+CREATE = "/integration/orders/create"
+#: One of the projects that the sandbox knows.
+PROJECT = "65a1f00d3c5e7a0011223301"
+FRENCH, GERMAN = TargetLanguage("fr"), TargetLanguage("de", is_rush=True)
+
+
+def request_of(**fields: Any) -> OrderRequest:
+    wanted = {"project_id": PROJECT, "order_type": "document", "target_languages": [FRENCH, GERMAN]}
+    return OrderRequest(**{**wanted, **fields})
+
+
+@pytest.fixture
+def client(sandbox: Sandbox) -> Iterator[OllangClient]:
+    with no_waiting(), client_of(sandbox, timeout=1) as client:
+        yield client
+
+
+def sent(sandbox: Sandbox) -> int:
+    return sum(request.path == CREATE for request in sandbox.requests)
+
+
+def test_every_order_that_a_request_creates_is_returned(
+    sandbox: Sandbox, client: OllangClient
+) -> None:
+    created = client.create_order(request_of(level=1, auto_qc=False, selected_memories=["m1"]))
+
+    assert {order.id for order in created} == {order["id"] for order in sandbox.orders}
+    assert [order["targetLanguage"] for order in sandbox.orders] == ["fr", "de"]
+
+
+def test_a_request_says_what_was_set_and_nothing_else() -> None:
+    assert request_of().to_json() == {
+        "projectId": PROJECT,
+        "orderType": "document",
+        "level": 0,
+        "targetLanguageConfigs": [
+            {"language": "fr", "isRush": False},
+            {"language": "de", "isRush": True},
+        ],
+    }
+
+
+NOT_ACTED_ON = {"429", "429-date", "429-bare", "429-nonsense"}
+#: The response is still understood.
+UNHARMED = {"refused", "wrong-type", "page-repeats", "page-shrinks", "page-without-end", "moves-on"}
+#: The API has acted on the request, and its response is lost.
+ACTED_ON = {"reset-after", "timeout-after", "truncated", "malformed", "empty"}
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_a_create_is_sent_again_only_where_nothing_can_have_been_created(
+    sandbox: Sandbox, client: OllangClient, kind: str
+) -> None:
+    before = read_watermark(client)
+    sandbox.answer_next(Answer(fault=kind), path=CREATE)
+
+    if kind in NOT_ACTED_ON | UNHARMED:
+        assert len(client.create_order(request_of())) == 2
+    else:
+        with pytest.raises(errors.OllangError) as caught:
+            client.create_order(request_of())
+        assert caught.value.answer_lost is (kind != "429-hour")
+    assert sent(sandbox) == (2 if kind in NOT_ACTED_ON else 1)
+    if caught_kind := kind in ACTED_ON:
+        found = look_for_created(client, request_of(), before)
+        assert {order.id for order in found} == {order["id"] for order in sandbox.orders}
+    elif kind not in NOT_ACTED_ON | UNHARMED:
+        assert look_for_created(client, request_of(), before) == [], caught_kind
+
+
+def test_a_connection_that_is_refused_before_anything_is_sent_is_tried_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with (
+        no_waiting(),
+        OllangClient("key", base_url=url) as client,
+        pytest.raises(errors.ConnectionFailedError) as caught,
+    ):
+        client.create_order(request_of())
+    assert (caught.value.attempts, caught.value.answer_lost) == (4, False)
+
+
+@pytest.mark.parametrize("error_format", ["documented", "envelope", "framework"])
+def test_an_unknown_project_is_named_whatever_the_errors_format(
+    sandbox: Sandbox, client: OllangClient, error_format: str
+) -> None:
+    sandbox.error_format = error_format
+    with pytest.raises(errors.ProjectNotFoundError, match="project nowhere") as caught:
+        client.create_order(request_of(project_id="nowhere"))
+    assert caught.value.is_final
+    assert not caught.value.answer_lost
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{}", b"[]", b'[{"id": "a"}]', b'[{"orderId": "a b"}]', b'[{"orderId": "a"}, 5]', b'["a"]'],
+)
+def test_a_201_that_lists_no_orders_may_have_created_some(body: bytes) -> None:
+    head = f"HTTP/1.1 201 Created\r\nContent-Length: {len(body)}\r\n\r\n"
+    with RawServer(head.encode() + body) as server, no_waiting():
+        client = OllangClient("key", base_url=f"http://127.0.0.1:{server.port}")
+        with pytest.raises(errors.UnexpectedAnswerError) as caught:
+            client.create_order(request_of())
+    assert caught.value.answer_lost
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(409, "ORDER_ALREADY_CANCELLED"), (400, "ORDER_NOT_CANCELLABLE")]
+)
+def test_an_error_that_only_an_existing_order_can_meet_says_nothing_of_a_new_one(
+    sandbox: Sandbox, client: OllangClient, status: int, code: str
+) -> None:
+    sandbox.answer_next(Answer.json(status, {"code": code, "message": "x"}), path=CREATE)
+    with pytest.raises(errors.UnexpectedAnswerError):
+        client.create_order(request_of())
+
+
+def test_orders_that_were_there_before_are_never_taken_for_new_ones(
+    sandbox: Sandbox, client: OllangClient
+) -> None:
+    moment = {"createdAt": "2026-01-01T00:00:00.000Z", "projectId": PROJECT, "type": "document"}
+    for language in ["fr", "de", "fr"]:
+        sandbox.orders.add(targetLanguage=language, **moment)
+    before = Watermark.from_json(json.loads(json.dumps(read_watermark(client).to_json())))
+    assert look_for_created(client, request_of(), before) == []
+
+    new = {sandbox.orders.add(targetLanguage=it, **moment)["id"] for it in ["fr", "de"]}
+    assert {order.id for order in look_for_created(client, request_of(), before)} == new
+
+
+def test_an_order_of_another_level_is_not_what_was_asked_for(
+    sandbox: Sandbox, client: OllangClient
+) -> None:
+    before = read_watermark(client)
+    client.create_order(request_of(level=1))
+    with pytest.raises(errors.AmbiguousOrdersError, match="level 1, expected 0"):
+        look_for_created(client, request_of(level=0), before)
+
+
+def order(language: str, kind: str = "subtitle", **fields: Any) -> Order:
+    it = {"id": f"{kind}-{language}", "type": kind, "status": "pending", "project_id": PROJECT}
+    return Order(**{**it, "target_language": language, "source_language": "en", **fields})
+
+
+BOTH = [order("fr"), order("de")]
+
+
+@pytest.mark.parametrize(
+    ("orders", "adopted"),
+    [
+        (BOTH, {"subtitle-fr", "subtitle-de"}),
+        ([*BOTH, order("en", "cc")], {"subtitle-fr", "subtitle-de", "cc-en"}),
+        ([*BOTH, order("fr", "cc")], {"subtitle-fr", "subtitle-de", "cc-fr"}),
+        ([*BOTH, order("it", "cc")], {"subtitle-fr", "subtitle-de"}),
+        ([*BOTH, order("it")], {"subtitle-fr", "subtitle-de"}),
+        ([*BOTH, order("fr", "document")], {"subtitle-fr", "subtitle-de"}),
+        ([*BOTH, order("fr", project_id="other")], {"subtitle-fr", "subtitle-de"}),
+        ([*BOTH, order("fr", id="x", status="cancelled")], {"subtitle-fr", "subtitle-de"}),
+        ([], set()),
+        ([order("en", "cc")], set()),
+        ([order("fr")], None),
+        ([*BOTH, order("fr", id="x")], None),
+        ([*BOTH, order("en", "cc"), order("en", "cc", id="x")], None),
+    ],
+)
+def test_only_exactly_what_was_asked_for_is_adopted(
+    orders: list[Order], adopted: set[str] | None
+) -> None:
+    request = request_of(order_type="subtitle")
+    if adopted is None:
+        with pytest.raises(
+            errors.AmbiguousOrdersError, match="asked for subtitle orders in fr, de"
+        ):
+            match_orders(orders, request)
+    else:
+        assert {it.id for it in match_orders(orders, request)} == adopted
+
+
+def test_orders_that_appear_late_are_waited_for(sandbox: Sandbox) -> None:
+    request = request_of(target_languages=[FRENCH])
+    with client_of(sandbox) as client:
+        before = read_watermark(client)
+        wanted = {"projectId": PROJECT, "type": "document", "targetLanguage": "fr"}
+        client.pace.sleep = lambda seconds: (
+            seconds
+            and sandbox.orders.add(  # type: ignore[method-assign]
+                age=timedelta(), **wanted
+            )
+        )
+        assert len(look_for_created(client, request, before)) == 1

@@ -1,0 +1,215 @@
+"""What real servers put on the wire that the documentation of the API does not mention."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_ollang.api import errors
+from airflow_provider_ollang.api.client import OllangClient
+from airflow_provider_ollang.api.pace import no_waiting
+from airflow_provider_ollang.api.retry import RetryPolicy
+
+from .conftest import SOME_ID, RawServer, error_of_cancel
+
+ONCE = RetryPolicy(max_attempts=1)
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\n"
+NOT_FOUND = b'HTTP/1.1 404 Not Found\r\nContent-Length: 27\r\n\r\n{"code": "ORDER_NOT_FOUND"}'
+PAGE = b'{"data": [], "meta": {"page": 1, "hasNextPage": false}}'
+OK_PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(PAGE), PAGE)
+
+
+def client_of(server: RawServer, **options: Any) -> OllangClient:
+    """Return a client that fails within seconds where it waits for what never follows."""
+    settings = {"timeout": 2, "retry_policy": ONCE, **options}
+    return OllangClient("a-key", base_url=f"http://127.0.0.1:{server.port}", **settings)
+
+
+@pytest.fixture(autouse=True)
+def _without_waiting() -> Iterator[None]:
+    with no_waiting():
+        yield
+
+
+# A 204 has no body.
+
+
+@pytest.mark.parametrize("body", [b"", b"hello", b"5\r\nhello\r\n0\r\n\r\n"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"Transfer-Encoding: chunked\r\n",
+        b"transfer-encoding: gzip, Chunked\r\n",
+        b"Content-Length: 5\r\n",
+        b"Content-Length: 0, 1\r\n",
+        b"Content-Length: 0\r\nContent-Length: 5\r\n",
+        b"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n",
+        b"Content-Encoding: gzip\r\nContent-Length: 20\r\n",
+    ],
+)
+def test_a_204_that_announces_a_body_is_a_success_and_ends_its_connection(
+    headers: bytes, body: bytes
+) -> None:
+    with (
+        RawServer(NO_CONTENT + headers + b"\r\n" + body, NOT_FOUND) as server,
+        client_of(server) as client,
+    ):
+        assert client.cancel_order("o-1").attempts == 1
+        assert type(error_of_cancel(client, "o-2")) is errors.OrderNotFoundError
+
+    assert server.connections == 2  # what might still follow belongs to nobody
+
+
+@pytest.mark.parametrize("headers", [b"", b"Content-Length: 0\r\n", b"Content-Encoding: gzip\r\n"])
+def test_a_204_that_announces_no_body_keeps_its_connection(headers: bytes) -> None:
+    with RawServer(NO_CONTENT + headers + b"\r\n") as server, client_of(server) as client:
+        client.cancel_order("o-1")
+        client.cancel_order("o-2")
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("status", [101, 304])
+def test_other_responses_without_a_body_fail_at_once(status: int) -> None:
+    head = b"HTTP/1.1 %d X\r\nTransfer-Encoding: chunked\r\n\r\n" % status
+    with RawServer(head) as server, client_of(server) as client:
+        for _ in range(2):
+            error = error_of_cancel(client)
+            assert (type(error), error.status) == (errors.UnexpectedAnswerError, status)
+    assert server.connections == 2
+
+
+# Interim responses come before the response.
+
+INTERIM = {
+    "100": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "102": b"HTTP/1.1 102 Processing\r\n\r\n",
+    "103": b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n",
+    "103 with a length": b"HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n",
+    "103 that closes": b"HTTP/1.1 103 Early Hints\r\nConnection: close\r\n\r\n",
+    "unknown": b"HTTP/1.1 199 X\r\nTransfer-Encoding: chunked\r\n\r\n",
+}
+INTERIM["several"] = b"".join(INTERIM.values())
+
+
+@pytest.mark.parametrize("interim", INTERIM)
+def test_interim_responses_are_read_past(interim: str) -> None:
+    first = INTERIM[interim]
+    with (
+        RawServer(first + NO_CONTENT + b"\r\n", first + NOT_FOUND, first + OK_PAGE) as server,
+        client_of(server) as client,
+    ):
+        assert client.cancel_order("o-1").attempts == 1
+        assert type(error_of_cancel(client, "o-2")) is errors.OrderNotFoundError
+        assert list(client.iter_orders()) == []
+    assert server.connections == 1
+
+
+# Passing trouble, as gateways and networks in front of an API report it.
+
+TROUBLE = [408, 425, 429, 500, 502, 503, 504, *range(520, 525), 529]
+
+
+@pytest.mark.parametrize("body", [b"", b"<h1>Timeout</h1>", b'{"message": "busy"}'])
+@pytest.mark.parametrize("status", TROUBLE)
+def test_passing_trouble_is_retried(status: int, body: bytes) -> None:
+    head = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
+    with (
+        RawServer(head, NO_CONTENT + b"\r\n", head, OK_PAGE) as server,
+        client_of(server, retry_policy=RetryPolicy(max_attempts=2)) as client,
+    ):
+        receipt = client.cancel_order("o-1")
+        assert list(client.iter_orders()) == []
+    assert receipt.attempts == 2
+    # All but the refusal of 429 may follow a cancel that was acted on.
+    assert receipt.answer_lost is (status != 429)
+
+
+@pytest.mark.parametrize("status", [501, 505, 511, 525, 530, 599])
+def test_other_errors_of_a_server_are_not_retried(status: int) -> None:
+    head = b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % status
+    with RawServer(head) as server, client_of(server, retry_policy=RetryPolicy()) as client:
+        assert error_of_cancel(client).attempts == 1
+
+
+def test_a_retry_after_that_is_sent_twice_is_one() -> None:
+    """As a gateway sends it that adds its own header to the one of the API."""
+    head = b"HTTP/1.1 429 X\r\nRetry-After: 3600\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n"
+    with RawServer(head) as server, client_of(server, retry_policy=RetryPolicy()) as client:
+        error = error_of_cancel(client)
+    assert (error.attempts, error.retry_after) == (1, 3600)
+
+
+# Charsets.
+
+NAME = "Café テスト"
+
+
+def response(status: int, content_type: bytes, body: bytes) -> bytes:
+    head = b"HTTP/1.1 %d X\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
+    return head % (status, content_type, len(body)) + body
+
+
+def order_in(charset: str, name: str) -> bytes:
+    return json.dumps({"id": SOME_ID, "name": name}, ensure_ascii=False).encode(charset)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "charset", "name"),
+    [
+        ("application/json", "utf-8", NAME),
+        ("", "utf-8-sig", NAME),
+        ("application/json; charset=utf-8", "utf-8-sig", NAME),
+        ("application/json", "utf-16", NAME),
+        ("application/json; charset=UTF-16LE", "utf-16-le", NAME),
+        ("application/json", "utf-32", NAME),
+        ("application/json; charset=shift_jis", "shift_jis", "テスト"),
+        ('application/json; Charset = "Shift_JIS"; q=1', "shift_jis", "テスト"),
+        ("application/json;charset=iso-8859-1", "iso-8859-1", "Café"),
+        ("application/json; charset=windows-1252", "cp1252", "Café – “x”"),
+        ("text/plain; charset=iso-2022-jp", "iso-2022-jp", "テスト"),
+        ("application/json; charset=iso-8859-1", "utf-8", NAME),  # declared wrong, as many do
+        ("application/json; charset=nonsense", "utf-8", NAME),
+    ],
+)
+def test_a_body_is_read_in_its_charset(content_type: str, charset: str, name: str) -> None:
+    refusal = json.dumps({"code": "ORDER_NOT_FOUND", "message": name}, ensure_ascii=False)
+    with (
+        RawServer(
+            response(200, content_type.encode(), order_in(charset, name)),
+            response(404, content_type.encode(), refusal.encode(charset)),
+        ) as server,
+        client_of(server) as client,
+    ):
+        assert client.get_order(SOME_ID).name == name
+        error = error_of_cancel(client)
+    assert (type(error), error.message) == (errors.OrderNotFoundError, name)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "a/b; charset=nonsense", "a/b; charset=zlib", "a/b; charset=ascii"],
+)
+def test_a_body_in_no_charset_that_is_known_names_it(content_type: str) -> None:
+    body = order_in("iso-8859-1", "Café")
+    with (
+        RawServer(response(200, content_type.encode(), body)) as server,
+        client_of(server) as client,
+        pytest.raises(errors.UnreadableAnswerError) as caught,
+    ):
+        client.get_order(SOME_ID)
+    assert f"({content_type}, in neither UTF-8 nor a charset" in str(caught.value)
+
+
+def test_an_order_with_an_evaluation_of_each_segment_is_read() -> None:
+    segment = {"start": 1.5, "text": '"Ja"', "issues": [{"type": "grammar"}]}
+    order = {"id": SOME_ID, "latestEvaluation": {"segments": [segment] * 80_000}}
+    body = json.dumps(order).encode()
+    assert len(body) > 5_000_000
+    with (
+        RawServer(response(200, b"application/json", body)) as server,
+        client_of(server, timeout=30) as client,
+    ):
+        assert client.get_order(SOME_ID).other["latestEvaluation"] == order["latestEvaluation"]

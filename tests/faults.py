@@ -1,0 +1,131 @@
+"""Faults that only the client's own tests and the chaos run need, beside the sandbox's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from airflow_provider_ollang.sandbox import faults
+from airflow_provider_ollang.sandbox.faults import (
+    Act,
+    ConnectionReset,
+    Fault,
+    NoResponse,
+    Responder,
+    TruncatedResponse,
+    after,
+    instead,
+    too_many_requests,
+)
+
+DRIP_SECONDS = 0.1
+ELSEWHERE = {"location": "https://elsewhere.invalid/"}
+
+
+class _Drip(NoResponse):
+    """Sends a byte now and then until the client has left."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        leaving = asyncio.ensure_future(super().__call__(scope, receive, send))
+        while not leaving.done():
+            await send({"type": "http.response.body", "body": b" ", "more_body": True})
+            await asyncio.wait([leaving], timeout=DRIP_SECONDS)
+
+
+def _truncated(response: Response) -> Response:
+    # A 204 has no body to promise: it is cut off before its head.
+    if response.status_code == 204:
+        return ConnectionReset()
+    truncated = TruncatedResponse(response.body, response.status_code, dict(response.headers))
+    truncated.body = response.body[: len(response.body) // 2]
+    return truncated
+
+
+def _retry_after(header: Callable[[], str | None]) -> Responder:
+    return instead(lambda request: too_many_requests(request, header()))
+
+
+def _soon() -> str:
+    # A date has no fractions: this one is one to two seconds ahead.
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
+
+
+def _wrong_type(response: Response) -> Response:
+    response.headers["content-type"] = "application/octet-stream"
+    return response
+
+
+def _empty(response: Response) -> Response:
+    return Response(status_code=200 if response.status_code == 204 else response.status_code)
+
+
+def _page(spoil: Callable[[dict[str, Any], dict[str, Any]], None]) -> Responder:
+    """Return a fault of a listing: ``spoil`` changes a page, and may look at the one before."""
+
+    async def respond(request: Request, act: Act) -> Response | None:
+        recorded = request.state.recorded
+        if not (recorded.is_listing and recorded.key_accepted):
+            return None
+        page = await _json(act)
+        number = {"pageOptions[page]": max(1, page["meta"]["page"] - 1)}
+        request.scope["query_string"] = urlencode({**recorded.query, **number}).encode()
+        spoil(page, await _json(act))
+        return JSONResponse(page)
+
+    return respond
+
+
+async def _json(act: Act) -> Any:
+    return json.loads((await act()).body)
+
+
+def _repeat(page: dict[str, Any], before: dict[str, Any]) -> None:
+    page["data"] = before["data"]
+
+
+def _shrink(page: dict[str, Any], before: dict[str, Any]) -> None:
+    page["data"] = page["data"][: len(page["data"]) // 2]
+
+
+def _never_end(page: dict[str, Any], before: dict[str, Any]) -> None:
+    page["meta"]["hasNextPage"] = True
+
+
+async def _moves_on(request: Request, act: Act) -> Response | None:
+    orders, order_id = request.app.state.sandbox.orders, request.state.recorded.order_id
+    if order_id is None:
+        return None
+    if (orders.get(order_id) or {}).get("status") == "pending":
+        orders.change(order_id, status="ongoing")
+    return await act()
+
+
+KINDS = faults.KINDS | {
+    fault.kind: fault
+    for fault in (
+        Fault("slow-drip", instead(lambda request: _Drip())),
+        Fault("truncated", after(_truncated)),
+        Fault("429-date", _retry_after(_soon)),
+        Fault("429-bare", _retry_after(lambda: None)),
+        Fault("429-nonsense", _retry_after(lambda: "soon")),
+        Fault("429-hour", _retry_after(lambda: "3600")),
+        Fault("redirect", instead(lambda request: HTMLResponse("Moved", 302, ELSEWHERE))),
+        Fault("wrong-type", after(_wrong_type)),
+        Fault("empty", after(_empty)),
+        Fault("page-repeats", _page(_repeat)),
+        Fault("page-shrinks", _page(_shrink)),
+        Fault("page-without-end", _page(_never_end)),
+        Fault("moves-on", _moves_on),
+    )
+}
+"""Every kind of fault that the tests know, by its name."""

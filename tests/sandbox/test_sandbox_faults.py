@@ -1,0 +1,198 @@
+"""Faults, the sandbox's own and those of the tests; and the rate limit and the latency."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from itertools import islice
+
+import pytest
+import requests
+
+from airflow_provider_ollang.sandbox import Sandbox, StubResponse, faults
+from airflow_provider_ollang.sandbox.faults import FaultInjector, parse_faults
+from airflow_provider_ollang.sandbox.middleware import RateLimiter
+from tests.faults import KINDS
+
+from .conftest import Client
+
+
+def stub(kind: str) -> StubResponse:
+    return StubResponse(fault=KINDS[kind])
+
+
+def statuses(client, count):
+    return [client.get("/health").status_code for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "content_type", "order_status"),
+    [
+        ("429", 429, "application/json", "pending"),
+        ("500", 500, "application/json", "pending"),
+        ("502", 502, "text/html", "pending"),
+        ("503", 503, "application/json", "pending"),
+        ("504", 504, "text/html", "pending"),
+        ("html", 200, "text/html", "pending"),
+        ("redirect", 302, "text/html", "pending"),
+        ("malformed", 200, "application/json", "cancelled"),
+        ("wrong-type", 204, "application/octet-stream", "cancelled"),
+        ("empty", 200, "", "cancelled"),
+        ("moves-on", 400, "application/json", "ongoing"),
+        ("reset-before", None, "", "pending"),
+        ("reset-after", None, "", "cancelled"),
+        ("truncated", None, "", "cancelled"),
+        ("timeout-before", None, "", "pending"),
+        ("timeout-after", None, "", "cancelled"),
+    ],
+)
+def test_a_cancel_meets_a_fault(sandbox, client, kind, status, content_type, order_status):
+    order = sandbox.orders.add()
+    sandbox.respond_next(stub(kind))
+    before = time.time()
+
+    try:
+        response = client.cancel(order["id"], allow_redirects=False, timeout=1)
+    except requests.RequestException:
+        assert status is None
+    else:
+        assert response.status_code == status
+        assert response.headers.get("content-type", "").startswith(content_type)
+
+    assert sandbox.orders.get(order["id"])["status"] == order_status
+    [request] = sandbox.requests
+    assert (request.fault, request.status) == (kind, status)
+    assert (request.acted is not None) == (order_status == "cancelled")
+    assert request.acted is None or before <= request.acted <= time.time()
+    assert statuses(client, 1) == [200]
+
+
+def test_each_429_says_in_its_own_way_how_long_to_wait(sandbox, client):
+    kinds = ["429", "429-bare", "429-nonsense", "429-hour", "429-date"]
+    sandbox.respond_next(*map(stub, kinds))
+
+    *waits, date = [client.get("/health").headers.get("Retry-After") for _ in kinds]
+
+    assert waits == ["1", None, "soon", "3600"]
+    ahead = parsedate_to_datetime(date) - datetime.now(UTC)
+    assert timedelta() < ahead <= timedelta(seconds=2)
+
+
+def test_a_drip_goes_on_until_the_client_leaves(sandbox):
+    sandbox.respond_next(stub("slow-drip"))
+
+    with requests.get(f"{sandbox.url}/health", stream=True, timeout=10) as response:
+        assert list(islice(response.iter_content(1), 3)) == [b" "] * 3
+
+
+def test_a_listing_can_be_spoilt(sandbox, client):
+    whole = client.get("/integration/orders")
+    sandbox.respond_next(*map(stub, ("malformed", "empty", "truncated")))
+
+    assert client.get("/integration/orders").content == whole.content[:-1]
+    assert client.get("/integration/orders").content == b""
+    with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
+        client.get("/integration/orders")
+
+
+def test_a_page_can_be_not_what_it_says(sandbox, client):
+    def page(number, *stubs):
+        sandbox.respond_next(*stubs)
+        body = client.list(page=number, take=2)
+        return [order["id"] for order in body["data"]], body["meta"]
+
+    (first, _), (second, meta), (last, meta_of_last) = page(1), page(2), page(120)
+
+    assert page(2, stub("page-repeats")) == (first, meta)
+    assert page(2, stub("page-shrinks")) == (second[:1], meta)
+    assert page(120, stub("page-without-end")) == (last, {**meta_of_last, "hasNextPage": True})
+
+
+@pytest.mark.parametrize("kind", ["page-repeats", "moves-on"])
+def test_a_fault_that_a_request_cannot_meet_leaves_it_alone(sandbox, client, kind):
+    sandbox.respond_next(stub(kind))
+
+    assert client.get("/health").json()["status"] == "OK"
+    assert sandbox.requests[-1].fault is None
+
+
+def test_faults_come_as_often_as_asked_by_seed_and_again_after_a_reset():
+    def drawn(seed):
+        with Sandbox(faults="500=0.3,503=0.2", seed=seed) as sandbox:
+            first = statuses(Client(sandbox), 200)
+            sandbox.reset()
+            assert statuses(Client(sandbox), 20) == first[:20]
+            return first
+
+    first = drawn(1)
+    assert first == drawn(1) != drawn(2)
+    assert 30 < first.count(500) < 90
+    assert 20 < first.count(503) < 60
+    assert set(first) == {200, 500, 503}
+
+
+def test_a_certain_fault_is_always_drawn():
+    injector = FaultInjector({KINDS["500"]: 1.0}, seed=0)
+
+    assert {injector.draw() for _ in range(100)} == {KINDS["500"]}
+
+
+def test_every_kind_can_be_asked_for_together():
+    own = faults.KINDS
+    others = dict.fromkeys((own[kind] for kind in own if kind != "500"), 0.2 / (len(own) - 1))
+
+    assert parse_faults("") == {}
+    assert parse_faults("500=0.3,all=0.2") == pytest.approx({own["500"]: 0.3, **others})
+    assert parse_faults("all=0.2", KINDS) == dict.fromkeys(KINDS.values(), 0.2 / len(KINDS))
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("flood=0.1", "faults must name reset-before, .*, malformed, all, got 'flood'"),
+        ("500", "faults must be like 500=NUMBER, from 0 to 1, got '500'"),
+        ("500=often", "got '500=often'"),
+        ("500=1.1", "got '500=1.1'"),
+        ("500=0.6,503=0.6", "must not exceed 1 together"),
+    ],
+)
+def test_bad_faults_are_explained(text, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        Sandbox(faults=text)
+
+
+def test_requests_beyond_the_rate_limit_are_told_to_wait(sandbox, client):
+    sandbox.limit_rate(0.001)
+    served, limited = client.get("/health"), client.get("/health")
+
+    assert (served.status_code, limited.status_code) == (200, 429)
+    assert 0 < int(limited.headers["Retry-After"]) <= 1000
+    sandbox.reset()
+    assert statuses(client, 2) == [200, 429]
+    sandbox.limit_rate(None)
+    assert statuses(client, 3) == [200] * 3
+    with pytest.raises(ValueError, match="rate_limit must be a number above 0, got 0"):
+        sandbox.limit_rate(0)
+
+
+@pytest.mark.parametrize(
+    ("per_second", "at", "waits"),
+    [
+        (None, [0] * 5, [0] * 5),
+        (3, [0, 0, 0, 0, 0.1], [0, 0, 0, 1, 1]),
+        (3, [0, 0, 0, 0.4, 0.5], [0, 0, 0, 0, 1]),
+        (2, [60, 60, 60], [0, 0, 1]),
+        (0.125, [0, 0, 2, 8], [0, 8, 6, 0]),
+    ],
+)
+def test_the_rate_limit_lets_a_seconds_worth_through(per_second, at, waits):
+    moments = iter([0, *at])
+    limiter = RateLimiter(per_second, clock=lambda: next(moments))
+
+    assert [limiter.acquire() for _ in at] == waits
+
+
+def test_latency_delays_every_response():
+    with Sandbox(latency_ms=200) as sandbox:
+        assert Client(sandbox).get("/health").elapsed.total_seconds() >= 0.2
