@@ -71,7 +71,7 @@ def test_a_file_as_secrets_backend_gives_each_of_its_connections(tmp_path: Path)
 
 def test_host_port_and_schema_give_the_base_url_of_the_table() -> None:
     rows = PAGE.table("The base URL", "host").rows
-    assert len(rows) > 5
+    assert len(rows) > 4
     for host, port, schema, url in rows:
         connection = Connection(
             conn_id="of_the_table",
