@@ -113,7 +113,8 @@ def one_line(value: object, *, secret: str = "") -> str:
     """Return text from outside as one short printable line, without the secret in it."""
     text = mask(str(value), secret)
     text = "".join(char if char.isprintable() else " " for char in text)
-    text = " ".join(text.split())
+    # Airflow's UI folds a log from a "::group::" anywhere in a line on.
+    text = re.sub(":(?=:)", ": ", " ".join(text.split()))
     return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"
 
 

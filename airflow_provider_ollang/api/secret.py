@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -35,9 +36,16 @@ def mask(text: str, secret: str) -> str:
     if not secret:
         return text
     masked = text
-    for spelling in {secret, quote(secret, safe=""), html.escape(secret), json.dumps(secret)[1:-1]}:
+    for spelling in _spellings(secret):
         masked = masked.replace(spelling, MASK)
     return text if masked == text else Masked(masked)
+
+
+@lru_cache(maxsize=8)
+def _spellings(secret: str) -> frozenset[str]:
+    """Return the secret as it is, and as links, pages and JSON escape it."""
+    escaped = (quote(secret, safe=""), html.escape(secret), json.dumps(secret)[1:-1])
+    return frozenset({str(secret), *escaped})
 
 
 def mask_json(value: Any, secret: str) -> Any:

@@ -371,12 +371,11 @@ def _is_found(pattern: NamePattern, name: Any) -> bool:
 
 
 def _text(value: Any) -> str | None:
-    """Return a field as text that any database takes: no NUL, no half of a surrogate pair."""
+    """Return a field as text of a bounded length."""
     if value is None:
         return None
     text = str(value)
-    text = text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 
 
 def _shared(value: Any) -> str | None:

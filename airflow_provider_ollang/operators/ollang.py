@@ -114,6 +114,8 @@ class CancelOrderOperator(OllangBaseOperator):
             refuse_if_preview_requested(context)
             order_id: str = self._value("order_id")
             with self._client() as client:
+                where = (client.base_url, self._value("ollang_conn_id"))
+                self.log.info("Cancelling order %s at %s (connection %r).", order_id, *where)
                 self._cancel(client, order_id, context)
         return order_id
 
@@ -534,10 +536,8 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
 
     def _say_what_begins(self, orders: int, client: OllangClient) -> None:
         what = "Previewing" if self._value("preview") else "Cancelling"
-        connection = self._value("ollang_conn_id")
-        self.log.info(
-            "%s %d orders at %s (connection %r).", what, orders, client.base_url, connection
-        )
+        where = (client.base_url, self._value("ollang_conn_id"))
+        self.log.info("%s %d orders at %s (connection %r).", what, orders, *where)
 
     def _conditions(self) -> Conditions:
         from airflow_provider_ollang.cleanup.conditions import Conditions

@@ -34,10 +34,12 @@ def cancels(sandbox: Sandbox) -> int:
 
 
 def test_a_confirmed_cancel_succeeds_and_returns_the_id(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], run: Any
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], run: Any, logged: Callable[[], str]
 ) -> None:
     wanted, other = add_orders(3, 4)
     assert run.execute(cancel(wanted)) == wanted
+    where = f"at {sandbox.url} (connection 'ollang_default')"
+    assert f"Cancelling order {wanted} {where}." in logged()
     assert sandbox.orders.get(wanted)["status"] == "cancelled"
     assert sandbox.orders.get(other)["status"] == "pending"
     assert [(request.method, request.order_id) for request in sandbox.requests] == [

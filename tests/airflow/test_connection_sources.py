@@ -204,11 +204,11 @@ def test_a_connection_of_another_type_is_refused(monkeypatch: pytest.MonkeyPatch
     ],
 )
 def test_a_variable_that_cannot_be_parsed_is_named_and_not_shown(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, written: str
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, run: Any, written: str
 ) -> None:
     monkeypatch.setenv(VARIABLE, written)
     with pytest.raises(AirflowFailException, match=f"^{VARIABLE} is set, but") as caught:
-        CancelOrderOperator(task_id="cancel", order_id="o-1").execute({})
+        run.execute(CancelOrderOperator(task_id="cancel", order_id="o-1"))
     shown = "".join(traceback.format_exception(caught.value)) + caplog.text
     assert "quote(key, safe='')" in str(caught.value)
     assert "cr3t" not in shown

@@ -21,8 +21,8 @@ from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.creation import OrderRequest, TargetLanguage
 from airflow_provider_ollang.api.models import Order
 from airflow_provider_ollang.api.pace import no_waiting
-from airflow_provider_ollang.sandbox import Answer, Sandbox
-from airflow_provider_ollang.sandbox.faults import KINDS
+from airflow_provider_ollang.sandbox import Sandbox, StubResponse
+from tests.faults import KINDS
 
 from .conftest import RawServer, client_of
 
@@ -70,7 +70,7 @@ def test_a_request_says_what_was_set_and_nothing_else() -> None:
 
 NOT_ACTED_ON = {"429", "429-date", "429-bare", "429-nonsense"}
 #: The response is still understood.
-UNHARMED = {"refused", "wrong-type", "page-repeats", "page-shrinks", "page-without-end", "moves-on"}
+UNHARMED = {"refused", "wrong-type", "page-without-end", "moves-on"}
 #: The API has acted on the request, and its response is lost.
 ACTED_ON = {"reset-after", "timeout-after", "truncated", "malformed", "empty"}
 
@@ -80,7 +80,7 @@ def test_a_create_is_sent_again_only_where_nothing_can_have_been_created(
     sandbox: Sandbox, client: OllangClient, kind: str
 ) -> None:
     before = read_watermark(client)
-    sandbox.answer_next(Answer(fault=kind), path=CREATE)
+    sandbox.respond_next(StubResponse(fault=KINDS[kind]), path=CREATE)
 
     if kind in NOT_ACTED_ON | UNHARMED:
         assert len(client.create_order(request_of())) == 2
@@ -139,7 +139,7 @@ def test_a_201_that_lists_no_orders_may_have_created_some(body: bytes) -> None:
 def test_an_error_that_only_an_existing_order_can_meet_says_nothing_of_a_new_one(
     sandbox: Sandbox, client: OllangClient, status: int, code: str
 ) -> None:
-    sandbox.answer_next(Answer.json(status, {"code": code, "message": "x"}), path=CREATE)
+    sandbox.respond_next(StubResponse.json(status, {"code": code, "message": "x"}), path=CREATE)
     with pytest.raises(errors.UnexpectedAnswerError):
         client.create_order(request_of())
 

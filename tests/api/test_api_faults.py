@@ -45,8 +45,6 @@ CANCELS: dict[str, tuple[Any, int, bool]] = {
     "wrong-type": NO_MATTER,
     "malformed": UNSURE,
     "empty": UNSURE,
-    "page-repeats": NO_MATTER,
-    "page-shrinks": NO_MATTER,
     "page-without-end": NO_MATTER,
     "moves-on": (errors.OrderNotCancellableError, 1, False),
 }
@@ -108,9 +106,7 @@ def test_a_listing_that_may_go_on_in_an_hour_is_an_error(
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_a_listing_whose_faults_never_end_is_an_error_or_whole_or_says_what_is_missing(
-    sandbox: Sandbox, kind: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_listing_whose_faults_never_end_is_an_error_or_whole(sandbox: Sandbox, kind: str) -> None:
     ids = {sandbox.orders.add()["id"] for _ in range(60)}
     sandbox.answer_always(Answer(fault=KINDS[kind]), path="/integration/orders")
 
@@ -120,7 +116,7 @@ def test_a_listing_whose_faults_never_end_is_an_error_or_whole_or_says_what_is_m
             read = {order.id for order in client.iter_orders()}
     except errors.OllangError:
         return
-    assert read == ids or "did not come whole" in caplog.text
+    assert read == ids
 
 
 def test_a_connection_that_is_refused_for_a_moment_is_tried_again(sandbox: Sandbox) -> None:

@@ -210,7 +210,8 @@ def test_each_order_has_a_line_at_the_level_of_its_outcome(
         *add_orders(sandbox, 2),
         *add_orders(sandbox, 1, foreign=True),
     ]
-    sandbox.answer_always(Answer.json(400, {"message": "no"}), path=f"{CANCEL[:-1]}{bad}")
+    message = {"message": "no ::group::x"}  # Airflow's UI would fold the lines after it
+    sandbox.answer_always(Answer.json(400, message), path=f"{CANCEL[:-1]}{bad}")
     sandbox.answer_always(Answer(fault="reset-before"), path=f"{CANCEL[:-1]}{lost}")
 
     run(client, [done, gone, bad, lost, denied], max_workers=1)
@@ -219,7 +220,7 @@ def test_each_order_has_a_line_at_the_level_of_its_outcome(
     expected = [
         ("INFO", f"Order {done} cancelled."),
         ("INFO", f"Order {gone} was cancelled before: HTTP 409"),
-        ("ERROR", f"Order {bad} not cancelled (failed): HTTP 400: no."),
+        ("ERROR", f"Order {bad} not cancelled (failed): HTTP 400: no : :group: :x."),
         ("ERROR", f"Order {lost} may be cancelled or not (failed): no answer"),
         ("WARNING", f"Order {denied} not cancelled (access_denied): HTTP 403"),
     ]

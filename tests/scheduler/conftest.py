@@ -5,14 +5,21 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from airflow_provider_ollang.sandbox import Sandbox
 from demo.airflow_home import EXAMPLE_DAGS, airflow_home
-from demo.standalone import standalone
+from demo.standalone import settings, standalone
 from tests.scheduler.scheduler import Scheduler, wait_for
 from tests.scheduler.statsd import Statsd
+
+#: Another triggerer takes over soon from one that does not respond.
+TRIGGERER = {
+    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
+}
 
 
 def _copy_dags(target: Path) -> int:
@@ -24,7 +31,7 @@ def _copy_dags(target: Path) -> int:
     impatient = _replace(impatient, "timedelta(hours=12)", "timedelta(seconds=3)")
     impatient = _replace(impatient, 'dag_id="example_ollang', 'dag_id="impatient')
     (target / "impatient.py").write_text(impatient)
-    return 5
+    return 10
 
 
 def _replace(text: str, old: str, new: str) -> str:
@@ -51,8 +58,9 @@ def scheduler(
     number = _copy_dags(dags)
     with (
         airflow_home(sandbox, dags) as environment,
-        standalone({**environment, **statsd.settings}) as (url, _),
+        standalone({**environment, **statsd.settings, **TRIGGERER}) as (url, airflow),
     ):
-        scheduler = Scheduler(url, Path(environment["AIRFLOW_HOME"]))
+        environment |= {**TRIGGERER, **settings(urlsplit(url).port or 0)}
+        scheduler = Scheduler(url, Path(environment["AIRFLOW_HOME"]), environment, airflow)
         wait_for(lambda: scheduler.call("GET", "/dags")["total_entries"] == number)
         yield scheduler

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +21,8 @@ class Scheduler:
 
     url: str
     home: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    process: Any = None
 
     def call(self, method: str, path: str, **options: Any) -> Any:
         for _ in range(10):

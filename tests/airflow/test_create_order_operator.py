@@ -1,0 +1,137 @@
+"""The operator that creates orders: one request, whatever is lost, retried or cleared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from airflow_provider_ollang.operators.ollang import CreateOrderOperator
+from airflow_provider_ollang.sandbox import Sandbox, StubResponse
+from tests.faults import KINDS
+
+from .conftest import State
+
+CREATE = "/integration/orders/create"
+PROJECT = "65a1f00d3c5e7a0011223301"
+
+
+@pytest.fixture(params=[True, False], ids=["with-store", "without-store"])
+def retry(request: pytest.FixtureRequest, make_run: Any, make_ti: Any) -> Callable[..., Any]:
+    """Return a function that runs one more try of the same task."""
+    state = State() if request.param else None
+    started = datetime.now(UTC) - timedelta(minutes=1)
+    tries = iter(range(1, 100))
+
+    def run_try(**parameters: Any) -> Any:
+        run = make_run(time=started, ti=make_ti(try_number=next(tries)), state=state)
+        return run.execute(create(**parameters))
+
+    return run_try
+
+
+def create(**parameters: Any) -> CreateOrderOperator:
+    wanted = {"project_id": PROJECT, "order_type": "subtitle", "target_languages": ["fr", "de"]}
+    return CreateOrderOperator(task_id="create", **{**wanted, **parameters})
+
+
+def sent(sandbox: Sandbox) -> int:
+    return sum(request.path == CREATE for request in sandbox.requests)
+
+
+def test_it_returns_the_ids_of_all_orders(sandbox: Sandbox, retry: Callable[..., Any]) -> None:
+    created = retry(target_languages=["fr", {"language": "de", "isRush": True}], level=1)
+    assert sorted(created) == sorted(order["id"] for order in sandbox.orders)
+    assert sorted(order["type"] for order in sandbox.orders) == ["cc", "subtitle", "subtitle"]
+
+
+@pytest.mark.parametrize("kind", ["reset-after", "truncated", "malformed", "empty"])
+def test_orders_whose_response_was_lost_are_adopted(
+    sandbox: Sandbox, retry: Callable[..., Any], kind: str
+) -> None:
+    sandbox.respond_next(StubResponse(fault=KINDS[kind]), path=CREATE)
+    assert sorted(retry()) == sorted(order["id"] for order in sandbox.orders)
+    assert sent(sandbox) == 1
+
+
+@pytest.mark.parametrize("kind", ["reset-before", "500", "html"])
+def test_if_none_is_found_nothing_is_sent_again_before_a_person_has_looked(
+    sandbox: Sandbox, retry: Callable[..., Any], kind: str
+) -> None:
+    sandbox.respond_next(StubResponse(fault=KINDS[kind]), path=CREATE)
+    with pytest.raises(AirflowFailException, match=r"no new order of project .* Check in Ollang"):
+        retry()
+    assert sent(sandbox) == 1
+    assert len(retry()) == 3, "the person has cleared the task"
+    assert sent(sandbox) == 2
+
+
+def test_orders_that_are_not_exactly_those_fail_the_task_until_a_person_has_tidied_up(
+    sandbox: Sandbox, retry: Callable[..., Any]
+) -> None:
+    sandbox.respond_next(StubResponse(fault=KINDS["reset-after"]), path=CREATE)
+    sandbox.respond_next(StubResponse(), method="GET")
+    sandbox.respond_always(StubResponse(fault=KINDS["500"]), method="GET")
+    with pytest.raises(AirflowException):
+        retry()
+    sandbox.respond_normally()
+    fields = {"projectId": PROJECT, "type": "subtitle", "targetLanguage": "fr"}
+    another = sandbox.orders.add(age=timedelta(), **fields)["id"]
+    for _ in range(2):
+        with pytest.raises(AirflowFailException, match=f"(?s){another}.*clear the task"):
+            retry()
+    sandbox.orders.change(another, status="cancelled")
+    assert len(retry()) == 3
+    assert sent(sandbox) == 1
+
+
+def test_a_try_that_sent_nothing_leaves_the_next_one_to_create(
+    sandbox: Sandbox, retry: Callable[..., Any]
+) -> None:
+    sandbox.respond_next(StubResponse(fault=KINDS["429-hour"]), path=CREATE)
+    with pytest.raises(AirflowException):
+        retry()
+    assert len(retry()) == 3
+
+
+def test_a_retry_after_a_success_adopts_the_orders(
+    sandbox: Sandbox, retry: Callable[..., Any]
+) -> None:
+    first = retry()
+    assert sorted(retry()) == sorted(first)
+    assert sent(sandbox) == 1
+
+
+def test_orders_that_are_all_cancelled_are_created_anew(
+    sandbox: Sandbox, retry: Callable[..., Any]
+) -> None:
+    first = retry()
+    for order_id in first:
+        sandbox.orders.cancel(order_id)
+    assert not set(retry()) & set(first)
+
+
+def test_of_orders_some_of_which_are_cancelled_none_is_adopted_nor_paid_for_again(
+    sandbox: Sandbox, retry: Callable[..., Any]
+) -> None:
+    sandbox.orders.cancel(retry()[1])
+    with pytest.raises(AirflowFailException, match=r"are cancelled|asked for"):
+        retry()
+    assert sent(sandbox) == 1
+
+
+def test_another_request_than_before_creates_its_own_orders(
+    sandbox: Sandbox, retry: Callable[..., Any]
+) -> None:
+    first = retry(order_type="document")
+    assert not set(retry(order_type="cc")) & set(first)
+
+
+def test_an_unknown_project_fails_without_retries(
+    sandbox: Sandbox, retry: Callable[..., Any]
+) -> None:
+    with pytest.raises(AirflowFailException, match="project nowhere"):
+        retry(project_id="nowhere")

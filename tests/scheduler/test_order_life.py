@@ -1,0 +1,175 @@
+"""Orders that nobody waits for any more are cancelled, and no others, whoever ends the wait how."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+import pytest
+
+from airflow_provider_ollang.sandbox import Sandbox
+from demo.standalone import end, processes_of
+from tests.scheduler.scheduler import Scheduler, wait_for
+
+CREATE = "/integration/orders/create"
+#: By then Airflow has called on_kill, and whatever it does has been done.
+SETTLED_SECONDS = 8
+ROUNDS = 20
+
+
+@pytest.fixture(autouse=True)
+def bystander(sandbox: Sandbox) -> Iterator[None]:
+    """Give an order that nobody waits for, and that nothing may change."""
+    sandbox.reset()
+    sandbox.respond_normally()
+    sandbox.orders.clear()
+    other = sandbox.orders.add()["id"]
+    yield
+    assert sandbox.orders.get(other)["status"] == "pending"
+
+
+@dataclass
+class Wait:
+    """A run whose task waits for an order of its own."""
+
+    scheduler: Scheduler
+    sandbox: Sandbox
+    dag_id: str = "wait_deferred"
+    order_id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.order_id = self.sandbox.orders.add()["id"]
+        self.run_id = self.scheduler.trigger(self.dag_id, {"order_ids": [self.order_id]})
+
+    @property
+    def state(self) -> str | None:
+        return self.scheduler.states(self.dag_id, self.run_id).get("wait")
+
+    @property
+    def order(self) -> str:
+        return str(self.sandbox.orders.get(self.order_id)["status"])
+
+    def wait_until(self, state: str) -> None:
+        wait_for(lambda: self.state == state)
+
+    def wait_until_watched(self) -> None:
+        """Return when the task, or its trigger, has looked at the order a few times."""
+        self.wait_until("deferred" if "deferred" in self.dag_id else "running")
+        seen = len(self.sandbox.requests)
+        wait_for(lambda: len(self.sandbox.requests) >= seen + 2)
+
+    def mark(self, state: str) -> None:
+        path = f"/dags/{self.dag_id}/dagRuns/{self.run_id}/taskInstances/wait"
+        self.scheduler.call("PATCH", path, json={"new_state": state})
+
+    def clear(self) -> None:
+        body = {"dry_run": False, "only_failed": False, "dag_run_id": self.run_id}
+        self.scheduler.call("POST", f"/dags/{self.dag_id}/clearTaskInstances", json=body)
+
+    def complete(self) -> None:
+        """Complete the order and see that the task notices."""
+        self.sandbox.orders.change(self.order_id, status="completed")
+        assert self.scheduler.wait_for_run(self.dag_id, self.run_id) == "success"
+        assert self.scheduler.xcom(self.dag_id, self.run_id, "wait", "return_value") == [
+            {"id": self.order_id, "status": "completed"}
+        ]
+
+
+@pytest.mark.parametrize("dag_id", ["wait_deferred", "wait_here"])
+@pytest.mark.parametrize("state", ["failed", "skipped"])
+def test_an_order_whose_wait_a_user_ends_is_cancelled(
+    scheduler: Scheduler, sandbox: Sandbox, dag_id: str, state: str
+) -> None:
+    wait = Wait(scheduler, sandbox, dag_id)
+    wait.wait_until_watched()
+    wait.mark(state)
+    wait_for(lambda: wait.order == "cancelled")
+
+
+@pytest.mark.parametrize("dag_id", ["wait_deferred", "wait_here"])
+def test_an_order_whose_wait_is_marked_as_success_lives(
+    scheduler: Scheduler, sandbox: Sandbox, dag_id: str
+) -> None:
+    wait = Wait(scheduler, sandbox, dag_id)
+    wait.wait_until_watched()
+    wait.mark("success")
+    time.sleep(SETTLED_SECONDS)
+    assert wait.order == "pending"
+
+
+@pytest.mark.parametrize("dag_id", ["wait_deferred", "wait_here"])
+def test_an_order_whose_wait_is_cleared_lives_and_is_waited_for_again(
+    scheduler: Scheduler, sandbox: Sandbox, dag_id: str
+) -> None:
+    wait = Wait(scheduler, sandbox, dag_id)
+    wait.wait_until_watched()
+    wait.clear()
+    time.sleep(SETTLED_SECONDS)
+    assert wait.order == "pending"
+    wait.complete()
+
+
+def test_an_order_that_is_not_done_in_time_is_cancelled(
+    scheduler: Scheduler, sandbox: Sandbox
+) -> None:
+    wait = Wait(scheduler, sandbox, "wait_deferred_briefly")
+    assert scheduler.wait_for_run(wait.dag_id, wait.run_id) == "failed"
+    assert wait.order == "cancelled"
+    assert "Timed out after 4 s" in scheduler.log(wait.dag_id, wait.run_id, "wait")
+
+
+def triggerers(scheduler: Scheduler) -> list[psutil.Process]:
+    return [
+        process
+        for process in processes_of(scheduler.process)
+        if "triggerer" in " ".join(process.cmdline())
+    ]
+
+
+@contextmanager
+def another_triggerer(scheduler: Scheduler) -> Iterator[Any]:
+    with (scheduler.home / "triggerer.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "airflow", "triggerer", "--skip-serve-logs"],
+            env=dict(scheduler.environment),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        end(process)
+
+
+def test_an_order_lives_through_a_move_to_another_triggerer_and_a_restart(
+    scheduler: Scheduler, sandbox: Sandbox
+) -> None:
+    wait = Wait(scheduler, sandbox)
+    wait.wait_until_watched()
+    first = triggerers(scheduler)
+    assert first
+    for process in first:
+        process.suspend()
+    with another_triggerer(scheduler):
+        seen = len(sandbox.requests)
+        wait_for(lambda: len(sandbox.requests) >= seen + 3)  # the other one has taken over
+        for process in first:  # finds that the trigger is not its own any more
+            process.resume()
+        time.sleep(SETTLED_SECONDS)
+        assert (wait.state, wait.order) == ("deferred", "pending")
+        for process in first:
+            process.send_signal(signal.SIGTERM)
+    # Now there is none at all. The next one goes on.
+    time.sleep(2)
+    assert (wait.state, wait.order) == ("deferred", "pending")
+    restarted = another_triggerer(scheduler)
+    restarted.__enter__()  # for the tests that follow
+    wait.complete()
