@@ -102,7 +102,7 @@ def look_for_created(
     found: list[CreatedOrder] = []
     problem: AmbiguousOrdersError | None = None
     for seconds in LOOK_AFTER_SECONDS if patiently else (0,):
-        client.pace.sleep(seconds)
+        client.rate_limiter.sleep(seconds)
         try:
             found, problem = find_created(client, request, before), None
         except AmbiguousOrdersError as error:  # the others may follow

@@ -181,7 +181,7 @@ class CreateOrderOperator(OllangBaseOperator):
         try:
             orders = client.create_order(request)
         except OllangError as error:
-            if not error.answer_lost:
+            if not error.response_lost:
                 store.forget()
                 raise
             orders = self._find_lost(client, request, before, error)

@@ -235,7 +235,7 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
             for sighting in read_orders(client, self._created):
                 seen[sighting.id] = sighting
         except OllangError as error:
-            if error.is_final or self._told_to_end:
+            if error.is_final or self._is_killed:
                 raise
             self._failures += 1
             self._back_off_seconds = seconds_to_back_off(self._failures, error.retry_after)

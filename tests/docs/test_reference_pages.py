@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ollang.cleanup.outcome import OrderResult, Outcome
+from airflow_provider_ollang.cleanup.result import OrderResult, Outcome
 from airflow_provider_ollang.sandbox.__main__ import create_parser
 from airflow_provider_ollang.sandbox.faults import KINDS
 
@@ -26,7 +26,7 @@ SHOWN = sorted(
         for name in re.findall(r"^::: ([\w.]+)$", page.path.read_text(), flags=re.MULTILINE)
     }
 )
-REPORT, SANDBOX = PAGES["docs/reference/report.md"], PAGES["docs/reference/sandbox.md"]
+REPORT, SANDBOX = PAGES["docs/reference/result.md"], PAGES["docs/reference/sandbox.md"]
 
 
 def found(name: str) -> Any:
