@@ -209,9 +209,9 @@ def test_a_complete_pattern_and_an_optional_part_are_taken(
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("reference_time", "leave reference_time out to use the run's own time"),
-        ("project_ids", r"give \['\*'\] for any"),
-        ("exclude_folder_ids", r"give \[\] for none"),
+        ("reference_time", "Leave reference_time out to use the run's own time"),
+        ("project_ids", r"Give \['\*'\] for any"),
+        ("exclude_folder_ids", r"Give \[\] for none"),
         ("limit", "remove the parameter if it is optional"),
     ],
 )
