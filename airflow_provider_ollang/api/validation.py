@@ -30,7 +30,8 @@ def check_order_id(value: Any, *, field: str = "order_id") -> str:
         if isinstance(value, (int, float)):
             hint = "A native template turns digits into a number: pass the id as text."
         raise InvalidInputError(
-            f"{field} must be a string, got {type(value).__name__}: {shown(value)}. {hint}"
+            f"{field}: expected an order id as text, got {type(value).__name__}: {shown(value)}. "
+            f"{hint}"
         )
     if not _ORDER_ID.fullmatch(value) or value.lower() in _NOTHING:
         raise InvalidInputError(

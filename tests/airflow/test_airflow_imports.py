@@ -80,7 +80,7 @@ def test_parsing_a_dag_loads_no_module_of_ours_that_needs_them(
 def test_importing_warns_of_nothing_deprecated(command: Callable[..., Any]) -> None:
     code = f"""
     import importlib, warnings
-    with warnings.catch_warnings(report=True) as caught:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for module in {MODULES}:
             importlib.import_module(module)
