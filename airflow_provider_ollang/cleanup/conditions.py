@@ -76,13 +76,14 @@ class NamePattern:
         self._as_written = as_written
         self._composed = _compiled(_composed_pattern(pattern)) or as_written
         self._folded = _compiled(_folded_pattern(pattern)) or self._composed
+        self._literals = tuple(_literals(pattern, as_written.flags))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.pattern!r})"
 
     def matches(self, name: str) -> bool:
         """Return whether the name matches in any of its spellings. For what must not be missed."""
-        variants = dict.fromkeys((self._as_written, self._composed, self._folded))
+        variants = dict.fromkeys((self._as_written, self._composed, self._folded, *self._literals))
         return any(variant.search(text) for text in _spellings(name) for variant in variants)
 
     def matches_surely(self, name: str) -> bool:
@@ -204,6 +205,14 @@ def _composed(text: str) -> str:
 
 def _folded(text: str) -> str:
     return unicodedata.normalize("NFKC", text).translate(_TYPED)
+
+
+def _literals(pattern: str, flags: int) -> Iterator[re.Pattern[str]]:
+    """Yield the pattern as plain text: ``Trailer (final)`` may be a name that somebody pasted."""
+    plain = re.sub(r"^\(\?[a-zA-Z]+\)", "", pattern)
+    for text in dict.fromkeys((plain, _composed(_readable(plain)), _folded(plain))):
+        if text.strip():
+            yield re.compile(re.escape(text), flags & re.IGNORECASE)
 
 
 def _composed_pattern(pattern: str) -> str:
