@@ -82,7 +82,8 @@ class StaleRule:
     @property
     def cut_off(self) -> datetime:
         """Orders created later than this are not stale."""
-        return self.reference_time - self.older_than
+        # In a zone with daylight saving time, Python subtracts hours of the clock on the wall.
+        return self.reference_time.astimezone(UTC) - self.older_than
 
     @property
     def asks_for_folders(self) -> bool:

@@ -288,7 +288,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
 
         reference_time, older_than = self._reference_time(context), self._value("older_than")
         try:
-            (reference_time - older_than).astimezone(UTC)
+            reference_time.astimezone(UTC) - older_than
         except OverflowError as error:
             raise InvalidInputError(
                 f"older_than: {older_than} reaches back before the first date there is. Expected "

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -110,6 +111,12 @@ def test_the_cut_off_itself_is_stale(
     listed(sandbox, order(createdAt=format_time(NOW - WEEK + since_cut_off)))
 
     assert bool(ids_found(client)) is is_stale
+
+
+def test_an_age_is_elapsed_time_where_the_clock_was_set_forward() -> None:
+    noon = datetime(2026, 3, 29, 12, tzinfo=ZoneInfo("Europe/Berlin"))  # at 2:00 it was 3:00
+    half_a_day = rule(reference_time=noon, older_than=timedelta(hours=12))
+    assert half_a_day.cut_off == datetime(2026, 3, 28, 22, tzinfo=UTC)
 
 
 def test_the_server_is_asked_for_old_orders_oldest_first(
