@@ -309,11 +309,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
 
     def _reference_time(self, context: Context) -> datetime:
         reference_time: datetime = self._value("reference_time") or _time_of_run(context)
-        if reference_time > datetime.now(UTC) + CLOCK_TOLERANCE:
-            raise InvalidInputError(
-                f"reference_time: {reference_time.isoformat()} is in the future: young orders "
-                "would look old. Expected the present or a time before it."
-            )
+        _refuse_future("reference_time", reference_time)
         return reference_time
 
     def _failure(self, finding: Finding) -> str | None:
@@ -542,11 +538,13 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
     def _conditions(self) -> Conditions:
         from airflow_provider_ollang.cleanup.conditions import Conditions
 
+        if created_before := self._value("created_before"):
+            _refuse_future("created_before", created_before)
         return Conditions(
             statuses=self._value("require_status"),
             exclude_name_matches=self._value("exclude_name_matches"),
             exclude_folder_ids=self._value("exclude_folder_ids") or None,
-            created_before=self._value("created_before"),
+            created_before=created_before,
         )
 
     def _open_report(self, base_url: str, context: Context) -> ReportWriter | None:
@@ -670,6 +668,15 @@ def _hint_for_name(path: str, context: Context) -> str:
     if context["ti"].task_id not in path:
         return "Add {{ ti.task_id }} to the path, so that each task has a report of its own."
     return "Move that file away, or give another path."
+
+
+def _refuse_future(name: str, time: datetime) -> None:
+    """Refuse a time that lets every order pass for old enough."""
+    if time > datetime.now(UTC) + CLOCK_TOLERANCE:
+        raise InvalidInputError(
+            f"{name}: {time.isoformat()} is in the future: young orders would look old. Expected "
+            "the present or a time before it."
+        )
 
 
 def _time_of_run(context: Context) -> datetime:

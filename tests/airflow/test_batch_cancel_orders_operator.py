@@ -280,6 +280,15 @@ def test_the_last_look_checks_name_folder_and_time_of_creation(
     assert "it was created at" in messages[new]
 
 
+def test_a_time_of_creation_that_every_order_is_before_is_refused(
+    sandbox: Sandbox, add_orders: AddOrders, run: Any
+) -> None:
+    next_month = run.time + timedelta(days=30)
+    with pytest.raises(AirflowFailException, match=r"created_before: .* is in the future"):
+        run.execute(batch(add_orders(1), created_before=next_month))
+    assert not sandbox.requests
+
+
 def test_an_order_that_cannot_be_judged_fails_the_task_after_all_were_tried(
     sandbox: Sandbox, add_orders: AddOrders, run: Any
 ) -> None:
