@@ -26,10 +26,12 @@ _TERMS = ("preview", "dryrun", "simulate", "simulation")
 #: As a key, one of these words, or two of them side by side, asks for one too.
 _KEYS = frozenset(
     {"dry", "test", "testing", "testonly", "testrun", "trialrun", "noop", "whatif", "pretend"}
-    | {"mock", "readonly", "listonly", "reportonly", "logonly", "nocancel"}
+    | {"mock", "readonly", "listonly", "reportonly", "logonly", "nocancel", "nocancels"}
+    | {"checkonly", "checkmode", "planonly", "dontcancel", "safemode"}
 )
-#: These ask for one by being switched off.
+#: These ask for one by being switched off, alone or with words that add nothing.
 _OPPOSITES = frozenset({"cancel", "execute", "apply", "commit", "live", "real", "forreal"})
+_BESIDE = frozenset({"do", "run", "is", "for", "order", "orders", "changes", "mode", "enabled"})
 _OFF = frozenset({"false", "no", "off", "n", "f", "0", "0.0"})
 #: "preveiw", "previw", "pre-vew" and "dryun" are that close; "prevent" and "provide" are not.
 _SIMILARITY = 0.75
@@ -82,7 +84,8 @@ def _requests_in_params(params: Any) -> Iterator[str]:
 
 def _is_request(key: str, value: Any) -> bool:
     is_off = str(value).strip().lower() in _OFF
-    if "".join(_words(key)) in _OPPOSITES:
+    words = set(_words(key))
+    if words & _OPPOSITES and words <= _OPPOSITES | _BESIDE:
         return is_off
     return _is_preview_key(key) and not is_off
 
