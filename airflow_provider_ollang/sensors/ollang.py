@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import (
     BaseSensorOperator,
     PokeReturnValue,
     conf,
+    get_current_context,
 )
 
 from airflow_provider_ollang.api.errors import InvalidInputError, OllangError
@@ -274,19 +275,32 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         """Cancel the orders if time is up, also where ``soft_fail`` makes a skip of it."""
         try:
             yield
-        except (AirflowSensorTimeout, AirflowSkipException) as error:
+        except Exception as error:
             reason = error.__cause__ if isinstance(error, AirflowSkipException) else error
-            if reason is None or isinstance(reason, AirflowSensorTimeout):
+            if reason is None or _is_timeout(reason):
                 self._cancel_orders()
             raise
 
     def on_kill(self) -> None:
         """Look no more; cancel the orders if that is asked for, and nobody else will wait."""
         super().on_kill()
+        if not self._has_begun():
+            return
         # In a thread: the signal may have come while this one was speaking with Airflow.
         thread = threading.Thread(target=self._cancel_if_ended, daemon=True)
         thread.start()
         thread.join(KILL_SECONDS)
+
+    def _has_begun(self) -> bool:
+        """Return whether the task has waited; after a deferral, Airflow 2 asks a new instance."""
+        try:
+            if not hasattr(self, "_values"):
+                self._context = get_current_context()
+                self._prepare()
+        except Exception:
+            self.log.info("No order is cancelled: the task was ended before it began.")
+            return False
+        return True
 
     def _cancel_if_ended(self) -> None:
         try:
@@ -310,3 +324,8 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
                 cancel_unwanted(self._value("ollang_conn_id"), order_ids, self.log, self._killer)
         except Exception:
             self.log.exception("The orders were not cancelled")
+
+
+def _is_timeout(error: BaseException) -> bool:
+    """Return whether time is up; where Airflow 2 itself ends a trigger, only the text says so."""
+    return isinstance(error, AirflowSensorTimeout) or str(error) == "Trigger timeout"
