@@ -18,8 +18,10 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
     TaskDeferred,
 )
+from ollang import Ollang
 
 from airflow_provider_ollang.sandbox import Sandbox, StubResponse
+from airflow_provider_ollang.sandbox.seed import PROJECT_IDS
 from airflow_provider_ollang.sensors.ollang import OrderStatusSensor
 from airflow_provider_ollang.triggers import poller
 from airflow_provider_ollang.triggers.ollang import OrderStatusTrigger
@@ -105,6 +107,22 @@ def test_it_waits_until_every_order_is_done_and_returns_their_statuses(
         {"id": done, "status": "delivered"},
         {"id": other, "status": "completed"},
     ]
+
+
+def test_what_the_official_sdk_creates_is_waited_for_through_its_whole_life(
+    wait: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Sandbox(order_count=0, lifecycle="pending=0.2,ongoing=0.2") as sandbox:
+        connection = {"conn_type": "ollang", "host": sandbox.url, "password": sandbox.api_key}
+        monkeypatch.setenv("AIRFLOW_CONN_OLLANG_DEFAULT", json.dumps(connection))
+        created = Ollang(api_key=sandbox.api_key, base_url=sandbox.url).orders.create(
+            order_type="subtitle",
+            level=0,
+            target_language_configs=[{"language": "fr", "isRush": False}],
+            project_id=PROJECT_IDS[0],
+        )
+        ids = [order["orderId"] for order in created]
+        assert wait(*ids) == [{"id": order_id, "status": "completed"} for order_id in ids]
 
 
 @pytest.mark.parametrize("status", ["cancelled", "canceled", "failed"])
