@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' airflow_provider_ollang/__init__.py)
 
+#: Tests that need neither a database nor a process of their own, apart from those marked slow.
+FAST_TESTS := tests/api tests/cleanup tests/sandbox
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -33,6 +36,10 @@ demo-ui: .venv/ready ## The same with Airflow's whole UI, until Ctrl-C
 test: lint types ## Lint, types and all tests
 	@$(BIN)/python -m pytest --ignore tests/scheduler --ignore tests/distributed --ignore tests/ui \
 	  --numprocesses 2 --dist worksteal --cov --cov-report=term
+
+.PHONY: check
+check: lint types ## Lint, types and the fast tests: under a minute
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow" $(FAST_TESTS)
 
 .PHONY: test-scheduler
 test-scheduler: .venv/ready ## Tests on a real scheduler: approval, time-out, SIGTERM, SIGKILL, the key (7 minutes)
@@ -86,7 +93,7 @@ sbom: .venv/ready ## Install the wheel in dist and list what came with it in bui
 .PHONY: check-tag
 check-tag: ## Check that TAG=vX.Y.Z is the version's, and that the changelog has it
 	@[ "$$TAG" = "v$(VERSION)" ] || { echo "TAG is '$$TAG', the version is $(VERSION)"; exit 1; }
-	@grep -qF "## [$(VERSION)] " CHANGELOG.md || { echo "CHANGELOG.md has no section for $(VERSION)"; exit 1; }
+	@grep -qE "^## \[$(VERSION)\] - [0-9]" CHANGELOG.md || { echo "CHANGELOG.md has no section for $(VERSION) with a date"; exit 1; }
 
 .PHONY: test-wheel
 test-wheel: .venv/ready ## Test the wheel in dist on one Airflow: make test-wheel AIRFLOW=2.11 ON=3.12
@@ -96,9 +103,13 @@ test-wheel: .venv/ready ## Test the wheel in dist on one Airflow: make test-whee
 test-matrix: build ## Build the wheel and test it on every supported Airflow and Python (an hour)
 	@$(BIN)/nox --session tests oldest
 
-.PHONY: reference
-reference: .venv/ready ## Write docs/reference.md from the code
-	@$(BIN)/python -m tests.docs.reference
+.PHONY: docs
+docs: .venv/ready ## Build the documentation's site in build/site; a broken link fails
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean
+
+.PHONY: docs-serve
+docs-serve: .venv/ready ## Serve the documentation's site, until Ctrl-C
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 .PHONY: constraints
 constraints: .venv/ready ## Pin the development set-up's packages anew

@@ -52,7 +52,7 @@ PROVIDER_INFO: dict[str, Any] = {
         {
             "integration-name": "Ollang",
             "external-doc-url": DOCS_URL,
-            "how-to-guide": ["/docs/operators.md"],
+            "how-to-guide": ["/docs/reference/operators.md"],
             "tags": ["service"],
         }
     ],

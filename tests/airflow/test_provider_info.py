@@ -239,14 +239,16 @@ def test_the_registry_is_told_of_every_class_with_its_description() -> None:
     assert registry["package-name"] == info["package-name"]
     assert registry["display-name"] == info["name"]
     assert registry["docs-url"] == info["integrations"][0]["external-doc-url"]
-    for part in ("hooks", "operators"):
+    for part in ("hooks", "operators", "sensors"):
         named = {entry["module"] for entry in registry[part]}
-        modules = [module for it in info[part] for module in it["python-modules"]]
+        paths = [path for it in info[part] for path in it["python-modules"]]
+        modules = [importlib.import_module(path) for path in paths]
         assert named == {
-            f"{module}.{name}"
+            f"{module.__name__}.{name}"
             for module in modules
-            for name, found in vars(importlib.import_module(module)).items()
-            if isinstance(found, type) and found.__module__ == module
+            for name, found in vars(module).items()
+            if isinstance(found, type)
+            and (found.__module__ == module.__name__ or name in getattr(module, "__all__", ()))
         }
     for entry in registry["other"]:
         module, _, name = entry["module"].rpartition(".")

@@ -1,4 +1,4 @@
-"""docs/quick-start.md is followed from its third step on, in an empty folder."""
+"""The quick start and the README's first DAG are followed, in an empty folder."""
 
 from __future__ import annotations
 
@@ -8,36 +8,48 @@ from airflow_provider_ollang.sandbox import Sandbox
 
 from .pages import PAGES, ROOT, run
 
-PAGE = PAGES["docs/quick-start.md"]
+README, PAGE = PAGES["README.md"], PAGES["docs/quick-start.md"]
 
 
 def test_the_quick_start_does_what_it_says(tmp_path: Path) -> None:
     (tmp_path / "airflow-provider-ollang").symlink_to(ROOT)
-    (tmp_path / "empty").mkdir()
-    install, serve, *steps, reset = [block.code for block in PAGE.blocks]
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    install, serve, *steps = [block.code for block in PAGE.blocks]
+    set_up, preview, cancel, look, reset = steps
     assert "pip install " in install
     assert "ollang-sandbox --orders 240 --seed 1" in serve
     with Sandbox(order_count=240, seed=1) as sandbox:
-        script = "".join(steps).replace("http://127.0.0.1:8484", sandbox.url)
-        printed = run("bash", "-euc", script, cwd=tmp_path / "empty", seconds=400)
-        tested, previewed, no_cancel, cancelled, nothing, received = (
-            printed.index(said)
-            for said in (
-                "Connection success!",
-                "Previewing ",
-                "preview: no cancel was sent",
-                "cancelled  ",
-                "There is no order to cancel.",
-                '"method":"POST"',
-            )
-        )
-        assert tested < previewed < no_cancel < cancelled < nothing < received
+
+        def follow(*blocks: str) -> str:
+            script = "".join([set_up, *blocks]).replace("http://127.0.0.1:8484", sandbox.url)
+            return run("bash", "-euc", script, cwd=empty, seconds=400)
+
+        printed = follow(preview)
+        assert "Connection success!" in printed
+        assert "would_cancel" in printed
+        assert not any(request.is_cancel for request in sandbox.requests)
+
+        printed = follow(cancel, cancel, look)
         cancels = [request for request in sandbox.requests if request.is_cancel]
+        assert cancels
         assert {request.status for request in cancels} == {204}
         assert f'{len(cancels)} "method":"POST"' in printed
-        now_cancelled = len(sandbox.orders.where(status="cancelled"))
-        assert f'{now_cancelled} "status":"cancelled"' in printed
+        cancelled = len(sandbox.orders.where(status="cancelled"))
+        assert f'{cancelled} "status":"cancelled"' in printed
 
-        run("bash", "-euc", reset.replace("http://127.0.0.1:8484", sandbox.url), cwd=tmp_path)
-        assert len(sandbox.orders.where(status="cancelled")) == now_cancelled - len(cancels)
-        assert len(cancels) > 0
+        follow(reset)
+        assert len(sandbox.orders.where(status="cancelled")) == cancelled - len(cancels)
+
+
+def test_the_first_dag_of_the_readme_previews(tmp_path: Path) -> None:
+    [dag] = [block.code for block in README.blocks if block.language == "python"]
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "ollang_cleanup.py").write_text(dag)
+    [command] = [block.code for block in PAGE.blocks if "airflow db migrate" in block.code]
+    with Sandbox() as sandbox:
+        script = command.replace("http://127.0.0.1:8484", sandbox.url)
+        script = script.replace('"$PWD/airflow"', f"'{tmp_path}'")
+        printed = run("bash", "-euc", f"{script}\nairflow dags test ollang_cleanup", cwd=tmp_path)
+        assert "would_cancel" in printed
+        assert not any(request.is_cancel for request in sandbox.requests)

@@ -29,11 +29,6 @@ CHROMIUM_OPTIONS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-#: Examples with a change: a paused one that keeps its schedule, an approval that waits briefly.
-VARIANTS = {
-    "nightly_cleanup": ("catchup=False,", "catchup=False, is_paused_upon_creation=True,"),
-    "cleanup_with_approval": ("timedelta(hours=12)", "timedelta(seconds=3)"),
-}
 
 
 @pytest.fixture(scope="session")
@@ -57,12 +52,16 @@ def dags(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in EXAMPLE_DAGS.glob("*.py"):
         text = re.sub(r'schedule="@\w+"', "schedule=None", path.read_text())
         (folder / path.name).write_text(text)
-    for name, (old, new) in VARIANTS.items():
-        dag_id = f"example_ollang_{name}"
-        text = (EXAMPLE_DAGS / f"{dag_id}.py").read_text()
-        assert old in text
-        text = text.replace(f'"{dag_id}"', f'"variant_{name}"').replace(old, new)
+
+    def add_variant(name: str, old: str, new: str, folder_of: Path) -> None:
+        text = (folder_of / f"example_ollang_{name}.py").read_text()
+        text = text.replace(f'"example_ollang_{name}"', f'"variant_{name}"').replace(old, new)
         (folder / f"variant_{name}.py").write_text(text)
+
+    # A paused one with its schedule, and an approval that waits for 3 seconds.
+    paused = "catchup=False, is_paused_upon_creation=True,"
+    add_variant("nightly_cleanup", "catchup=False,", paused, EXAMPLE_DAGS)
+    add_variant("cleanup_with_approval", "timedelta(hours=12)", "timedelta(seconds=3)", folder)
     return folder
 
 

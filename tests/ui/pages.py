@@ -77,6 +77,14 @@ def open_task(page: Page, task_id: str) -> None:
     expect(page.get_by_role("heading", name=task_id, exact=True)).to_be_visible()
 
 
+def mark_success(page: Page) -> None:
+    """Press "Mark Task Instance as…" and then "success" on a task's page, and confirm."""
+    page.get_by_role("button", name=re.compile("Mark Task Instance as")).click()
+    page.get_by_role("menuitem", name=re.compile("success", re.IGNORECASE)).click()
+    page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
 def wrap_log(page: Page) -> None:
     """Let the lines of a task's log be read to their ends."""
     page.get_by_role("button", name="Log Settings").click()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from airflow_provider_ollang.sandbox import Answer, Sandbox
-from tests.scheduler.scheduler import Scheduler
+from tests.scheduler.scheduler import Scheduler, wait_for
 from tests.ui import pages
 from tests.ui.camera import END_OF_FORM, Camera, details
 
 NIGHTLY = "example_ollang_nightly_cleanup"
 ONE_ORDER = "example_ollang_cancel_one_order"
 WITH_APPROVAL = "example_ollang_cleanup_with_approval"
+PAUSED_NIGHTLY = "variant_nightly_cleanup"
+IMPATIENT_APPROVAL = "variant_cleanup_with_approval"
 
 #: Airflow's colour for a skipped task, as Chromium computes it.
 PINK = "oklch(0.592 0.249 0.584)"
@@ -30,32 +33,39 @@ def cancels(sandbox: Sandbox) -> list[str | None]:
 def pending_for(sandbox: Sandbox, age: timedelta) -> set[str]:
     cut_off = datetime.now(UTC) - age
     pending = sandbox.orders.where(status="pending")
-    return {o["id"] for o in pending if datetime.fromisoformat(o["createdAt"]) <= cut_off}
+    old = [o for o in pending if datetime.fromisoformat(o["createdAt"]) <= cut_off]
+    return {order["id"] for order in old if "keep" not in order["name"].lower()}
+
+
+def start_for_real(page: Page, dag_id: str) -> None:
+    """Trigger a run with Preview switched off, of orders that are a week old."""
+    form = pages.open_trigger_form(page, dag_id)
+    pages.entry(form, "Older than, in days").fill("7")
+    pages.field(form, "Preview").locator("label").last.click()
+    pages.trigger(page, form)
 
 
 def test_the_nightly_clean_up_does_what_its_form_was_filled_with(
     page: Page, sandbox: Sandbox, camera: Camera
 ) -> None:
-    before, stale = statuses(sandbox), pending_for(sandbox, timedelta(days=30))
-    assert set() < stale < pending_for(sandbox, timedelta(days=7))
+    before, stale = statuses(sandbox), pending_for(sandbox, timedelta(days=20))
+    assert pending_for(sandbox, timedelta(days=30)) < stale
     form = pages.open_trigger_form(page, NIGHTLY)
     for label, value, explanation in (
-        ("Older than", "P7D", "Age from which an order is stale, in ISO 8601"),
-        ("At most", "200", "More stale orders than this fail the run: nothing is cancelled"),
+        ("Older than, in days", "30", "Age from which an order is stale."),
+        ("Abort above", "100", "If more stale orders than this are found, the run fails"),
     ):
         expect(pages.entry(form, label)).to_have_value(value)
         expect(pages.field(form, label)).to_contain_text(explanation)
-    statuses_field = pages.field(form, "Statuses")
-    expect(statuses_field).to_contain_text("Only orders with one of these statuses are cancelled.")
-    expect(statuses_field.get_by_text("pending", exact=True)).to_be_visible()
-    pages.entry(form, "Statuses").click()  # shows what else can be chosen
-    expect(form.get_by_role("option")).to_have_text(["ongoing"])
-    expect(pages.field(form, "Preview")).to_contain_text("Cancel nothing, only say what would")
-    expect(form.get_by_role("checkbox", name="Preview")).not_to_be_checked()
-
-    pages.entry(form, "Older than").fill("P30D")
+    expect(pages.field(form, "Preview")).to_contain_text("triggering it also unpauses it")
+    preview = form.get_by_role("checkbox", name="Preview")
+    expect(preview).to_be_checked()
     form.get_by_role("button", name="Trigger", exact=True).scroll_into_view_if_needed()
     camera.take("params", clip=END_OF_FORM)
+
+    pages.entry(form, "Older than, in days").fill("20")
+    pages.field(form, "Preview").locator("label").last.click()
+    expect(preview).not_to_be_checked()
     pages.trigger(page, form)
 
     pages.see_task(page, "cancel_stale_orders", "Success")
@@ -65,6 +75,22 @@ def test_the_nightly_clean_up_does_what_its_form_was_filled_with(
     assert sorted(map(str, cancels(sandbox))) == sorted(stale)
 
 
+def test_a_preview_that_unpauses_the_dag_cancels_nothing_in_either_run(
+    page: Page, sandbox: Sandbox, airflow: Scheduler
+) -> None:
+    form = pages.open_trigger_form(page, PAUSED_NIGHTLY)
+    expect(form.get_by_role("checkbox", name="Unpause")).to_be_checked()
+    expect(form.get_by_role("checkbox", name="Preview")).to_be_checked()
+    pages.trigger(page, form)
+
+    def runs() -> set[tuple[str, str]]:
+        found = airflow.call("GET", f"/dags/{PAUSED_NIGHTLY}/dagRuns")["dag_runs"]
+        return {(run["run_type"], run["state"]) for run in found}
+
+    wait_for(lambda: runs() == {("manual", "success"), ("scheduled", "success")})
+    assert cancels(sandbox) == []
+
+
 def test_a_skipped_task_has_its_colour_and_says_why(
     page: Page, sandbox: Sandbox, camera: Camera
 ) -> None:
@@ -72,6 +98,7 @@ def test_a_skipped_task_has_its_colour_and_says_why(
     form = pages.open_trigger_form(page, ONE_ORDER)
     expect(pages.field(form, "Order")).to_contain_text("The id of the order to cancel")
     pages.entry(form, "Order").fill(order_id)
+    pages.field(form, "Preview").locator("label").last.click()
     pages.trigger(page, form)
 
     badge = pages.see_task(page, "cancel_order", "Skipped")
@@ -94,12 +121,12 @@ def test_exactly_what_was_approved_in_the_table_is_cancelled(
         for i, name in enumerate(names)
     ]
     young = sandbox.orders.add(age=timedelta(days=6), name="Product demo")
-    pages.trigger(page, pages.open_trigger_form(page, WITH_APPROVAL))
+    start_for_real(page, WITH_APPROVAL)
     pages.see_task(page, "approve_cancels", "Awaiting Input")
 
     page.goto("/required_actions")
     row = page.get_by_role("row").filter(has_text="Approval Required")
-    row.get_by_role("link", name="Cancel these stale Ollang orders, for good?").click()
+    row.get_by_role("link", name="Cancel 3 Ollang orders?").click()
 
     expect(page.get_by_text("3 stale orders.")).to_be_visible()
     table = page.get_by_role("table")
@@ -129,6 +156,29 @@ def test_exactly_what_was_approved_in_the_table_is_cancelled(
     assert statuses(sandbox)[young["id"]] == statuses(sandbox)[late["id"]] == "pending"
 
 
+@pytest.mark.parametrize(
+    ("dag_id", "state"), [(WITH_APPROVAL, "Awaiting Input"), (IMPATIENT_APPROVAL, "Failed")]
+)
+def test_an_approval_marked_as_success_approves_nothing(
+    page: Page, sandbox: Sandbox, dag_id: str, state: str
+) -> None:
+    sandbox.orders.clear()
+    sandbox.orders.add(age=timedelta(days=30))
+    start_for_real(page, dag_id)
+    pages.see_task(page, "approve_cancels", state)
+    run = page.url
+    pages.open_task(page, "approve_cancels")
+
+    pages.mark_success(page)
+
+    page.goto(run)
+    pages.see_task(page, "approve_cancels", "Success")
+    pages.see_task(page, "cancel_approved_orders", "Failed")
+    pages.open_task(page, "cancel_approved_orders")
+    expect(page.get_by_text("marked as success by hand").first).to_be_visible()
+    assert cancels(sandbox) == []
+
+
 def test_the_record_of_a_clean_up_can_be_read_in_xcom(
     page: Page, sandbox: Sandbox, airflow: Scheduler, camera: Camera
 ) -> None:
@@ -138,7 +188,7 @@ def test_the_record_of_a_clean_up_can_be_read_in_xcom(
     path = f"/integration/orders/cancel/{orders[1]}"
     sandbox.answer_always(Answer.json(400, refusal), path=path)
 
-    run_id = airflow.trigger(NIGHTLY)
+    run_id = airflow.trigger(NIGHTLY, {"preview": False, "older_than_days": 7})
     page.goto(f"/dags/{NIGHTLY}/runs/{run_id}")
     pages.see_task(page, "cancel_stale_orders", "Success")
     pages.open_task(page, "cancel_stale_orders")

@@ -1,0 +1,29 @@
+"""A clean-up has no past to fill in: in a backfill it refuses, and says why."""
+
+from __future__ import annotations
+
+import requests
+
+from tests.scheduler.scheduler import Scheduler, wait_for
+
+
+def test_a_backfill_is_refused_and_a_run_that_is_triggered_is_not(scheduler: Scheduler) -> None:
+    days = {"from_date": "2026-02-01T00:00:00Z", "to_date": "2026-02-03T00:00:00Z"}
+    body = {"dag_id": "daily_find", "max_active_runs": 3, **days}
+
+    def created() -> bool:  # on SQLite the API gives up while the scheduler writes
+        response = requests.post(f"{scheduler.url}/api/v2/backfills", json=body, timeout=30)
+        return response.ok or "already" in response.text
+
+    wait_for(created)
+    triggered = scheduler.trigger("daily_find")
+
+    def backfilled() -> list[str] | None:
+        found = scheduler.call("GET", "/dags/daily_find/dagRuns", params={"limit": 50})["dag_runs"]
+        runs = [run["dag_run_id"] for run in found if run["run_type"] == "backfill"]
+        return runs if len(runs) == 3 else None
+
+    for run_id in wait_for(backfilled):
+        assert scheduler.wait_for_run("daily_find", run_id) == "failed"
+        assert "a clean-up has no past to fill in" in scheduler.log("daily_find", run_id, "find")
+    assert scheduler.wait_for_run("daily_find", triggered) == "success"
