@@ -20,7 +20,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_ollang.api.errors import InvalidInputError, OllangError
-from airflow_provider_ollang.api.models import CANCELLED_STATUSES
+from airflow_provider_ollang.api.models import CANCELLED_STATUSES, is_one_of
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators import parameters
 from airflow_provider_ollang.operators.base import (
@@ -191,7 +191,7 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         with self._airflow_exceptions():
             match event:
                 case {"event": "done", "orders": list(orders)} if self._are_reached(orders):
-                    return orders
+                    return sorted(orders, key=lambda it: self._value("order_ids").index(it["id"]))
                 case {"event": "failed", "message": str(message)}:
                     raise AirflowFailException(f"{message} {self._where()}")
                 case {"event": "timeout", "message": str(message)}:
@@ -201,9 +201,11 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
 
     def _are_reached(self, orders: list[Any]) -> bool:
         """Return whether an event's orders are those of the task, in statuses it waits for."""
-        statuses = {it.get("id"): it.get("status") for it in orders if isinstance(it, dict)}
-        is_target = [it in self._value("target_statuses") for it in statuses.values()]
-        return statuses.keys() == set(self._value("order_ids")) and all(is_target)
+        if not all(isinstance(it, dict) and it.keys() == {"id", "status"} for it in orders):
+            return False
+        is_target = [is_one_of(it["status"], self._value("target_statuses")) for it in orders]
+        ids = sorted(str(it["id"]) for it in orders)
+        return all(is_target) and ids == sorted(self._value("order_ids"))
 
     def _look_last(self, message: str) -> list[dict[str, Any]]:
         """Return what is reached by now, if it is: no order is cancelled that is done."""

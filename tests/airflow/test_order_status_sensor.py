@@ -252,6 +252,7 @@ def test_orders_that_are_done_do_not_defer(
         {"event": "done", "orders": []},
         {"event": "done", "orders": [{"id": "another", "status": "completed"}]},
         {"event": "done", "orders": [5]},
+        {"event": "done", "orders": [{"id": [], "status": "completed"}]},
         {"event": "failed"},
         {"event": "error", "message": "Traceback: …"},
     ],
