@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 import traceback
 from collections.abc import AsyncIterator, Collection, Mapping
@@ -123,7 +124,9 @@ class OrderStatusTrigger(BaseTrigger):
         triggerer: the task's state tells.
         """
         if self.cancel_on_kill and self.task_instance:
-            future = _killers.submit(self._cancel_if_ended, self.task_instance)
+            # In this context, so that it writes into the task's log.
+            run = contextvars.copy_context().run
+            future = _killers.submit(run, self._cancel_if_ended, self.task_instance)
             await asyncio.shield(asyncio.wrap_future(future))
 
     def _cancel_if_ended(self, task_instance: Any) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
+import airflow
 import pytest
 from airflow.providers.common.compat.sdk import (
     AirflowException,
@@ -29,6 +30,7 @@ from tests.faults import KINDS
 
 ORDER = "/integration/orders/*"
 QUICK = 0.05
+IS_AIRFLOW_2 = airflow.__version__.startswith("2.")
 
 
 @pytest.fixture(autouse=True)
@@ -291,6 +293,25 @@ def test_there_is_no_secret_in_what_the_database_keeps(
     [order] = add_orders(1)
     kept = json.dumps(defer(run, sensor(order, deferrable=True)).trigger.serialize())
     assert sandbox.api_key not in kept
+
+
+@pytest.mark.skipif(not IS_AIRFLOW_2, reason="Airflow 3 does not enforce it on deferred tasks")
+@pytest.mark.parametrize(("tries", "cancelled"), [((2, 1), True), ((1, 1), False)])
+def test_an_execution_timeout_after_a_deferral_reaches_a_new_instance_on_airflow_2(
+    sandbox: Sandbox,
+    add_orders: Callable[..., list[str]],
+    run: Any,
+    tries: tuple[int, int],
+    cancelled: bool,
+) -> None:
+    from airflow.models.taskinstance import set_current_context
+
+    [order] = add_orders(1)
+    run.ti.try_number, run.ti.max_tries = tries
+    run.ti.current_state = lambda: "running"
+    with set_current_context(run.context):
+        sensor(order, deferrable=True, cancel_on_kill=True).on_kill()
+    assert cancels(sandbox) == [order] * cancelled
 
 
 # One poller for all.
