@@ -72,7 +72,7 @@ def read_watermark(client: OllangClient) -> Watermark:
 def find_created(
     client: OllangClient, request: OrderRequest, before: Watermark
 ) -> list[CreatedOrder]:
-    """Return the orders that a request has created, an empty list if there are none.
+    """Return the orders that a request has created, possibly none.
 
     :param request: what was asked for
     :param before: what was there before the request was sent

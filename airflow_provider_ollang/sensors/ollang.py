@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from airflow_provider_ollang.api.client import OllangClient
     from airflow_provider_ollang.api.watching import Progress, Sighting
 
-#: A worker that is told to end has a few seconds before it is killed.
+#: A worker that is told to stop has a few seconds before it is killed.
 KILL_SECONDS = 4.0
-#: At most one line about progress in so many seconds.
+#: Log at most one line about progress in this many seconds.
 SECONDS_A_LINE = 60.0
 
 
