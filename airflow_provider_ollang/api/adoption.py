@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ollang.api.creation import CreatedOrder, OrderRequest
@@ -64,15 +64,15 @@ def read_watermark(client: OllangClient) -> Watermark:
     times = [order.created for order in page.orders if order.created]
     if not times:
         return Watermark()
-    # The API takes milliseconds: what is cut off must not let an older order pass for a new one.
-    since = parse_time(format_time(max(times)))
-    return Watermark(since, frozenset(str(order.id) for order in page.orders))
+    # An order from the future must not make the new ones look old.
+    since = min(max(times), datetime.now(UTC))
+    return Watermark(parse_time(format_time(since)), frozenset(str(it.id) for it in page.orders))
 
 
 def find_created(
     client: OllangClient, request: OrderRequest, before: Watermark
 ) -> list[CreatedOrder]:
-    """Return the orders that a request has created, an empty list if there are none.
+    """Return the orders that a request has created, possibly none.
 
     :param request: what was asked for
     :param before: what was there before the request was sent
@@ -126,16 +126,16 @@ def match_orders(orders: Iterable[Order], request: OrderRequest) -> list[Created
         if order.project_id == request.project_id
         and not is_one_of(order.status, CANCELLED_STATUSES)
     ]
-    wanted = Counter(it.language for it in request.target_languages)
+    wanted = Counter(it.language.lower() for it in request.target_languages)
     found = [
         order
         for order in candidates
-        if order.type == request.order_type and order.target_language in wanted
+        if order.type == request.order_type and _language_of(order) in wanted
     ]
     if not found:
         return []
     companions = _companions(candidates, found, request)
-    languages = Counter(order.target_language for order in found)
+    languages = Counter(map(_language_of, found))
     is_exact = languages == wanted and _are_unique(companions)
     if not is_exact:
         raise _ambiguous([*found, *companions], request)
@@ -146,6 +146,10 @@ def _is_new(order: Order, before: Watermark) -> bool:
     if not order.id or str(order.id) in before.known or order.created is None:
         return False
     return before.since is None or order.created >= before.since
+
+
+def _language_of(order: Order) -> str:
+    return str(order.target_language).lower()
 
 
 def _companions(

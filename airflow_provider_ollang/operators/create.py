@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: After so many seconds, a request that was interrupted creates nothing any more.
+#: After this many seconds, an interrupted request creates nothing any more.
 SETTLED_SECONDS = 300
 
 

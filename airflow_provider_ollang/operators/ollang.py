@@ -68,6 +68,13 @@ class CancelOrderOperator(OllangBaseOperator):
     without retries. Trouble that may pass (429, 5xx, no answer) fails it so that Airflow's
     ``retries`` apply, and so does any answer that the API does not document.
 
+    As a teardown, it cancels what a failed pipeline has ordered. ``CreateOrderOperator`` returns a
+    list, so it is mapped, and skipped for an order that is finished or was cancelled before::
+
+        CancelOrderOperator.partial(
+            task_id="cancel", skip_on_codes=["ORDER_ALREADY_CANCELLED", "ORDER_NOT_CANCELLABLE"]
+        ).expand(order_id=create.output).as_teardown(setups=create)
+
     :param order_id: the order
     :param skip_on_codes: refusals that skip the task instead of failing it
     :param require_status: read the order first, and skip the task without a cancel if it has none

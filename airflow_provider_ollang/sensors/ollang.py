@@ -16,10 +16,11 @@ from airflow.providers.common.compat.sdk import (
     BaseSensorOperator,
     PokeReturnValue,
     conf,
+    get_current_context,
 )
 
 from airflow_provider_ollang.api.errors import InvalidInputError, OllangError
-from airflow_provider_ollang.api.models import CANCELLED_STATUSES
+from airflow_provider_ollang.api.models import CANCELLED_STATUSES, is_one_of
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators import parameters
 from airflow_provider_ollang.operators.base import (
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
     from airflow_provider_ollang.api.client import OllangClient
     from airflow_provider_ollang.api.watching import Progress, Sighting
 
-#: A worker that is told to end has a few seconds before it is killed.
+#: A worker that is told to stop has a few seconds before it is killed.
 KILL_SECONDS = 4.0
-#: At most one line about progress in so many seconds.
+#: Log at most one line about progress in this many seconds.
 SECONDS_A_LINE = 60.0
 
 
@@ -190,7 +191,7 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         with self._airflow_exceptions():
             match event:
                 case {"event": "done", "orders": list(orders)} if self._are_reached(orders):
-                    return orders
+                    return sorted(orders, key=lambda it: self._value("order_ids").index(it["id"]))
                 case {"event": "failed", "message": str(message)}:
                     raise AirflowFailException(f"{message} {self._where()}")
                 case {"event": "timeout", "message": str(message)}:
@@ -200,9 +201,11 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
 
     def _are_reached(self, orders: list[Any]) -> bool:
         """Return whether an event's orders are those of the task, in statuses it waits for."""
-        statuses = {it.get("id"): it.get("status") for it in orders if isinstance(it, dict)}
-        is_target = [it in self._value("target_statuses") for it in statuses.values()]
-        return statuses.keys() == set(self._value("order_ids")) and all(is_target)
+        if not all(isinstance(it, dict) and it.keys() == {"id", "status"} for it in orders):
+            return False
+        is_target = [is_one_of(it["status"], self._value("target_statuses")) for it in orders]
+        ids = sorted(str(it["id"]) for it in orders)
+        return all(is_target) and ids == sorted(self._value("order_ids"))
 
     def _look_last(self, message: str) -> list[dict[str, Any]]:
         """Return what is reached by now, if it is: no order is cancelled that is done."""
@@ -274,19 +277,32 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         """Cancel the orders if time is up, also where ``soft_fail`` makes a skip of it."""
         try:
             yield
-        except (AirflowSensorTimeout, AirflowSkipException) as error:
+        except Exception as error:
             reason = error.__cause__ if isinstance(error, AirflowSkipException) else error
-            if reason is None or isinstance(reason, AirflowSensorTimeout):
+            if reason is None or _is_timeout(reason):
                 self._cancel_orders()
             raise
 
     def on_kill(self) -> None:
         """Look no more; cancel the orders if that is asked for, and nobody else will wait."""
         super().on_kill()
+        if not self._has_begun():
+            return
         # In a thread: the signal may have come while this one was speaking with Airflow.
         thread = threading.Thread(target=self._cancel_if_ended, daemon=True)
         thread.start()
         thread.join(KILL_SECONDS)
+
+    def _has_begun(self) -> bool:
+        """Return whether the task has waited; after a deferral, Airflow 2 asks a new instance."""
+        try:
+            if not hasattr(self, "_values"):
+                self._context = get_current_context()
+                self._prepare()
+        except Exception:
+            self.log.info("No order is cancelled: the task was ended before it began.")
+            return False
+        return True
 
     def _cancel_if_ended(self) -> None:
         try:
@@ -310,3 +326,8 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
                 cancel_unwanted(self._value("ollang_conn_id"), order_ids, self.log, self._killer)
         except Exception:
             self.log.exception("The orders were not cancelled")
+
+
+def _is_timeout(error: BaseException) -> bool:
+    """Return whether time is up; where Airflow 2 itself ends a trigger, only the text says so."""
+    return isinstance(error, AirflowSensorTimeout) or str(error) == "Trigger timeout"
