@@ -29,9 +29,13 @@ _KEYS = frozenset(
     | {"mock", "readonly", "listonly", "reportonly", "logonly", "nocancel", "nocancels"}
     | {"checkonly", "checkmode", "planonly", "dontcancel", "safemode"}
 )
+#: As a whole text too: ``{"mode": "dry"}``. ``{"env": "test"}`` does not.
+_MODES = _KEYS - {"test", "testing"}
 #: These ask for one by being switched off, alone or with words that add nothing.
 _OPPOSITES = frozenset({"cancel", "execute", "apply", "commit", "live", "real", "forreal"})
-_BESIDE = frozenset({"do", "run", "is", "for", "order", "orders", "changes", "mode", "enabled"})
+_BESIDE = frozenset(
+    {"do", "run", "is", "for", "order", "orders", "changes", "mode"} | {"enable", "enabled"}
+)
 _OFF = frozenset({"false", "no", "off", "n", "f", "0", "0.0"})
 #: "preveiw", "previw", "pre-vew" and "dryun" are that close; "prevent" and "provide" are not.
 _SIMILARITY = 0.75
@@ -68,7 +72,8 @@ def _requests(value: Any, place: str) -> Iterator[str]:
                 yield f"{place}[{shown(key)}] = {shown(item)}"
             yield from _requests(item, f"{place}[{shown(key)}]")
     elif isinstance(value, str):
-        if _reads_like_preview(_words(value)):
+        words = _words(value)
+        if _reads_like_preview(words) or "".join(words) in _MODES:
             yield f"{place} = {shown(value)}"
     elif isinstance(value, Collection):
         for index, item in enumerate(value):

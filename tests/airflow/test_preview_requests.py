@@ -27,9 +27,9 @@ REQUESTS = [
     {"extra": '{"preview": true}'},
     '{"preview": true}',
     "{'preview': True}",
-    {"mode": "preview"},
+    *({"mode": mode} for mode in ("preview", "dry", "no-op", "readOnly")),
     {"args": ["--dry-run"]},
-    *({key: False} for key in ("cancel", "cancel_orders", "doCancel", "execute-cancel", "is_live")),
+    *({key: False} for key in ("cancel", "cancel_orders", "doCancel", "enable-cancel", "is_live")),
     *({key: True} for key in ("check_only", "no_cancels", "dont_cancel", "safeMode")),
 ]
 OTHERS = [
