@@ -26,7 +26,7 @@ except (ImportError, AirflowOptionalProviderFeatureException) as error:
     ) from error
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, XComArg
 
 #: Airflow keeps the body in a TEXT column; MySQL's holds 65,535 bytes.
 MAX_BODY_BYTES = 60_000
@@ -53,9 +53,9 @@ class ApproveOrdersOperator(ApprovalOperator):
     def __init__(
         self,
         *,
-        order_ids: Collection[str],
+        order_ids: Collection[str] | XComArg,
         subject: str | None = None,
-        body: str | None = None,
+        body: str | XComArg | None = None,
         **kwargs: Any,
     ) -> None:
         if kwargs.get("defaults") is not None:

@@ -33,7 +33,7 @@ from airflow_provider_ollang.operators.preview import refuse_if_preview_requeste
 from airflow_provider_ollang.operators.retry import exception_to_retry
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, XComArg
 
     from airflow_provider_ollang.api.client import OllangClient
     from airflow_provider_ollang.api.models import Order
@@ -95,7 +95,7 @@ class CancelOrderOperator(OllangBaseOperator):
     def __init__(
         self,
         *,
-        order_id: str,
+        order_id: str | XComArg,
         skip_on_codes: Collection[str] = (ALREADY_CANCELLED,),
         require_status: Collection[str] | None = None,
         ollang_conn_id: str = OllangHook.default_conn_name,
@@ -448,7 +448,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
     def __init__(
         self,
         *,
-        order_ids: Collection[str],
+        order_ids: Collection[str] | XComArg,
         max_workers: int | str = 8,
         requests_per_second: float | str | None = None,
         max_orders: int | str = 1000,

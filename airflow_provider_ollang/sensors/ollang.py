@@ -32,7 +32,7 @@ from airflow_provider_ollang.operators.kill import cancel_unwanted, read_task_st
 from airflow_provider_ollang.operators.preview import refuse_if_preview_requested
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, XComArg
 
     from airflow_provider_ollang.api.client import OllangClient
     from airflow_provider_ollang.api.watching import Progress, Sighting
@@ -81,7 +81,7 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
     def __init__(
         self,
         *,
-        order_ids: Collection[str],
+        order_ids: Collection[str] | XComArg,
         target_statuses: Collection[str] = ("completed", "delivered"),
         failure_statuses: Collection[str] = (*sorted(CANCELLED_STATUSES), "failed"),
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
