@@ -1,4 +1,4 @@
-"""Find all orders of a server, cancel them with a record, and print how many and peak memory.
+"""Find all orders of a server, cancel them with a report, and print how many and peak memory.
 
 Usage: ``python -m benchmarks.cleanup URL API_KEY``
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.cleanup.batch import Batch
-from airflow_provider_ollang.cleanup.outcome import Outcome
-from airflow_provider_ollang.cleanup.record import FileRecord
+from airflow_provider_ollang.cleanup.report import FileReport
+from airflow_provider_ollang.cleanup.result import Outcome
 from airflow_provider_ollang.cleanup.stale import StaleRule, find_stale_orders
 
 
@@ -22,9 +22,9 @@ def main(url: str, api_key: str) -> None:
     rule = StaleRule(reference_time=datetime.now(UTC), older_than=timedelta(days=7))
     with tempfile.TemporaryDirectory() as folder, OllangClient(api_key, base_url=url) as client:
         orders = find_stale_orders(client, rule).orders
-        record = FileRecord((Path(folder) / "record.jsonl").open("xb"))
-        report = Batch(client, [order.id for order in orders], record=record).run()
-    sys.stdout.write(f"{report.counts[Outcome.CANCELLED]} {_peak_bytes()}\n")
+        report = FileReport((Path(folder) / "report.jsonl").open("xb"))
+        result = Batch(client, [order.id for order in orders], report=report).run()
+    sys.stdout.write(f"{result.counts[Outcome.CANCELLED]} {_peak_bytes()}\n")
 
 
 def _peak_bytes() -> int:

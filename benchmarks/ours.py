@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from airflow_provider_ollang.cleanup.batch import Batch
-from airflow_provider_ollang.cleanup.record import FileRecord
+from airflow_provider_ollang.cleanup.report import FileReport
 from benchmarks.servers import Server
 
 # What it logs of a refusal belongs into a task's log, not between the tables.
@@ -19,14 +19,14 @@ CANCEL = "/integration/orders/cancel/"
 
 
 def seconds_to_cancel(server: Server, order_ids: Sequence[str], workers: int) -> float:
-    """Return how long a batch with a record on disk takes, from its client to its end."""
+    """Return how long a batch with a report on disk takes, from its client to its end."""
     with tempfile.TemporaryDirectory() as folder:
-        record = FileRecord((Path(folder) / "record.jsonl").open("xb"))
+        report = FileReport((Path(folder) / "report.jsonl").open("xb"))
         start = time.perf_counter()
         with server.client() as client:
-            report = Batch(client, order_ids, max_workers=workers, record=record).run()
+            result = Batch(client, order_ids, max_workers=workers, report=report).run()
         seconds = time.perf_counter() - start
     expected = {"total": len(order_ids), "cancelled": len(order_ids)}
-    if report.to_json() != expected:
-        raise RuntimeError(f"not every order was cancelled: {report.to_json()}")
+    if result.to_json() != expected:
+        raise RuntimeError(f"not every order was cancelled: {result.to_json()}")
     return seconds

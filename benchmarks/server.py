@@ -79,7 +79,7 @@ class Connection(asyncio.Protocol):
         self._account.connections += 1
 
     def data_received(self, data: bytes) -> None:
-        """Answer each request that is complete."""
+        """Stub each request that is complete."""
         *heads, self._received = (self._received + data).split(_END_OF_HEAD)
         for head in heads:
             answer = self._account.answer(head)

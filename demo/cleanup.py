@@ -16,7 +16,7 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 from demo.airflow_home import airflow_home
 
 DAG_ID = "example_ollang_nightly_cleanup"
@@ -32,8 +32,8 @@ def main() -> int:
     """Run the demonstration and return the exit code: 0 if exactly the stale orders went."""
     with Sandbox(latency_ms=50) as sandbox:
         console.print(f"[bold]Sandbox[/] with {len(sandbox.orders)} orders on {sandbox.url}")
-        lost = [Answer(fault="reset-after")] * LOST_ANSWERS
-        sandbox.answer_next(*lost, method="POST")
+        lost = [Stub(fault="reset-after")] * LOST_ANSWERS
+        sandbox.respond_next(*lost, method="POST")
         before, stale = _status_of_all(sandbox), _stale_ids(sandbox)
         console.print(
             f"{len(stale)} of them are pending, older than "

@@ -105,7 +105,7 @@ def carry(
     """Pass bytes in both directions until one side closes."""
     while True:
         for source in select.select([one, other], [], [])[0]:
-            data = source.recv(65536)  # a TLS record is shorter: none of it is left behind
+            data = source.recv(65536)  # a TLS report is shorter: none of it is left behind
             if not data:
                 return
             note(data)

@@ -72,7 +72,7 @@ def read_watermark(client: OllangClient) -> Watermark:
 def find_created(
     client: OllangClient, request: OrderRequest, before: Watermark
 ) -> list[CreatedOrder]:
-    """Return the orders that a request has created, an empty list if there are none.
+    """Return the orders that a request has created, possibly none.
 
     :param request: what was asked for
     :param before: what was there before the request was sent
@@ -102,7 +102,7 @@ def look_for_created(
     found: list[CreatedOrder] = []
     problem: AmbiguousOrdersError | None = None
     for seconds in LOOK_AFTER_SECONDS if patiently else (0,):
-        client.pace.sleep(seconds)
+        client.rate_limiter.sleep(seconds)
         try:
             found, problem = find_created(client, request, before), None
         except AmbiguousOrdersError as error:  # the others may follow

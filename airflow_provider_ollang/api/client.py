@@ -12,7 +12,6 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from airflow_provider_ollang import __version__
-from airflow_provider_ollang.api.answers import error_from_answer, one_line, parse_json
 from airflow_provider_ollang.api.creation import CreatedOrder, OrderRequest, parse_created
 from airflow_provider_ollang.api.deadline import DeadlineAdapter
 from airflow_provider_ollang.api.errors import (
@@ -20,20 +19,20 @@ from airflow_provider_ollang.api.errors import (
     OrderAlreadyCancelledError,
     OrderNotCancellableError,
     OrderNotFoundError,
-    UnexpectedAnswerError,
-    UnreadableAnswerError,
+    UnexpectedResponseError,
+    UnreadableResponseError,
 )
 from airflow_provider_ollang.api.listing import read_listing
 from airflow_provider_ollang.api.models import (
     CancelReceipt,
-    Health,
     Order,
     OrderPage,
     OrderQuery,
     parse_http_date,
 )
-from airflow_provider_ollang.api.pace import Pace
-from airflow_provider_ollang.api.retry import RetryPolicy, Tally, call_with_retries
+from airflow_provider_ollang.api.rate_limiter import RateLimiter
+from airflow_provider_ollang.api.responses import error_from_response, one_line, parse_json
+from airflow_provider_ollang.api.retry import RetryPolicy, RetryState, call_with_retries
 from airflow_provider_ollang.api.secret import hidden
 from airflow_provider_ollang.api.transport import environment_settings, error_from_exception
 from airflow_provider_ollang.api.validation import (
@@ -70,16 +69,16 @@ class OllangClient:
 
     Every call has time-outs, follows no redirect, and is repeated by the retry policy. Cancelling
     is repeated too: doing it twice changes nothing. Proxies and ``REQUESTS_CA_BUNDLE`` are taken
-    from the environment as it is when the client is made.
+    from the environment when the client is made.
 
     :param api_key: the key, sent as ``X-Api-Key`` and shown nowhere
     :param base_url: where the API is
-    :param timeout: seconds in which an answer must have come whole; for a connection at most 10
+    :param timeout: time limit for a complete response, in seconds; connecting is capped at 10 s
     :param verify: whether to check the server's certificate, or the path of a CA bundle
     :param allow_http: whether plain http may go to other machines than this one
     :param retry_policy: how calls are repeated
-    :param pace: when requests may go out; stop it to end all calls
-    :raises InvalidInputError: the key or the URL is none, the CA bundle does not exist, or the
+    :param rate_limiter: when requests may go out; stop it to end all calls
+    :raises InvalidInputError: the key or the URL is invalid, the CA bundle does not exist, or the
         environment names a proxy that cannot be used
     """
 
@@ -92,13 +91,13 @@ class OllangClient:
         verify: bool | str = True,
         allow_http: bool = False,
         retry_policy: RetryPolicy | None = None,
-        pace: Pace | None = None,
+        rate_limiter: RateLimiter | None = None,
     ) -> None:
         self._api_key = hidden(check_api_key(api_key))
         self.base_url = check_base_url(base_url, allow_http=allow_http)
         check_verify(verify)
         self.retry_policy = retry_policy or RetryPolicy()
-        self.pace = pace or Pace()
+        self.rate_limiter = rate_limiter or RateLimiter()
         self._options: dict[str, Any] = {
             "timeout": (min(CONNECT_TIMEOUT, timeout), timeout),
             "stream": True,  # so that a body is read only up to a limit
@@ -126,30 +125,30 @@ class OllangClient:
         order_id: str,
         *,
         check: Callable[[Order], None] | None = None,
-        tally: Tally | None = None,
+        retry_state: RetryState | None = None,
     ) -> CancelReceipt:
-        """Cancel an order, for good, and return the confirmation.
+        """Cancel an order, which cannot be undone, and return the confirmation.
 
         Only a 204 counts as one. Source: https://api-docs.ollang.com, "Cancel order".
 
         :param order_id: the order
         :param check: gets the order, read right before each request; raises to send none, such as
             a :class:`ConditionNotMetError`
-        :param tally: counts along, for a caller that looks at it meanwhile
-        :raises InvalidInputError: the id is none; nothing was sent
-        :raises OrderAlreadyCancelledError: it was cancelled before. With ``answer_lost``, this
+        :param retry_state: counts along, for a caller that looks at it meanwhile
+        :raises InvalidInputError: the id is invalid; nothing was sent
+        :raises OrderAlreadyCancelledError: it was cancelled before. With ``response_lost``, this
             call's own lost request is the likely cause
-        :raises OllangError: any other refusal or trouble, by its class
+        :raises OllangError: any other error, by its class
         """
         check_order_id(order_id)
         _, counted = call_with_retries(
             lambda: self._send("POST", f"/integration/orders/cancel/{order_id}", None, order_id),
             self.retry_policy,
-            self.pace,
+            self.rate_limiter,
             check=check and (lambda: check(self._read_order(order_id))),
-            tally=tally,
+            retry_state=retry_state,
         )
-        return CancelReceipt(order_id, counted.attempts, counted.answer_lost)
+        return CancelReceipt(order_id, counted.attempts, counted.response_lost)
 
     def create_order(self, request: OrderRequest) -> list[CreatedOrder]:
         """Create orders and return all that the request created; there may be more than languages.
@@ -159,21 +158,21 @@ class OllangClient:
 
         :param request: what to create
         :raises ProjectNotFoundError: there is no such project
-        :raises OllangError: any other error, by its class. With ``answer_lost``, orders may have
+        :raises OllangError: any other error, by its class. With ``response_lost``, orders may have
             been created: look with :func:`~airflow_provider_ollang.api.adoption.find_created`
         """
         orders, _ = call_with_retries(
-            lambda: self._create(request), self.retry_policy, self.pace, is_repeatable=False
+            lambda: self._create(request), self.retry_policy, self.rate_limiter, is_repeatable=False
         )
         return orders
 
     def _create(self, request: OrderRequest) -> list[CreatedOrder]:
         path = "/integration/orders/create"
-        answer = self._send("POST", path, None, None, creates=request)
-        orders = parse_created(answer)
+        value = self._send("POST", path, None, None, creates=request)
+        orders = parse_created(value)
         if orders is None:
-            raise UnexpectedAnswerError(
-                f"expected a list of created orders, got {self._shown(answer)}", status=201
+            raise UnexpectedResponseError(
+                f"expected a list of created orders, got {self._shown(value)}", status=201
             )
         return orders
 
@@ -181,23 +180,23 @@ class OllangClient:
         """Return one order as it is now.
 
         :param order_id: the order
-        :raises InvalidInputError: the id is none; nothing was sent
-        :raises OllangError: any refusal or trouble, by its class
+        :raises InvalidInputError: the id is invalid; nothing was sent
+        :raises OllangError: any error, by its class
         """
         check_order_id(order_id)
         order, _ = call_with_retries(
-            lambda: self._read_order(order_id), self.retry_policy, self.pace
+            lambda: self._read_order(order_id), self.retry_policy, self.rate_limiter
         )
         return order
 
     def _read_order(self, order_id: str) -> Order:
-        answer = self._send("GET", f"/integration/orders/{order_id}", None, order_id)
-        if not isinstance(answer, dict) or answer.get("id") != order_id:
-            raise UnreadableAnswerError(
-                f"asked for one order, another answer came: {self._shown(answer)}",
+        value = self._send("GET", f"/integration/orders/{order_id}", None, order_id)
+        if not isinstance(value, dict) or value.get("id") != order_id:
+            raise UnreadableResponseError(
+                f"expected one order, got {self._shown(value)}",
                 order_id=order_id,
             )
-        return Order.from_json(answer)
+        return Order.from_json(value)
 
     def list_orders(
         self, query: OrderQuery | None = None, *, page: int = 1, take: int = PAGE_SIZE
@@ -207,8 +206,8 @@ class OllangClient:
         :param query: which orders, and how sorted
         :param page: the page's number, from 1
         :param take: orders on a page, 1 to 50
-        :raises UnreadableAnswerError: the answer is no page, or another page than asked for
-        :raises OllangError: any refusal or trouble, by its class
+        :raises UnreadableResponseError: the response is not the page that was asked for
+        :raises OllangError: any error, by its class
         """
         return self._read_page(query or OrderQuery(), page, take)
 
@@ -227,8 +226,8 @@ class OllangClient:
         :param readers: pages read side by side
         :param check: is given each page as it is read, in any thread; what it raises ends the
             listing
-        :raises UnexpectedAnswerError: a page is none, repeats what came before, or pages never end
-        :raises OllangError: any refusal or trouble, by its class
+        :raises UnexpectedResponseError: a page is invalid or has no new order, or pages never end
+        :raises OllangError: any error, by its class
         """
         wanted = query or OrderQuery()
 
@@ -245,37 +244,22 @@ class OllangClient:
         page, _ = call_with_retries(
             lambda: self._page(self._send("GET", "/integration/orders", params, None), number),
             self.retry_policy,
-            self.pace,
+            self.rate_limiter,
         )
         return page
 
-    def check_health(self) -> Health:
-        """Return what the API says of its health. It proves nothing about the key.
-
-        :raises OllangError: it does not answer, or answers with an error
-        """
-        health, _ = call_with_retries(self._read_health, self.retry_policy, self.pace)
-        return health
-
-    def _read_health(self) -> Health:
-        answer = self._send("GET", "/health", None, None)
-        if not isinstance(answer, dict) or not isinstance(answer.get("status"), str):
-            raise UnreadableAnswerError(f"expected a health status, came {self._shown(answer)}")
-        time = answer.get("time")
-        return Health(answer["status"], time if isinstance(time, (int, float)) else None)
-
-    def _page(self, answer: Any, number: int) -> OrderPage:
+    def _page(self, value: Any, number: int) -> OrderPage:
         """Return the page, if it is what the API documents. Nothing else may pass for a list."""
-        meta = answer.get("meta") if isinstance(answer, dict) else None
-        data = answer.get("data") if isinstance(answer, dict) else None
+        meta = value.get("meta") if isinstance(value, dict) else None
+        data = value.get("data") if isinstance(value, dict) else None
         if not isinstance(data, list) or not isinstance(meta, dict):
-            raise UnreadableAnswerError(
-                f"expected a page with 'data' and 'meta', came {self._shown(answer)}"
+            raise UnreadableResponseError(
+                f"expected a page with 'data' and 'meta', got {self._shown(value)}"
             )
         has_next, page = meta.get("hasNextPage"), meta.get("page", number)
         if not isinstance(has_next, bool) or page != number:
-            raise UnreadableAnswerError(
-                f"asked for page {number}, came 'meta' {self._shown(meta)}: it cannot be read on"
+            raise UnreadableResponseError(
+                f"expected page {number} with 'hasNextPage', got 'meta' {self._shown(meta)}"
             )
         count = meta.get("itemCount")
         return OrderPage(
@@ -286,8 +270,8 @@ class OllangClient:
             server_time=parse_http_date(self._local.date),
         )
 
-    def _shown(self, answer: Any) -> str:
-        return one_line(answer, secret=self._api_key)
+    def _shown(self, value: Any) -> str:
+        return one_line(value, secret=self._api_key)
 
     def _send(
         self,
@@ -316,12 +300,12 @@ class OllangClient:
         log.debug("%s %s: HTTP %d, %d bytes", method, path, response.status_code, len(body))
         self._local.date = response.headers.get("Date")  # of this thread's last response
         if response.status_code != 429:
-            self.pace.note_answer()
+            self.rate_limiter.note_response()
         wanted = 201 if creates else 204 if method == "POST" else 200
         content_type = response.headers.get("Content-Type", "")
-        answer = None if wanted == 204 else parse_json(body, content_type, secret=self._api_key)
-        if response.status_code != wanted or (wanted != 204 and answer is None):
-            refusal = error_from_answer(
+        value = None if wanted == 204 else parse_json(body, content_type, secret=self._api_key)
+        if response.status_code != wanted or (wanted != 204 and value is None):
+            failure = error_from_response(
                 response.status_code,
                 response.headers,
                 body,
@@ -329,8 +313,8 @@ class OllangClient:
                 project_id=creates.project_id if creates else None,
                 secret=self._api_key,
             )
-            raise _error_of_create(refusal) if creates else _error_of_read(refusal, method)
-        return answer
+            raise _error_of_create(failure) if creates else _error_of_read(failure, method)
+        return value
 
     def _session(self) -> requests.Session:
         """Return this thread's session: sharing one between threads is not safe in requests."""
@@ -375,7 +359,7 @@ def _read(response: requests.Response, order_id: str | None) -> bytes:
     for chunk in response.iter_content(65536):
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            raise UnexpectedAnswerError(
+            raise UnexpectedResponseError(
                 f"the response is longer than {MAX_BODY_BYTES} bytes; the rest was not read",
                 status=response.status_code,
                 order_id=order_id,
@@ -391,7 +375,7 @@ def _error_of_create(error: OllangError) -> OllangError:
     """Return the error; one that only an existing order can meet says nothing about a new one."""
     if not isinstance(error, _ERRORS_OF_ONE_ORDER):
         return error
-    return UnexpectedAnswerError(
+    return UnexpectedResponseError(
         f"only an existing order can meet this error: {error.message}",
         status=error.status,
         code=error.code,
@@ -399,14 +383,14 @@ def _error_of_create(error: OllangError) -> OllangError:
 
 
 def _error_of_read(error: OllangError, method: str) -> OllangError:
-    """Return the error; what is no documented answer to a read proves nothing, and may pass."""
+    """Return the error; a response that is not documented for a read may pass."""
     message = error.message
     if method != "GET":
         return error
     if isinstance(error, (OrderAlreadyCancelledError, OrderNotCancellableError)):
-        message = f"a read was answered as only a cancel can be: {message}"
-    elif not isinstance(error, UnexpectedAnswerError):
+        message = f"unexpected response to a read: {message}"
+    elif not isinstance(error, UnexpectedResponseError):
         return error
-    return UnreadableAnswerError(
+    return UnreadableResponseError(
         message, status=error.status, code=error.code, order_id=error.order_id
     )

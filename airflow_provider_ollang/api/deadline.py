@@ -13,7 +13,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """An adapter for which the read time-out bounds an answer, from its first byte to its last."""
+    """An adapter for which the read time-out bounds a response, from its first byte to its last."""
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """Return the pool of connections for a request, through a proxy or not."""
@@ -38,7 +38,7 @@ class _Reader(io.RawIOBase):
         if self._end is not None:
             left = self._end - time.monotonic()
             if left <= 0:
-                raise TimeoutError("the answer did not end in time")
+                raise TimeoutError("the response did not end in time")
             self._connection.settimeout(left)
         return self._stream.readinto(buffer)
 

@@ -3,17 +3,17 @@
 ::
 
     OllangError
-    ├── InvalidInputError               refused here, before any request (a ValueError too)
+    ├── InvalidInputError               invalid, found before any request (a ValueError too)
     ├── StoppedError                    the client was stopped before the request went out
     ├── ConditionNotMetError            a condition does not hold for the order; not cancelled
     ├── AmbiguousOrdersError            a lost request may have created these orders, or others
-    ├── TransportError                  no answer
+    ├── TransportError                  no response
     │   ├── ConnectionFailedError       refused, reset, no such host, cut off
-    │   ├── TimedOutError               no connection or no answer in time
+    │   ├── TimedOutError               no connection or no response in time
     │   └── CertificateError            TLS could not be trusted
-    ├── UnexpectedAnswerError           an answer that the API's documentation does not know
-    │   └── UnreadableAnswerError       such an answer to a read, which does no harm if repeated
-    └── ApiError                        an error that the API answered
+    ├── UnexpectedResponseError         a response that the API does not document
+    │   └── UnreadableResponseError     such a response to a read, which is safe to repeat
+    └── ApiError                        an error response of the API
         ├── BadRequestError             400 without a code
         ├── UnauthorizedError           UNAUTHORIZED, 401
         ├── AccessDeniedError           ACCESS_DENIED, 403
@@ -36,16 +36,16 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
-#: What to say where an order is found cancelled after an answer was lost.
-LOST_ANSWER_NOTE = "probably cancelled by this task: the response to an earlier request was lost"
+#: What to say where an order is found cancelled after a response was lost.
+LOST_RESPONSE_NOTE = "probably cancelled by this task: the response to an earlier request was lost"
 
 
 class OllangError(Exception):
     """Base of all errors that this package raises about an API call.
 
     :param message: what happened, as a sentence without the key
-    :param status: the HTTP status, where there was an answer
-    :param code: the ``code`` of the answer's body, where it had one
+    :param status: the HTTP status, where there was a response
+    :param code: the ``code`` of the response's body, where it had one
     :param order_id: the order that the call was about
     :param retry_after: seconds that the API asks to wait, where it does
     """
@@ -61,8 +61,8 @@ class OllangError(Exception):
 
     #: Requests that were sent in this call, retries included.
     attempts: int = 1
-    #: Whether a request of this call may have been acted on although no answer says so.
-    answer_lost: bool = False
+    #: Whether a request of this call may have been acted on although no response says so.
+    response_lost: bool = False
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ def with_hint(text: str, hint: str) -> str:
 
 
 class InvalidInputError(OllangError, ValueError):
-    """A value was refused here, before any request."""
+    """A value is invalid. No request was sent."""
 
     is_final = True
 
@@ -178,15 +178,15 @@ class CertificateError(TransportError):
         return False
 
 
-class UnexpectedAnswerError(OllangError):
+class UnexpectedResponseError(OllangError):
     """The API documents no such response: it is neither a success nor a known error."""
 
     hint = (
-        "Check the base URL and any proxy: something other than the Ollang API may have answered."
+        "Check the base URL and any proxy: something other than the Ollang API may have responded."
     )
 
 
-class UnreadableAnswerError(UnexpectedAnswerError):
+class UnreadableResponseError(UnexpectedResponseError):
     """A read got a response that the API does not document. Reading again may help."""
 
     @property

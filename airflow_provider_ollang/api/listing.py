@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from airflow_provider_ollang.api.errors import UnexpectedAnswerError
+from airflow_provider_ollang.api.errors import UnexpectedResponseError
 from airflow_provider_ollang.api.models import Order, OrderPage
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ def read_listing(read_page: ReadPage, *, page_size: int, readers: int) -> Iterat
     :param read_page: reads a page by its number; called from several threads
     :param page_size: orders on a full page
     :param readers: pages read side by side, once the first one tells how many there are
-    :raises UnexpectedAnswerError: a page repeats what was read, or pages never end
+    :raises UnexpectedResponseError: a page repeats what was read, or pages never end
     :raises OllangError: a page could not be read
     """
     seen: set[str] = set()
@@ -37,7 +37,7 @@ def read_listing(read_page: ReadPage, *, page_size: int, readers: int) -> Iterat
     for page in _pages(read_page, page_size, readers):
         new = list(_unseen(page, seen))
         if page.has_next and not new:
-            raise UnexpectedAnswerError(
+            raise UnexpectedResponseError(
                 f"page {page.page} of the listing has no new order, yet another page is to follow"
             )
         yield from new
@@ -72,6 +72,6 @@ def _pages(read_page: ReadPage, page_size: int, readers: int) -> Iterator[OrderP
                     return
     while page.has_next:
         if page.page >= MAX_PAGES:
-            raise UnexpectedAnswerError(f"the listing has more than {MAX_PAGES} pages")
+            raise UnexpectedResponseError(f"the listing has more than {MAX_PAGES} pages")
         page = read_page(page.page + 1)
         yield page

@@ -1,4 +1,4 @@
-"""Orders as the API gives them. Unknown fields and unknown statuses are kept, never refused."""
+"""Orders as the API gives them. Unknown fields and unknown statuses are kept."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class OrderQuery:
     """Which orders a listing asks for, and how they are sorted.
 
     ``status`` and ``project_id`` are sent as the official SDK sends them, but are not documented:
-    the API may ignore them. Check both again before acting on the answer.
+    the API may ignore them. Check both again before acting on the response.
 
     :param created_from: created at or after this time
     :param created_to: created at or before this time
@@ -151,29 +151,12 @@ class CancelReceipt:
 
     :param order_id: the order
     :param attempts: requests sent for it
-    :param answer_lost: whether an earlier attempt's answer never came
+    :param response_lost: whether the response to an earlier attempt was lost
     """
 
     order_id: str
     attempts: int
-    answer_lost: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """What the API says of itself. It says nothing about the key.
-
-    :param status: ``OK``, or another word for trouble
-    :param time: the server's time in milliseconds since 1970
-    """
-
-    status: str
-    time: float | None
-
-    @property
-    def ok(self) -> bool:
-        """Whether the API is well."""
-        return self.status == "OK"
+    response_lost: bool
 
 
 def is_one_of(value: Any, words: Collection[str]) -> bool:
@@ -193,7 +176,7 @@ def quoted(value: Any) -> str:
 
 
 def parse_time(value: Any) -> datetime | None:
-    """Return an ISO 8601 time in UTC, or ``None`` where the value is none or has no zone."""
+    """Return an ISO 8601 time in UTC, or ``None`` where the value is not one or has no zone."""
     if not isinstance(value, str) or not value.isascii():  # Python takes any sign before the hours
         return None
     try:

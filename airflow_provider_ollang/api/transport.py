@@ -1,4 +1,4 @@
-"""The way to the API: whether a proxy can be one, and what it means that no answer came."""
+"""The way to the API: usable proxies, and what it means that there was no response."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from requests.utils import select_proxy
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as AnyTimeoutError
 
-from airflow_provider_ollang.api.answers import one_line
 from airflow_provider_ollang.api.errors import (
     CertificateError,
     ConnectionFailedError,
@@ -23,6 +22,7 @@ from airflow_provider_ollang.api.errors import (
     TimedOutError,
     TransportError,
 )
+from airflow_provider_ollang.api.responses import one_line
 from airflow_provider_ollang.api.validation import is_loopback
 
 #: The connection failed before a request could have gone out.
@@ -83,7 +83,7 @@ def environment_settings(base_url: str, verify: bool | str) -> dict[str, Any]:
 
 
 def check_proxies(proxies: Mapping[str, str], base_url: str) -> dict[str, str]:
-    """Return the proxies as they came, if the one for the base URL can be used.
+    """Return the proxies, if the one for the base URL can be used.
 
     :param proxies: URLs by what they are for, as requests takes them from the environment
     :param base_url: where requests are to go
@@ -96,7 +96,7 @@ def check_proxies(proxies: Mapping[str, str], base_url: str) -> dict[str, str]:
         name = f"{scheme if scheme in found else 'all'}_proxy"
         raise InvalidInputError(
             f"{name.upper()} (or {name}) in the environment names a proxy for {base_url} that "
-            "cannot be used: expected a URL such as http://proxy.example:3128. What came is not "
+            "cannot be used: expected a URL such as http://proxy.example:3128. Its value is not "
             "shown here, as a login may be in it."
         )
     return found
@@ -124,7 +124,7 @@ def error_from_exception(
 ) -> OllangError:
     """Return the error that an exception of requests stands for, with no secret in it.
 
-    :param exception: what requests, urllib3 or a socket raised instead of an answer
+    :param exception: what requests, urllib3 or a socket raised instead of a response
     :param base_url: where the request was meant to go
     :param order_id: the order that it was about
     :param secret: the API key
@@ -137,9 +137,9 @@ def error_from_exception(
     kind = _transport_class(causes)
     if isinstance(exception, requests.exceptions.ProxyError):
         base_url += " by way of the environment's proxy"
-    error = kind(". ".join([f"no answer from {base_url}: {text}", *hints]), order_id=order_id)
+    error = kind(". ".join([f"no response from {base_url}: {text}", *hints]), order_id=order_id)
     never_sent = kind is CertificateError or any(isinstance(it, _NEVER_SENT) for it in causes)
-    error.answer_lost = not never_sent
+    error.response_lost = not never_sent
     return error
 
 

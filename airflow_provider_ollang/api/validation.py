@@ -1,4 +1,4 @@
-"""What is refused before any request: order ids, API keys and base URLs that are none."""
+"""Checks before any request: order ids, API keys, base URLs and CA bundles."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ _NOTHING = frozenset({"none", "null", "nil", "undefined", "nan", "true", "false"
 
 
 def check_order_id(value: Any, *, field: str = "order_id") -> str:
-    """Return the order id as it came, if it is one.
+    """Return the order id, if it is valid.
 
     :param value: an order id: 1 to 128 characters of ``[A-Za-z0-9_-]``
     :param field: the parameter's name, for the message
-    :raises InvalidInputError: it is none
+    :raises InvalidInputError: it is invalid
     """
     if not isinstance(value, str):
-        hint = "Was a template rendered to nothing?"
+        hint = "Did a template render to an empty value?"
         if isinstance(value, (int, float)):
             hint = "A native template turns digits into a number: pass the id as text."
         raise InvalidInputError(
-            f"{field}: expected an order id as text, came {type(value).__name__} {shown(value)}. "
+            f"{field}: expected an order id as text, got {type(value).__name__}: {shown(value)}. "
             f"{hint}"
         )
     if not _ORDER_ID.fullmatch(value) or value.lower() in _NOTHING:
         raise InvalidInputError(
             f"{field}: expected an order id (1 to 128 of A-Z, a-z, 0-9, '_' and '-'), "
-            f"came {value!r:.80}. Was a template rendered to nothing?"
+            f"got {value!r:.80}. Did a template render to an empty value?"
         )
     return value
 
 
 def shown(value: Any) -> str:
-    """Return a value as an error shows it, also one that Python refuses to write."""
+    """Return a value as an error shows it, even where Python cannot write it."""
     try:
         return f"{value!r:.120}"
     except (ValueError, RecursionError):  # a number of thousands of digits; nesting without end
@@ -50,11 +50,11 @@ def shown(value: Any) -> str:
 
 
 def check_api_key(value: Any, *, field: str = "api_key") -> str:
-    """Return the API key as it came, if it can be one. Its value stands in no message.
+    """Return the API key, if it can be one. No message shows its value.
 
     :param value: the key: visible ASCII characters, no white space
     :param field: where the key comes from, for the message
-    :raises InvalidInputError: it is none
+    :raises InvalidInputError: it is invalid
     """
     if not isinstance(value, str) or not value.strip():
         raise InvalidInputError(f"{field}: the API key is missing. Set it to your Ollang API key.")
@@ -83,7 +83,7 @@ def check_base_url(value: Any, *, allow_http: bool = False, field: str = "base_u
     if parts is None:
         raise InvalidInputError(
             f"{field}: expected a URL such as https://api-integration.ollang.com, "
-            f"came {_without_userinfo(value)!r:.200}."
+            f"got {_without_userinfo(value)!r:.200}."
         )
     if parts.scheme == "http" and not allow_http and not is_loopback(parts.hostname or ""):
         raise InvalidInputError(
@@ -94,13 +94,13 @@ def check_base_url(value: Any, *, allow_http: bool = False, field: str = "base_u
 
 
 def check_verify(value: bool | str, *, field: str = "verify") -> bool | str:
-    """Return ``verify`` as it came, if it is a truth value or the path of CA certificates.
+    """Return ``verify``, if it is a truth value or the path of CA certificates.
 
     :raises InvalidInputError: it is neither
     """
     if not isinstance(value, (bool, str)):
         raise InvalidInputError(
-            f"{field}: expected true, false, or the path of a CA bundle as text, came "
+            f"{field}: expected true, false, or the path of a CA bundle as text, got "
             f"{type(value).__name__} {shown(value)}."
         )
     if isinstance(value, str) and not os.path.exists(value):

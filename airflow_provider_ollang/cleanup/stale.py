@@ -123,7 +123,7 @@ class StaleRule:
             and order.id.casefold() not in self._excluded_ids
         )
 
-    def doubt(self, order: Order, *, as_listed: bool = True) -> str | None:
+    def reason_invalid(self, order: Order, *, as_listed: bool = True) -> str | None:
         """Return why nothing certain can be said of an order, or ``None``.
 
         :param as_listed: leave out its folder, which a listing does not show
@@ -187,7 +187,7 @@ class Finding:
 
     :param orders: the stale ones, oldest first
     :param examined: orders in the listing
-    :param doubtful: orders that nothing certain can be said of, and why; they are left alone
+    :param invalid: orders that nothing certain can be said of, and why; they are left alone
     :param with_status: valid orders that have one of the rule's ``statuses``
     :param gone: ids of orders that were listed, but not found when they were read
     :param unseen: ids that the rule names and no order had, by the rule's parameter
@@ -196,7 +196,7 @@ class Finding:
 
     orders: list[StaleOrder] = field(default_factory=list)
     examined: int = 0
-    doubtful: list[str] = field(default_factory=list)
+    invalid: list[str] = field(default_factory=list)
     with_status: int = 0
     gone: list[str] = field(default_factory=list)
     unseen: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -208,8 +208,8 @@ class Finding:
         :param as_listed: it is from a listing, so its folder is not known
         """
         self._note_ids(order)
-        if reason := rule.doubt(order, as_listed=as_listed):
-            self.doubtful.append(f"order {quoted(order.id)} ({quoted(order.name)}): {reason}")
+        if reason := rule.reason_invalid(order, as_listed=as_listed):
+            self.invalid.append(f"order {quoted(order.id)} ({quoted(order.name)}): {reason}")
             return False
         if rule.is_stale(order, as_listed=as_listed):
             self.orders.append(_stale_order(order, rule.reference_time))
@@ -253,8 +253,8 @@ def find_stale_orders(
         finding.examined += 1
         is_valid = finding.add(order, rule)
         finding.with_status += is_valid and is_one_of(order.status, rule.statuses)
-    if finding.examined >= LEAST_TO_JUDGE and 2 * len(finding.doubtful) > finding.examined:
-        finding.failure = f"{len(finding.doubtful)} of {finding.examined} listed orders are invalid"
+    if finding.examined >= LEAST_TO_JUDGE and 2 * len(finding.invalid) > finding.examined:
+        finding.failure = f"{len(finding.invalid)} of {finding.examined} listed orders are invalid"
     if rule.asks_for_folders and finding.orders:
         _read_folders(client, rule, finding)
     # The server was asked for this order; nothing says that it obeyed.
@@ -284,7 +284,7 @@ def select(
     return [orders[number] for number in sorted(nsmallest(limit, range(len(orders)), key=rank))]
 
 
-def tripped_wire(
+def exceeded_limit(
     stale: int,
     *,
     with_status: int | None = None,
@@ -325,7 +325,7 @@ def _check_clock(rule: StaleRule, page: OrderPage) -> None:
 def _read_folders(client: OllangClient, rule: StaleRule, finding: Finding) -> None:
     """Read each candidate once, and keep the ones that all conditions hold for."""
     candidates = [order.id for order in finding.orders]
-    invalid = len(finding.doubtful)
+    invalid = len(finding.invalid)
     finding.orders = []
     finding.unseen |= {
         "exclude_folder_ids": {it.casefold(): it for it in rule.exclude_folder_ids},
@@ -336,7 +336,7 @@ def _read_folders(client: OllangClient, rule: StaleRule, finding: Finding) -> No
             finding.gone.append(order_id)
         else:
             finding.add(order, rule, as_listed=False)
-    if len(candidates) >= LEAST_TO_JUDGE and len(finding.doubtful) - invalid == len(candidates):
+    if len(candidates) >= LEAST_TO_JUDGE and len(finding.invalid) - invalid == len(candidates):
         finding.failure = (
             f"all {len(candidates)} orders that were read for their folder are invalid"
         )

@@ -26,7 +26,7 @@ _LONG_WORD = re.compile(r"(\S{30})(?=\S)")
 _COLUMNS = ("age in days", "name", "languages", "type", "project", "status", "id")
 
 
-def summarize(orders: Sequence[StaleOrder], *, left_out: int = 0, doubtful: int = 0) -> str:
+def summarize(orders: Sequence[StaleOrder], *, left_out: int = 0, invalid: int = 0) -> str:
     """Return the orders as a Markdown table of at most 100 rows and 60,000 bytes, with totals.
 
     Names come from people, so no text in it can break the table, look like a row of its own, or
@@ -34,9 +34,9 @@ def summarize(orders: Sequence[StaleOrder], *, left_out: int = 0, doubtful: int 
 
     :param orders: the stale orders, oldest first
     :param left_out: stale orders that ``limit`` left for later runs
-    :param doubtful: orders that nothing certain could be said of
+    :param invalid: orders that nothing certain could be said of
     """
-    lines = [_total(len(orders), left_out, doubtful)]
+    lines = [_total(len(orders), left_out, invalid)]
     rows = _rows_that_fit(orders)
     if rows:
         lines += ["", _row(_COLUMNS), _row(["---"] * len(_COLUMNS)), *rows]
@@ -71,12 +71,12 @@ def _rows_that_fit(orders: Sequence[StaleOrder]) -> list[str]:
     return [row for row, size in zip(rows, sizes, strict=True) if size <= MAX_BYTES]
 
 
-def _total(stale: int, left_out: int, doubtful: int) -> str:
+def _total(stale: int, left_out: int, invalid: int) -> str:
     parts = [f"**{stale} stale orders**"]
     if left_out:
         parts.append(f"{left_out} more are left for later runs")
-    if doubtful:
-        parts.append(f"{doubtful} invalid orders are left alone")
+    if invalid:
+        parts.append(f"{invalid} invalid orders are left alone")
     return "; ".join(parts) + "."
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ollang.api.client import DEFAULT_BASE_URL, DEFAULT_TIMEOUT, OllangClient
 from airflow_provider_ollang.api.errors import InvalidInputError
-from airflow_provider_ollang.api.pace import Pace
+from airflow_provider_ollang.api.rate_limiter import RateLimiter
 from airflow_provider_ollang.api.retry import RetryPolicy
 from airflow_provider_ollang.api.validation import check_api_key, check_base_url, check_verify
 from airflow_provider_ollang.provider_info import CONNECTION_TYPE
@@ -30,12 +30,15 @@ _TRUTH_VALUES = {"true": True, "1": True, "yes": True, "false": False, "0": Fals
 
 
 def client_from_connection(
-    connection: Connection, *, pace: Pace | None = None, max_attempts: int | None = None
+    connection: Connection,
+    *,
+    rate_limiter: RateLimiter | None = None,
+    max_attempts: int | None = None,
 ) -> OllangClient:
     """Return a client with the connection's settings.
 
     :param connection: an Airflow connection of type ``ollang``
-    :param pace: when requests may go out
+    :param rate_limiter: when requests may go out
     :param max_attempts: overrules the connection's
     :raises InvalidInputError: a field cannot be used; the message names it as the form does
     """
@@ -44,7 +47,7 @@ def client_from_connection(
         raise InvalidInputError(f"{where} has no type: expected 'ollang'. {_KEY_IN_TEXT}")
     if connection.conn_type != CONNECTION_TYPE["connection-type"]:
         raise InvalidInputError(
-            f"{where} is of type {connection.conn_type!r:.80}, expected is 'ollang': "
+            f"{where} is of type {connection.conn_type!r:.80}, expected 'ollang': "
             "choose another connection, or change its type."
         )
     # A key in the wrong field leaves this one empty: said first, so that no message repeats it.
@@ -64,12 +67,12 @@ def client_from_connection(
         verify=_verify(extra, where),
         allow_http=allow_http,
         retry_policy=RetryPolicy(max_attempts=max_attempts or int(attempts)),
-        pace=pace,
+        rate_limiter=rate_limiter,
     )
 
 
 def check_environment(conn_id: str) -> None:
-    """Refuse a variable of the environment that should hold the connection, and cannot be read.
+    """Raise if a variable of the environment should hold the connection, and cannot be read.
 
     Airflow passes over one that it cannot parse, and says that the connection is not defined.
 
@@ -85,7 +88,7 @@ def check_environment(conn_id: str) -> None:
 def _extra(connection: Connection, where: str) -> dict[str, Any]:
     extra = connection.extra_dejson
     if not isinstance(extra, dict):
-        raise InvalidInputError(f"{where}, extra: expected a JSON object, came {extra!r:.80}")
+        raise InvalidInputError(f"{where}, extra: expected a JSON object, got {extra!r:.80}")
     return extra
 
 
@@ -96,12 +99,10 @@ def _base_url(connection: Connection, where: str, *, allow_http: bool) -> str:
     scheme = (connection.schema or "").lower()
     if scheme not in ("", "http", "https"):
         raise InvalidInputError(
-            f"{where}, schema: expected http or https, came {connection.schema!r:.80}"
+            f"{where}, schema: expected http or https, got {connection.schema!r:.80}"
         )
     if len(host) > MAX_HOST:
-        raise InvalidInputError(
-            f"{field}: expected at most {MAX_HOST} characters, came {len(host)}"
-        )
+        raise InvalidInputError(f"{field}: expected at most {MAX_HOST} characters, got {len(host)}")
     if not host:
         if scheme or connection.port:
             raise InvalidInputError(f"{field}: is empty, though port or schema is set")
@@ -144,7 +145,7 @@ def _number(
     if not 0 < number <= most or (whole and number != int(number)):
         kind = "a whole number from 1" if whole else "a number above 0 and up"
         raise InvalidInputError(
-            f"{where}, extra {name}: expected {kind} to {most}, came {value!r:.80}"
+            f"{where}, extra {name}: expected {kind} to {most}, got {value!r:.80}"
         )
     return number
 
@@ -155,9 +156,7 @@ def _flag(extra: dict[str, Any], name: str, where: str, *, default: bool) -> boo
         return default
     flag = _TRUTH_VALUES.get(str(value).strip().lower())
     if flag is None:
-        raise InvalidInputError(
-            f"{where}, extra {name}: expected true or false, came {value!r:.80}"
-        )
+        raise InvalidInputError(f"{where}, extra {name}: expected true or false, got {value!r:.80}")
     return flag
 
 

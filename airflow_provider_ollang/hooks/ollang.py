@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
     from airflow_provider_ollang.api.client import OllangClient
-    from airflow_provider_ollang.api.pace import Pace
+    from airflow_provider_ollang.api.rate_limiter import RateLimiter
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +22,8 @@ class OllangHook(BaseHook):
     """Reads an Ollang connection and gives a client of the API.
 
     The connection's password is the API key, its host the base URL (optional). Its extras:
-    ``timeout`` (seconds for a whole answer), ``max_attempts``, ``verify`` (path of a CA bundle,
-    or false) and ``allow_http`` (plain http to other machines).
+    ``timeout`` (seconds for a complete response), ``max_attempts``, ``verify`` (path of a CA
+    bundle, or false) and ``allow_http`` (plain http to other machines).
 
     :param ollang_conn_id: the connection
     """
@@ -55,15 +55,15 @@ class OllangHook(BaseHook):
             for name, field in CONNECTION_TYPE["conn-fields"].items()
         }
 
-    def get_conn(self, *, pace: Pace | None = None) -> OllangClient:
+    def get_conn(self, *, rate_limiter: RateLimiter | None = None) -> OllangClient:
         """Return a client made from the connection; use it as a context manager, or close it.
 
-        :param pace: when requests may go out; stop it to end all of the client's calls
+        :param rate_limiter: when requests may go out; stop it to end all of the client's calls
         :raises InvalidInputError: a field of the connection cannot be used; the message names it
         """
         from airflow_provider_ollang.hooks.connection import client_from_connection
 
-        return client_from_connection(self._connection(), pace=pace)
+        return client_from_connection(self._connection(), rate_limiter=rate_limiter)
 
     def test_connection(self) -> tuple[bool, str]:
         """Prove the key with the cheapest read there is: one order of the list. Never writes.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_ollang.api.client import OllangClient
-    from airflow_provider_ollang.api.pace import Pace
+    from airflow_provider_ollang.api.rate_limiter import RateLimiter
 
 #: For each parameter the function that takes its name and value, and returns what it says.
 Parsers: TypeAlias = Mapping[str, Callable[[str, Any], Any]]
@@ -59,7 +59,7 @@ class OllangBaseOperator(BaseOperator):
     ollang_conn_id: str
 
     _running: OllangClient | None = None
-    _told_to_end = False
+    _is_killed = False
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -131,17 +131,19 @@ class OllangBaseOperator(BaseOperator):
         return rendered
 
     @contextmanager
-    def _client(self, pace: Pace | None = None) -> Iterator[OllangClient]:
+    def _client(self, rate_limiter: RateLimiter | None = None) -> Iterator[OllangClient]:
         """Yield a client that sends nothing more once the task was told to end."""
-        with OllangHook(self._value("ollang_conn_id")).get_conn(pace=pace) as client:
+        with OllangHook(self._value("ollang_conn_id")).get_conn(
+            rate_limiter=rate_limiter
+        ) as client:
             self._running = client
             # Airflow only calls on_kill() and lets the task go on: it may have come before this.
-            if self._told_to_end:
-                client.pace.stop()
+            if self._is_killed:
+                client.rate_limiter.stop()
             try:
                 yield client
             finally:  # threads of a call that broke off must not try again
-                client.pace.stop()
+                client.rate_limiter.stop()
 
     @contextmanager
     def _airflow_exceptions(self) -> Iterator[None]:
@@ -180,6 +182,6 @@ class OllangBaseOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """Send nothing more."""
-        self._told_to_end = True
+        self._is_killed = True
         if self._running:
-            self._running.pace.stop()
+            self._running.rate_limiter.stop()

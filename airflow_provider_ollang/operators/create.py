@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: After so many seconds, a request that was interrupted creates nothing any more.
+#: After this many seconds, an interrupted request creates nothing any more.
 SETTLED_SECONDS = 300
 
 
@@ -181,7 +181,7 @@ class CreateOrderOperator(OllangBaseOperator):
         try:
             orders = client.create_order(request)
         except OllangError as error:
-            if not error.answer_lost:
+            if not error.response_lost:
                 store.forget()
                 raise
             orders = self._find_lost(client, request, before, error)

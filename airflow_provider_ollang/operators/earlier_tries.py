@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_ollang.cleanup.outcome import Report
+    from airflow_provider_ollang.cleanup.result import BatchResult
 
 log = logging.getLogger(__name__)
 
@@ -34,13 +34,13 @@ class EarlierTries:
         """Whether Airflow keeps what a task's tries have cancelled."""
         return self._store is not None
 
-    def save(self, report: Report) -> None:
+    def save(self, result: BatchResult) -> None:
         """Keep what this try has cancelled for later ones, the first 1,000 orders."""
-        if self._store is None or len(report.cancelled) == self._saved or report.preview:
+        if self._store is None or len(result.cancelled) == self._saved or result.preview:
             return
         try:
-            self._store.set(KEY, sorted(self.cancelled.union(report.cancelled)))
-            self._saved = len(report.cancelled)
+            self._store.set(KEY, sorted(self.cancelled.union(result.cancelled)))
+            self._saved = len(result.cancelled)
         except Exception:  # the orders are cancelled, whatever becomes of this
             self._give_up("kept")
 

@@ -24,8 +24,8 @@ def cancel_unwanted(
 
     log.info("Nobody waits for these orders any more. Cancelling: %s", ", ".join(order_ids))
     with client or OllangHook(ollang_conn_id).get_conn() as client:
-        report = Batch(client, order_ids, max_workers=MAX_WORKERS).run()
-    log.info("Orders by outcome: %s", report.to_json())
+        result = Batch(client, order_ids, max_workers=MAX_WORKERS).run()
+    log.info("Orders by outcome: %s", result.to_json())
 
 
 def read_task_state(task_instance: Any) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import Stats
 
 from airflow_provider_ollang.api.errors import OllangError
-from airflow_provider_ollang.cleanup.outcome import OrderResult, Outcome
+from airflow_provider_ollang.cleanup.result import OrderResult, Outcome
 
 log = logging.getLogger(__name__)
 

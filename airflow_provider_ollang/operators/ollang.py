@@ -13,14 +13,14 @@ from airflow.providers.common.compat.sdk import (
     ObjectStoragePath,
 )
 
-from airflow_provider_ollang.api.answers import one_line
 from airflow_provider_ollang.api.errors import (
-    LOST_ANSWER_NOTE,
+    LOST_RESPONSE_NOTE,
     ApiError,
     ConditionNotMetError,
     InvalidInputError,
     with_hint,
 )
+from airflow_provider_ollang.api.responses import one_line
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators import parameters
 from airflow_provider_ollang.operators.base import (
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from airflow_provider_ollang.api.models import Order
     from airflow_provider_ollang.cleanup.batch import Batch
     from airflow_provider_ollang.cleanup.conditions import Conditions
-    from airflow_provider_ollang.cleanup.outcome import Report
-    from airflow_provider_ollang.cleanup.record import Record
+    from airflow_provider_ollang.cleanup.report import ReportWriter
+    from airflow_provider_ollang.cleanup.result import BatchResult
     from airflow_provider_ollang.cleanup.stale import Finding, StaleOrder, StaleRule
 
 __all__ = [
@@ -325,14 +325,14 @@ class FindStaleOrdersOperator(OllangBaseOperator):
 
     def _failure(self, finding: Finding) -> str | None:
         """Return why nothing may be cancelled, if that is so."""
-        from airflow_provider_ollang.cleanup.stale import tripped_wire
+        from airflow_provider_ollang.cleanup.stale import exceeded_limit
 
         if finding.failure:
             return (
                 f"Nothing was cancelled: {finding.failure}. The API may have changed. See the "
                 "warnings in the log for what is wrong with them."
             )
-        exceeded = tripped_wire(
+        exceeded = exceeded_limit(
             len(finding.orders),
             with_status=finding.with_status,
             max_orders=self._value("max_orders"),
@@ -355,11 +355,11 @@ class FindStaleOrdersOperator(OllangBaseOperator):
             "Checked %d orders: %d stale, %d invalid.",
             finding.examined,
             len(finding.orders),
-            len(finding.doubtful),
+            len(finding.invalid),
         )
         if left_out:
             self.log.info("%d more are left for later runs.", left_out)
-        summary = summarize(orders, left_out=left_out, doubtful=len(finding.doubtful))
+        summary = summarize(orders, left_out=left_out, invalid=len(finding.invalid))
         self._push(context, "orders", [order._asdict() for order in orders[:KEPT_ORDERS]])
         self._push(context, "summary", summary)
 
@@ -375,7 +375,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
                     name,
                     ", ".join(map(quoted, list(ids.values())[:SHOWN_IDS])),
                 )
-        for invalid in finding.doubtful[:SHOWN_ORDERS]:
+        for invalid in finding.invalid[:SHOWN_ORDERS]:
             self.log.warning("Left alone, invalid: %s", invalid)
         for order_id in finding.gone[:SHOWN_ORDERS]:
             self.log.warning("Left alone, not found any more: order %s", order_id)
@@ -489,20 +489,20 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         :raises AirflowFailException: the list is too long, or trying again cannot help
         :raises AirflowException: trying again may help
         """
-        from airflow_provider_ollang.api.pace import Pace
+        from airflow_provider_ollang.api.rate_limiter import RateLimiter
 
         with self._airflow_exceptions():
             self._take_parameters()
             refuse_if_preview_requested(context, preview=self._value("preview"))
             order_ids = self._order_ids()
-            with self._client(Pace(self._value("requests_per_second"))) as client:
+            with self._client(RateLimiter(self._value("requests_per_second"))) as client:
                 self._say_what_begins(len(order_ids), client)
                 self._earlier_tries = EarlierTries(context)
                 self._batch = self._make_batch(client, order_ids, context)
-                if self._told_to_end:
+                if self._is_killed:
                     self.on_kill()
-                report = self._run(self._batch, context)
-        return self._conclude(report, is_retried=context["ti"].try_number > 1)
+                result = self._run(self._batch, context)
+        return self._conclude(result, is_retried=context["ti"].try_number > 1)
 
     def on_kill(self) -> None:
         """Start no further cancel; what is under way is waited for briefly, the rest recorded."""
@@ -536,7 +536,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
             conditions=self._conditions(),
             preview=self._value("preview"),
             tolerated_codes=self._value("tolerated_codes"),
-            record=self._open_record(client.base_url, context),
+            report=self._open_report(client.base_url, context),
             cancelled_earlier=self._earlier_tries.cancelled,
             on_progress=self._earlier_tries.save,
         )
@@ -556,8 +556,8 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
             created_before=self._value("created_before"),
         )
 
-    def _open_record(self, base_url: str, context: Context) -> Record | None:
-        from airflow_provider_ollang.cleanup.record import open_record
+    def _open_report(self, base_url: str, context: Context) -> ReportWriter | None:
+        from airflow_provider_ollang.cleanup.report import open_report
 
         report_path = self._value("report_path")
         if report_path is None:
@@ -566,7 +566,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
             path = ObjectStoragePath(report_path)
             path = path.with_name(path.stem + _mark_of_try(context["ti"]) + path.suffix)
             fields = {"base_url": base_url, "conn_id": self._value("ollang_conn_id")}
-            record = open_record(path, {**self._marker(), **fields})
+            report = open_report(path, {**self._marker(), **fields})
         except FileExistsError as error:
             raise InvalidInputError(
                 f"report_path: {error.filename or path} exists, and a report is never "
@@ -578,83 +578,83 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
                 f"{type(error).__name__}: {one_line(error)}"
             ) from error
         self.log.info("The report is written to %s.", path)
-        return record
+        return report
 
     def _marker(self) -> dict[str, Any]:
         """Return what each result of a preview says of itself."""
         return {"preview": True} if self._value("preview") else {}
 
-    def _run(self, batch: Batch, context: Context) -> Report:
+    def _run(self, batch: Batch, context: Context) -> BatchResult:
         try:
             batch.run()
         except BaseException:
             try:
-                self._publish(context, batch.report)
+                self._publish(context, batch.result)
             except Exception:  # the interruption is the news
                 self.log.exception("The counts could not be pushed to XCom")
             raise
-        self._publish(context, batch.report)
-        return batch.report
+        self._publish(context, batch.result)
+        return batch.result
 
-    def _publish(self, context: Context, report: Report) -> None:
+    def _publish(self, context: Context, result: BatchResult) -> None:
         from airflow_provider_ollang.operators import metrics
 
-        if not report.preview:
-            metrics.send(report.of_this_try, context["ti"])
-        self.log.info("%s: %s.", "Stopped early" if report.ended_early else "Done", report)
-        for note in self._notes(report, context["ti"].try_number):
+        if not result.preview:
+            metrics.send(result.of_this_try, context["ti"])
+        self.log.info("%s: %s.", "Stopped early" if result.ended_early else "Done", result)
+        for note in self._notes(result, context["ti"].try_number):
             self.log.info(note)
-        rows = [self._marker() | result.to_json() for result in report.remarkable]
-        self._push(context, "counts", report.to_json())
-        self._push(context, "cancelled", report.cancelled)
+        rows = [self._marker() | order.to_json() for order in result.not_cancelled]
+        self._push(context, "counts", result.to_json())
+        self._push(context, "cancelled", result.cancelled)
         self._push(context, "not_cancelled", rows)
 
-    def _notes(self, report: Report, try_number: int) -> Iterator[str]:
+    def _notes(self, result: BatchResult, try_number: int) -> Iterator[str]:
         """Yield what the counts do not tell."""
-        if report.preview:
+        if result.preview:
             yield "This was a preview: no cancel request was sent."
-        if report.own_doing:
+        if result.own_doing:
             yield (
-                f"Of the orders already cancelled, {report.own_doing} were most likely cancelled "
+                f"Of the orders already cancelled, {result.own_doing} were most likely cancelled "
                 "by this task: the response to an earlier request was lost."
             )
-        if report.by_earlier_tries:
-            yield f"Earlier tries of this task cancelled {report.by_earlier_tries} of the orders."
+        if result.by_earlier_tries:
+            yield f"Earlier tries of this task cancelled {result.by_earlier_tries} of the orders."
         elif try_number > 1 and not self._earlier_tries.are_known:
             yield (
                 f"These counts are of try {try_number} alone: what an earlier try cancelled is "
                 "already_cancelled in them."
             )
 
-    def _conclude(self, report: Report, *, is_retried: bool) -> dict[str, int]:
+    def _conclude(self, result: BatchResult, *, is_retried: bool) -> dict[str, int]:
         """Return the counts, or raise what they mean for the task."""
-        counts = report.to_json()
-        if report.failures:
-            text = _failure_text(report)
-            if report.retry_may_help:
-                raise exception_to_retry(text, report.retry_after)
+        counts = result.to_json()
+        if result.failures:
+            text = _failure_text(result)
+            if result.retry_may_help:
+                raise exception_to_retry(text, result.retry_after)
             raise AirflowFailException(text)
         # Otherwise it was most likely this very task, and what depends on it must run.
-        may_be_own = report.own_doing or is_retried or report.preview
-        if counts.get("already_cancelled") == report.total and not may_be_own:
-            self._skip(f"Nothing left to do: all {report.total} orders are already cancelled.")
+        may_be_own = result.own_doing or is_retried or result.preview
+        if counts.get("already_cancelled") == result.total and not may_be_own:
+            self._skip(f"Nothing left to do: all {result.total} orders are already cancelled.")
         return counts
 
 
 def _reason_to_skip(error: ApiError | ConditionNotMetError) -> str:
-    from airflow_provider_ollang.cleanup.outcome import OrderResult
+    from airflow_provider_ollang.cleanup.result import OrderResult
 
     is_own_doing = OrderResult.from_error("", error).was_own_doing
-    note = f" Note: {LOST_ANSWER_NOTE}." if is_own_doing else ""
+    note = f" Note: {LOST_RESPONSE_NOTE}." if is_own_doing else ""
     return f"Nothing to cancel: {error}.{note}"
 
 
-def _failure_text(report: Report) -> str:
-    sentences = [f"{report.failures} orders failed: {report}."]
-    if report.ended_early:
-        left = report.to_json().get("not_tried", 0)
-        sentences.append(f"Stopped early, {left} orders were not tried: {report.ended_early}.")
-    if first := report.first_failure:
+def _failure_text(result: BatchResult) -> str:
+    sentences = [f"{result.failures} orders failed: {result}."]
+    if result.ended_early:
+        left = result.to_json().get("not_tried", 0)
+        sentences.append(f"Stopped early, {left} orders were not tried: {result.ended_early}.")
+    if first := result.first_failure:
         sentences.append(with_hint(f"First: {first.id}: {first.message}", first.hint))
     return " ".join([*sentences, "All of them: XCom 'not_cancelled'."])
 
@@ -687,7 +687,7 @@ def _time_of_run(context: Context) -> datetime:
 
 
 def _mark_of_try(ti: Any) -> str:
-    """Return what keeps the records of mapped tasks and of retries apart."""
+    """Return what keeps the reports of mapped tasks and of retries apart."""
     mapped = f".map{ti.map_index}" if ti.map_index is not None and ti.map_index >= 0 else ""
     retried = f".try{ti.try_number}" if ti.try_number > 1 else ""
     return mapped + retried

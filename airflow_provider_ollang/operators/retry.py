@@ -75,6 +75,6 @@ def exception_to_retry(message: str, retry_after: float | None) -> AirflowExcept
     """
     from airflow_provider_ollang.api.retry import RetryPolicy as CallPolicy
 
-    if retry_after is None or retry_after <= CallPolicy().longest_retry_after:
+    if retry_after is None or retry_after <= CallPolicy().retry_after_max:
         return AirflowException(message)
     return RetryAfterException(message, retry_after)

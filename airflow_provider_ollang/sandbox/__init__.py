@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow_provider_ollang.sandbox.middleware import RecordedRequest
     from airflow_provider_ollang.sandbox.server import Sandbox
-    from airflow_provider_ollang.sandbox.stubs import Answer, StubResponse
+    from airflow_provider_ollang.sandbox.stubs import Stub
 
-__all__ = ["Answer", "RecordedRequest", "Sandbox", "StubResponse"]
+__all__ = ["RecordedRequest", "Sandbox", "Stub"]
 
 _MODULES = {
-    "Answer": "stubs",
     "RecordedRequest": "middleware",
     "Sandbox": "server",
-    "StubResponse": "stubs",
+    "Stub": "stubs",
 }
 
 

@@ -14,7 +14,7 @@ from airflow_provider_ollang.sandbox.faults import KINDS, Fault, TruncatedRespon
 
 
 @dataclass(frozen=True)
-class StubResponse:
+class Stub:
     """What a request gets, instead of what the API would say.
 
     With neither ``status`` nor ``fault`` the API itself responds, after ``delay``. A
@@ -38,7 +38,7 @@ class StubResponse:
     @classmethod
     def json(
         cls, status: int, value: Any, headers: Mapping[str, str] | None = None, delay: float = 0.0
-    ) -> StubResponse:
+    ) -> Stub:
         """Return a stub response whose body is ``value`` as JSON."""
         content_type = {"content-type": "application/json; charset=utf-8"}
         body = json.dumps(value).encode()
@@ -62,12 +62,10 @@ class Stubs:
     """The stub responses that requests are still to get."""
 
     def __init__(self) -> None:
-        self._next: list[tuple[str, str, StubResponse]] = []
-        self._always: list[tuple[str, str, StubResponse]] = []
+        self._next: list[tuple[str, str, Stub]] = []
+        self._always: list[tuple[str, str, Stub]] = []
 
-    def respond_next(
-        self, *stubs: StubResponse, method: str | None = None, path: str = "*"
-    ) -> None:
+    def respond_next(self, *stubs: Stub, method: str | None = None, path: str = "*") -> None:
         """Give each of ``stubs`` once, in this order, to the next requests that fit.
 
         :param method: the requests' method; ``None`` fits any.
@@ -75,9 +73,7 @@ class Stubs:
         """
         self._next += [(method or "*", path, stub) for stub in stubs]
 
-    def respond_always(
-        self, stub: StubResponse, method: str | None = None, path: str = "*"
-    ) -> None:
+    def respond_always(self, stub: Stub, method: str | None = None, path: str = "*") -> None:
         """Give ``stub`` to every request that fits, after those of ``respond_next``.
 
         :param method: the requests' method; ``None`` fits any.
@@ -89,7 +85,7 @@ class Stubs:
         """Drop every stub response."""
         self._next, self._always = [], []
 
-    def take_stub(self, method: str, path: str) -> StubResponse | None:
+    def take_stub(self, method: str, path: str) -> Stub | None:
         """Return the stub response to this request, or ``None`` where the API shall respond."""
         for stubs in (self._next, self._always):
             for stub in stubs:
@@ -98,11 +94,3 @@ class Stubs:
                         stubs.remove(stub)
                     return stub[2]
         return None
-
-    # The old names, until nothing uses them any more.
-    answer_next = respond_next
-    answer_always = respond_always
-    answer_normally = respond_normally
-
-
-Answer = StubResponse

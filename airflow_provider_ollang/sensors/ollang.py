@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from airflow_provider_ollang.api.client import OllangClient
     from airflow_provider_ollang.api.watching import Progress, Sighting
 
-#: A worker that is told to end has a few seconds before it is killed.
+#: A worker that is told to stop has a few seconds before it is killed.
 KILL_SECONDS = 4.0
-#: At most one line about progress in so many seconds.
+#: Log at most one line about progress in this many seconds.
 SECONDS_A_LINE = 60.0
 
 
@@ -238,7 +238,7 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
             for sighting in read_orders(client, self._created):
                 seen[sighting.id] = sighting
         except OllangError as error:
-            if error.is_final or self._told_to_end:
+            if error.is_final or self._is_killed:
                 raise
             self._failures += 1
             self._back_off_seconds = seconds_to_back_off(self._failures, error.retry_after)

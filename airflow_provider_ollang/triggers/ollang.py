@@ -17,7 +17,7 @@ from airflow_provider_ollang.api.watching import Progress
 from airflow_provider_ollang.operators.kill import cancel_unwanted, read_task_state
 from airflow_provider_ollang.triggers.poller import PollingFailedError, Waiter, waiting
 
-#: At most one line about progress in so many seconds.
+#: Log at most one line about progress in this many seconds.
 SECONDS_A_LINE = 60.0
 #: States of a task that a person, or a run's time-out, has ended. In any other state, "success",
 #: "deferred" (cleared, or moved to another triggerer) and "queued" among them, somebody still

@@ -216,6 +216,6 @@ class _Poller:
 
     def _drop_client(self) -> None:
         if self._client:
-            self._client.pace.stop()
+            self._client.rate_limiter.stop()
             self._thread.submit(self._client.close)
             self._client = None

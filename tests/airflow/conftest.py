@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ollang.api.pace import no_waiting
+from airflow_provider_ollang.api.rate_limiter import no_waiting
 from airflow_provider_ollang.sandbox import Sandbox
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

@@ -14,7 +14,7 @@ from typing import Any
 
 import airflow
 
-from airflow_provider_ollang.api.pace import no_waiting
+from airflow_provider_ollang.api.rate_limiter import no_waiting
 
 try:
     from airflow.dag_processing.dagbag import DagBag

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from airflow_provider_ollang.api.errors import InvalidInputError
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators.ollang import CancelOrderOperator, FindStaleOrdersOperator
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 from tests.anything import any_json, bodies, numbers, texts
 
 from .always import KEY, assert_readable, end_of, examples, standing_sandbox
@@ -151,7 +151,7 @@ def test_any_answer_to_a_test_is_told_in_one_line(
     sandbox: Sandbox, status: int, body: bytes
 ) -> None:
     sandbox.reset()
-    sandbox.answer_always(Answer(status, body=body))
+    sandbox.respond_always(Stub(status, body=body))
     lead_to(sandbox, json.dumps({"conn_type": "ollang", "password": KEY, "host": SANDBOX}))
     assert not try_button(sandbox) or status == 200
 

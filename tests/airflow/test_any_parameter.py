@@ -195,7 +195,7 @@ def test_whatever_a_template_renders_to_is_taken_for_what_it_says_or_refused(
     assert_only_what_was_meant(ending, operator)
 
 
-# A record's path: whatever it is, it is a file in its folder, or a refusal without a request.
+# A report's path: whatever it is, it is a file in its folder, or a refusal without a request.
 
 
 PATHS = ["/", "/a", "/a.jsonl", "/b/c/d.jsonl", "/.", "/a.", "/.a", "/a?b#c", "/ ", "/a\\b", "//"]
@@ -209,7 +209,7 @@ def test_any_path_is_a_record_or_is_refused_without_a_request(
     sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory, rest: str, scheme: str
 ) -> None:
     start_over(sandbox)
-    folder = tmp_path_factory.mktemp("record")
+    folder = tmp_path_factory.mktemp("report")
     if ".." in rest:
         rest = "/two-dots-may-lead-out-of-the-test"
     path = f"{scheme}://{folder}{rest}" if scheme else f"{folder}{rest}"

@@ -1,4 +1,4 @@
-"""What a batch of cancels means for its task, and the record that it leaves."""
+"""What a batch of cancels means for its task, and the report that it leaves."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_ollang.operators.ollang import BatchCancelOrdersOperator
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 
 from .conftest import State
 
@@ -108,7 +108,7 @@ def test_a_list_that_was_cancelled_by_lost_requests_of_its_own_succeeds(
     options: dict[str, Any],
 ) -> None:
     ids = add_orders(1, 2)
-    sandbox.answer_next(Answer(fault="reset-after"), path=CANCEL + ids[0])
+    sandbox.respond_next(Stub(fault="reset-after"), path=CANCEL + ids[0])
     sandbox.orders.change(ids[1], status="cancelled")
     assert run.execute(batch(ids, **options)) == {"total": 2, "already_cancelled": 2}
     assert "already cancelled, 1 were most likely cancelled by this task" in logged()
@@ -130,7 +130,7 @@ def test_where_airflow_keeps_a_state_the_counts_are_those_of_the_run(
     state = State()
     one, two, elsewhere = add_orders(1, 2, 3)
     sandbox.orders.change(elsewhere, status="cancelled")
-    sandbox.answer_next(Answer(501), path=CANCEL + two)
+    sandbox.respond_next(Stub(501), path=CANCEL + two)
     first = make_run(state=state)
     with pytest.raises(AirflowException):
         first.execute(batch([one, two, elsewhere], **options))
@@ -234,7 +234,7 @@ def test_a_preview_that_could_not_see_an_order_fails(
     sandbox: Sandbox, add_orders: AddOrders, run: Any
 ) -> None:
     one, two = add_orders(1, 2)
-    sandbox.answer_always(Answer(fault="503"), path=f"*/{two}")
+    sandbox.respond_always(Stub(fault="503"), path=f"*/{two}")
     with pytest.raises(AirflowException):
         run.execute(batch([one, two], preview=True))
     assert run.xcoms["counts"] == {"total": 2, "would_cancel": 1, "failed": 1}
@@ -295,7 +295,7 @@ def test_where_no_status_can_be_read_no_cancel_is_sent(
     sandbox: Sandbox, add_orders: AddOrders, run: Any
 ) -> None:
     ids = add_orders(1, 2)
-    sandbox.answer_always(Answer(fault="503"), method="GET")
+    sandbox.respond_always(Stub(fault="503"), method="GET")
     with pytest.raises(AirflowException) as caught:
         run.execute(batch(ids, require_status="['pending']"))
     assert type(caught.value) is AirflowException
@@ -303,14 +303,14 @@ def test_where_no_status_can_be_read_no_cancel_is_sent(
 
 
 UNTOLERATED = [
-    pytest.param(Answer.json(404, {"code": "ORDER_NOT_FOUND"}), AirflowFailException, id="404"),
-    pytest.param(Answer.json(403, {"code": "ACCESS_DENIED"}), AirflowFailException, id="403"),
-    pytest.param(Answer(fault="503"), AirflowException, id="503"),
-    pytest.param(Answer(fault="429"), AirflowException, id="429"),
-    pytest.param(Answer(200), AirflowException, id="another 2xx"),
-    pytest.param(Answer(302, {"location": "/"}), AirflowException, id="redirect"),
-    pytest.param(Answer.json(409, {"code": "LOCKED"}), AirflowException, id="another 409"),
-    pytest.param(Answer(404, body=b"<html>"), AirflowException, id="no JSON"),
+    pytest.param(Stub.json(404, {"code": "ORDER_NOT_FOUND"}), AirflowFailException, id="404"),
+    pytest.param(Stub.json(403, {"code": "ACCESS_DENIED"}), AirflowFailException, id="403"),
+    pytest.param(Stub(fault="503"), AirflowException, id="503"),
+    pytest.param(Stub(fault="429"), AirflowException, id="429"),
+    pytest.param(Stub(200), AirflowException, id="another 2xx"),
+    pytest.param(Stub(302, {"location": "/"}), AirflowException, id="redirect"),
+    pytest.param(Stub.json(409, {"code": "LOCKED"}), AirflowException, id="another 409"),
+    pytest.param(Stub(404, body=b"<html>"), AirflowException, id="no JSON"),
 ]
 
 
@@ -320,11 +320,11 @@ def test_one_orders_trouble_fails_the_task_after_all_were_tried_and_recorded(
     add_orders: AddOrders,
     run: Any,
     tmp_path: Path,
-    answer: Answer,
+    answer: Stub,
     kind: type,
 ) -> None:
     ids = add_orders(*range(1, 10))
-    sandbox.answer_always(answer, path=CANCEL + ids[0])
+    sandbox.respond_always(answer, path=CANCEL + ids[0])
     path = tmp_path / "r.jsonl"
     with pytest.raises(AirflowException, match=ids[0]) as caught:
         run.execute(batch(ids, max_workers=2, report_path=str(path)))
@@ -367,8 +367,8 @@ def test_a_rejected_key_stops_the_batch_at_once(
     sandbox: Sandbox, add_orders: AddOrders, run: Any, tmp_path: Path
 ) -> None:
     ids = add_orders(*range(1, 31))
-    sandbox.answer_next(*[Answer()] * 3)
-    sandbox.answer_always(Answer.json(401, {"code": "UNAUTHORIZED", "message": "bad key"}))
+    sandbox.respond_next(*[Stub()] * 3)
+    sandbox.respond_always(Stub.json(401, {"code": "UNAUTHORIZED", "message": "bad key"}))
     path = tmp_path / "r.jsonl"
     said = (
         r"^27 orders failed: 3 cancelled, 1 failed, 26 not_tried \(of 30\)\. "
@@ -387,12 +387,12 @@ def test_a_lost_answer_is_told_in_the_record(
     sandbox: Sandbox, add_orders: AddOrders, run: Any, tmp_path: Path
 ) -> None:
     one, two = add_orders(1, 2)
-    sandbox.answer_next(Answer(fault="reset-after"), path=CANCEL + two)
+    sandbox.respond_next(Stub(fault="reset-after"), path=CANCEL + two)
     path = tmp_path / "r.jsonl"
     counts = run.execute(batch([one, two], report_path=str(path)))
     assert counts == {"total": 2, "cancelled": 1, "already_cancelled": 1}
     [line] = [line for line in lines(path) if line["id"] == two]
-    assert line["answer_lost"] is True
+    assert line["response_lost"] is True
     assert line["attempts"] == 2
     assert "probably cancelled by this task" in line["message"]
 

@@ -1,4 +1,4 @@
-"""A batch that is told to end midway: no new cancel, and a record of every order all the same."""
+"""A batch that is told to end midway: no new cancel, and a report of every order all the same."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from airflow_provider_ollang.operators.ollang import (
     CancelOrderOperator,
     FindStaleOrdersOperator,
 )
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 
 #: Orders in each batch here: far more than are done when it is told to end.
 COUNT = 60
@@ -74,7 +74,7 @@ def once_requests_came(sandbox: Sandbox, count: int, act: Callable[[], None]) ->
 
 
 def check_record(path: Path, order_ids: list[str], sandbox: Sandbox, run: Any) -> Counter[str]:
-    """Check that the record is complete and true, and return its outcomes."""
+    """Check that the report is complete and true, and return its outcomes."""
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert sorted(line["id"] for line in lines) == sorted(order_ids)
     told = {line["id"] for line in lines if line["outcome"] == "cancelled"}
@@ -143,7 +143,7 @@ def test_a_task_that_times_out_pushes_its_counts_and_leaves_a_complete_record(
 def test_an_answer_that_does_not_come_is_recorded_as_unknown(
     slow_sandbox: Sandbox, order_ids: list[str], run: Any, tmp_path: Path
 ) -> None:
-    slow_sandbox.answer_always(Answer(fault="timeout-before"))
+    slow_sandbox.respond_always(Stub(fault="timeout-before"))
     path = tmp_path / "r.jsonl"
     operator = batch(order_ids, path)
     with (
@@ -154,13 +154,13 @@ def test_an_answer_that_does_not_come_is_recorded_as_unknown(
     found = check_record(path, order_ids, slow_sandbox, run)
     assert found == Counter(not_tried=COUNT - 2, failed=2)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert sum(line["answer_lost"] for line in lines) == 2
+    assert sum(line["response_lost"] for line in lines) == 2
 
 
 def test_on_kill_keeps_a_single_cancel_from_being_sent_again(
     slow_sandbox: Sandbox, order_ids: list[str], run: Any
 ) -> None:
-    slow_sandbox.answer_always(Answer(fault="503"))
+    slow_sandbox.respond_always(Stub(fault="503"))
     operator = CancelOrderOperator(task_id="cancel", order_id=order_ids[0])
     with (
         once_requests_came(slow_sandbox, 1, operator.on_kill),

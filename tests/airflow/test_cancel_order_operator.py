@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_ollang.operators.ollang import CancelOrderOperator
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 
 CANCELS = "/integration/orders/cancel/*"
 READS = "/integration/orders/*"
@@ -24,9 +24,9 @@ def cancel(order_id: str, **parameters: Any) -> CancelOrderOperator:
     return CancelOrderOperator(task_id="cancel", order_id=order_id, **parameters)
 
 
-def refusal(status: int, code: str | None, **more: Any) -> Answer:
+def refusal(status: int, code: str | None, **more: Any) -> Stub:
     body = {"error": "Refused", "message": "No, thanks", **({"code": code} if code else {})}
-    return Answer.json(status, body | more)
+    return Stub.json(status, body | more)
 
 
 def cancels(sandbox: Sandbox) -> int:
@@ -75,7 +75,7 @@ FINAL_REFUSALS = [
 def test_a_documented_refusal_fails_without_retries(
     sandbox: Sandbox, run: Any, status: int, code: str | None
 ) -> None:
-    sandbox.answer_always(refusal(status, code))
+    sandbox.respond_always(refusal(status, code))
     with pytest.raises(AirflowFailException, match=f"HTTP {status}.*No, thanks"):
         run.execute(cancel("abc"))
     assert cancels(sandbox) == 1
@@ -96,7 +96,7 @@ def test_a_documented_refusal_fails_without_retries(
 def test_a_refusal_says_what_to_do(
     sandbox: Sandbox, run: Any, status: int, code: str, hint: str
 ) -> None:
-    sandbox.answer_always(refusal(status, code))
+    sandbox.respond_always(refusal(status, code))
     with pytest.raises(AirflowFailException) as caught:
         run.execute(cancel("abc"))
     assert f"No, thanks. {hint} (connection 'ollang_default' to {sandbox.url})" in str(caught.value)
@@ -104,39 +104,39 @@ def test_a_refusal_says_what_to_do(
 
 def test_the_frameworks_own_error_body_is_understood(sandbox: Sandbox, run: Any) -> None:
     body = {"statusCode": 404, "message": ["not", "there"], "error": "Not Found"}
-    sandbox.answer_always(Answer.json(404, body))
+    sandbox.respond_always(Stub.json(404, body))
     with pytest.raises(AirflowFailException, match="not; there"):
         run.execute(cancel("abc"))
 
 
 def test_the_code_decides_whatever_the_status(sandbox: Sandbox, run: Any) -> None:
-    sandbox.answer_always(refusal(400, "ORDER_ALREADY_CANCELLED"))
+    sandbox.respond_always(refusal(400, "ORDER_ALREADY_CANCELLED"))
     with pytest.raises(AirflowSkipException):
         run.execute(cancel("abc"))
 
 
 def test_409_without_a_code_means_cancelled_before(sandbox: Sandbox, run: Any) -> None:
-    sandbox.answer_always(refusal(409, None))
+    sandbox.respond_always(refusal(409, None))
     with pytest.raises(AirflowSkipException):
         run.execute(cancel("abc"))
 
 
 PASSING_TROUBLE = [
-    pytest.param(Answer(fault="429"), id="429"),
-    pytest.param(Answer(fault="500"), id="500"),
-    pytest.param(Answer(fault="502"), id="502"),
-    pytest.param(Answer(fault="503"), id="503"),
-    pytest.param(Answer(fault="504"), id="504"),
-    pytest.param(Answer(fault="reset-before"), id="reset"),
+    pytest.param(Stub(fault="429"), id="429"),
+    pytest.param(Stub(fault="500"), id="500"),
+    pytest.param(Stub(fault="502"), id="502"),
+    pytest.param(Stub(fault="503"), id="503"),
+    pytest.param(Stub(fault="504"), id="504"),
+    pytest.param(Stub(fault="reset-before"), id="reset"),
 ]
 
 
 @pytest.mark.parametrize("trouble", PASSING_TROUBLE)
 def test_trouble_that_lasts_fails_so_that_airflows_retries_apply(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], run: Any, trouble: Answer
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], run: Any, trouble: Stub
 ) -> None:
     [order] = add_orders(3)
-    sandbox.answer_always(trouble, path=CANCELS)
+    sandbox.respond_always(trouble, path=CANCELS)
     with pytest.raises(AirflowException) as caught:
         run.execute(cancel(order))
     assert type(caught.value) is AirflowException
@@ -146,10 +146,10 @@ def test_trouble_that_lasts_fails_so_that_airflows_retries_apply(
 
 @pytest.mark.parametrize("trouble", PASSING_TROUBLE)
 def test_trouble_that_passes_is_not_noticed(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], run: Any, trouble: Answer
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], run: Any, trouble: Stub
 ) -> None:
     [order] = add_orders(3)
-    sandbox.answer_next(trouble, trouble, path=CANCELS)
+    sandbox.respond_next(trouble, trouble, path=CANCELS)
     assert run.execute(cancel(order)) == order
     assert cancels(sandbox) == 3
 
@@ -161,7 +161,7 @@ def test_a_time_out_fails_so_that_airflows_retries_apply(
     host = sandbox.url.replace(":", "%3A").replace("/", "%2F")
     uri = f"ollang://:{sandbox.api_key}@{host}/?{extra}"
     monkeypatch.setenv("AIRFLOW_CONN_OLLANG_DEFAULT", uri)
-    sandbox.answer_always(Answer(fault="timeout-before"))
+    sandbox.respond_always(Stub(fault="timeout-before"))
     with pytest.raises(AirflowException, match="2 attempts") as caught:
         run.execute(cancel("abc"))
     assert type(caught.value) is AirflowException
@@ -178,36 +178,36 @@ def test_an_api_that_cannot_be_reached_fails_so_that_airflows_retries_apply(
 
 
 NEVER_A_SUCCESS = [
-    pytest.param(Answer(200), "HTTP 200", id="200, empty"),
-    pytest.param(Answer.json(200, {"status": "cancelled"}), "HTTP 200.*cancelled", id="200, JSON"),
-    pytest.param(Answer.json(201, [{"orderId": "abc"}]), "HTTP 201", id="201"),
-    pytest.param(Answer(202), "HTTP 202", id="202"),
-    pytest.param(Answer(206), "HTTP 206", id="206"),
+    pytest.param(Stub(200), "HTTP 200", id="200, empty"),
+    pytest.param(Stub.json(200, {"status": "cancelled"}), "HTTP 200.*cancelled", id="200, JSON"),
+    pytest.param(Stub.json(201, [{"orderId": "abc"}]), "HTTP 201", id="201"),
+    pytest.param(Stub(202), "HTTP 202", id="202"),
+    pytest.param(Stub(206), "HTTP 206", id="206"),
     pytest.param(
-        Answer(200, {"content-type": "text/html"}, b"<h1>Sign in</h1>"),
+        Stub(200, {"content-type": "text/html"}, b"<h1>Sign in</h1>"),
         "text/html.*Sign in",
         id="200, a page",
     ),
     pytest.param(refusal(409, "ORDER_LOCKED"), "HTTP 409, ORDER_LOCKED.*No, thanks", id="409"),
     pytest.param(refusal(418, "TEAPOT"), "HTTP 418, TEAPOT", id="418"),
     pytest.param(
-        Answer(404, {"content-type": "text/html"}, b"<h1>No route</h1>"),
+        Stub(404, {"content-type": "text/html"}, b"<h1>No route</h1>"),
         "HTTP 404.*No route",
         id="404, a page",
     ),
-    pytest.param(Answer(409, body=b"ORDER_ALREADY_CANCELLED"), "HTTP 409", id="409, no JSON"),
-    pytest.param(Answer.json(409, "ORDER_ALREADY_CANCELLED"), "HTTP 409", id="409, a JSON text"),
+    pytest.param(Stub(409, body=b"ORDER_ALREADY_CANCELLED"), "HTTP 409", id="409, no JSON"),
+    pytest.param(Stub.json(409, "ORDER_ALREADY_CANCELLED"), "HTTP 409", id="409, a JSON text"),
     pytest.param(
-        Answer.json(200, {"code": "ORDER_ALREADY_CANCELLED"}), "HTTP 200", id="200 with a code"
+        Stub.json(200, {"code": "ORDER_ALREADY_CANCELLED"}), "HTTP 200", id="200 with a code"
     ),
 ]
 
 
 @pytest.mark.parametrize(("answer", "said"), NEVER_A_SUCCESS)
 def test_an_answer_that_is_not_documented_fails_and_says_what_came(
-    sandbox: Sandbox, run: Any, answer: Answer, said: str
+    sandbox: Sandbox, run: Any, answer: Stub, said: str
 ) -> None:
-    sandbox.answer_always(answer)
+    sandbox.respond_always(answer)
     with pytest.raises(AirflowException, match=said) as caught:
         run.execute(cancel("abc"))
     assert not isinstance(caught.value, AirflowSkipException)
@@ -217,7 +217,7 @@ def test_an_answer_that_is_not_documented_fails_and_says_what_came(
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed_and_fails(sandbox: Sandbox, run: Any, status: int) -> None:
     with Sandbox() as elsewhere:
-        sandbox.answer_always(Answer(status, {"location": f"{elsewhere.url}/integration/orders"}))
+        sandbox.respond_always(Stub(status, {"location": f"{elsewhere.url}/integration/orders"}))
         with pytest.raises(AirflowException, match=f"HTTP {status}.*redirect to http") as caught:
             run.execute(cancel("abc"))
         assert elsewhere.requests == [], "the key must not travel"
@@ -230,7 +230,7 @@ def test_a_skip_after_a_lost_answer_names_the_lost_request(
     sandbox: Sandbox, add_orders: Callable[..., list[str]], run: Any, lost: str
 ) -> None:
     [order] = add_orders(3)
-    sandbox.answer_next(Answer(fault=lost))
+    sandbox.respond_next(Stub(fault=lost))
     if lost == "504":  # the gateway gave up, the order was cancelled all the same
         sandbox.orders.change(order, status="cancelled")
     with pytest.raises(AirflowSkipException, match="ORDER_ALREADY_CANCELLED") as caught:
@@ -243,8 +243,8 @@ def test_a_skip_after_a_lost_answer_names_the_lost_request(
 
 
 def test_a_request_that_was_refused_as_too_many_is_not_blamed(sandbox: Sandbox, run: Any) -> None:
-    sandbox.answer_next(Answer(fault="429"))
-    sandbox.answer_next(refusal(409, "ORDER_ALREADY_CANCELLED"))
+    sandbox.respond_next(Stub(fault="429"))
+    sandbox.respond_next(refusal(409, "ORDER_ALREADY_CANCELLED"))
     with pytest.raises(AirflowSkipException) as caught:
         run.execute(cancel("abc"))
     assert "probably cancelled by this task" not in str(caught.value)
@@ -253,7 +253,7 @@ def test_a_request_that_was_refused_as_too_many_is_not_blamed(sandbox: Sandbox, 
 def test_a_lost_answer_is_no_cause_of_a_refusal_that_is_no_cancellation(
     sandbox: Sandbox, run: Any
 ) -> None:
-    sandbox.answer_next(Answer(fault="503"), refusal(400, "ORDER_NOT_CANCELLABLE"))
+    sandbox.respond_next(Stub(fault="503"), refusal(400, "ORDER_NOT_CANCELLABLE"))
     with pytest.raises(AirflowSkipException, match="ORDER_NOT_CANCELLABLE") as caught:
         run.execute(cancel("abc", skip_on_codes=["ORDER_NOT_CANCELLABLE"]))
     assert "probably cancelled by this task" not in str(caught.value)
@@ -271,7 +271,7 @@ def test_a_lost_answer_is_no_cause_of_a_refusal_that_is_no_cancellation(
 def test_any_code_in_skip_on_codes_skips(
     sandbox: Sandbox, run: Any, status: int, code: str
 ) -> None:
-    sandbox.answer_always(refusal(status, code))
+    sandbox.respond_always(refusal(status, code))
     with pytest.raises(AirflowSkipException, match=code):
         run.execute(cancel("abc", skip_on_codes=["SOMETHING_ELSE", code]))
 
@@ -279,7 +279,7 @@ def test_any_code_in_skip_on_codes_skips(
 def test_a_code_in_skip_on_codes_skips_even_where_only_its_status_came(
     sandbox: Sandbox, run: Any
 ) -> None:
-    sandbox.answer_always(refusal(404, None))
+    sandbox.respond_always(refusal(404, None))
     with pytest.raises(AirflowSkipException):
         run.execute(cancel("abc", skip_on_codes=["ORDER_NOT_FOUND"]))
 
@@ -324,19 +324,19 @@ def test_a_required_status_lets_the_cancel_go(
 
 
 UNREADABLE = [
-    pytest.param(Answer(fault="503"), id="503"),
-    pytest.param(Answer(200, body=b"<html>"), id="no JSON"),
-    pytest.param(Answer.json(200, {"id": "another", "status": "pending"}), id="another order"),
-    pytest.param(Answer(302, {"location": "/"}), id="redirect"),
+    pytest.param(Stub(fault="503"), id="503"),
+    pytest.param(Stub(200, body=b"<html>"), id="no JSON"),
+    pytest.param(Stub.json(200, {"id": "another", "status": "pending"}), id="another order"),
+    pytest.param(Stub(302, {"location": "/"}), id="redirect"),
 ]
 
 
 @pytest.mark.parametrize("answer", UNREADABLE)
 def test_where_the_status_cannot_be_read_no_cancel_is_sent(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], run: Any, answer: Answer
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], run: Any, answer: Stub
 ) -> None:
     [order] = add_orders(3)
-    sandbox.answer_always(answer, path=READS)
+    sandbox.respond_always(answer, path=READS)
     with pytest.raises(AirflowException) as caught:
         run.execute(cancel(order, require_status=("pending",)))
     assert type(caught.value) is AirflowException
@@ -365,7 +365,7 @@ def test_a_task_that_is_told_to_end_before_its_request_sends_none(
 
 def test_the_key_is_in_no_message(sandbox: Sandbox, run: Any) -> None:
     echo = {"message": f"bad key {sandbox.api_key}", "code": "UNAUTHORIZED"}
-    sandbox.answer_always(Answer.json(401, echo))
+    sandbox.respond_always(Stub.json(401, echo))
     with pytest.raises(AirflowFailException) as caught:
         run.execute(cancel("abc"))
     assert sandbox.api_key not in str(caught.value)

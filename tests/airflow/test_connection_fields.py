@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.errors import InvalidInputError, OllangError
 from airflow_provider_ollang.hooks.connection import client_from_connection
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 
 KEY = "s3cr3t-k3y"
 
@@ -178,7 +178,7 @@ def test_a_connection_of_another_type_is_refused(conn_type: Any) -> None:
 def test_max_attempts_bounds_the_requests_of_one_call(
     ollang_sandbox: Sandbox, extra: dict[str, Any], attempts: int
 ) -> None:
-    ollang_sandbox.answer_always(Answer(fault="503"))
+    ollang_sandbox.respond_always(Stub(fault="503"))
     with sandbox_client(ollang_sandbox, **extra) as ollang, pytest.raises(OllangError):
         ollang.list_orders()
     assert len(ollang_sandbox.requests) == attempts
@@ -186,7 +186,7 @@ def test_max_attempts_bounds_the_requests_of_one_call(
 
 @pytest.mark.parametrize("timeout", [0.2, "0.2"])
 def test_timeout_bounds_the_wait_for_an_answer(ollang_sandbox: Sandbox, timeout: Any) -> None:
-    ollang_sandbox.answer_always(Answer(fault="timeout-before"))
+    ollang_sandbox.respond_always(Stub(fault="timeout-before"))
     extra = {"timeout": timeout, "max_attempts": 1}
     with sandbox_client(ollang_sandbox, **extra) as ollang, pytest.raises(OllangError):
         ollang.list_orders()

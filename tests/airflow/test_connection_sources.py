@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_ollang.api.errors import InvalidInputError
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators.ollang import CancelOrderOperator
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 from tests.api.conftest import RawServer
 
 VARIABLE = "AIRFLOW_CONN_OLLANG_DEFAULT"
@@ -137,7 +137,7 @@ def test_a_bad_key_fails_the_test_with_one_read(
 
 @pytest.mark.parametrize("fault", ["429", "503", "reset-before"])
 def test_an_api_in_trouble_fails_the_test_with_one_read(sandbox: Sandbox, fault: str) -> None:
-    sandbox.answer_always(Answer(fault=fault))
+    sandbox.respond_always(Stub(fault=fault))
     worked, message = OllangHook().test_connection()
     assert worked is False
     assert message
@@ -145,7 +145,7 @@ def test_an_api_in_trouble_fails_the_test_with_one_read(sandbox: Sandbox, fault:
 
 
 def test_a_page_that_is_not_the_apis_fails_the_test(sandbox: Sandbox) -> None:
-    sandbox.answer_always(Answer(200, {"content-type": "text/html"}, b"<h1>Welcome</h1>"))
+    sandbox.respond_always(Stub(200, {"content-type": "text/html"}, b"<h1>Welcome</h1>"))
     worked, message = OllangHook().test_connection()
     assert worked is False
     assert "Welcome" in message

@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_ollang.operators.ollang import CreateOrderOperator
-from airflow_provider_ollang.sandbox import Sandbox, StubResponse
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 from airflow_provider_ollang.sandbox.seed import PROJECT_IDS
 from tests.faults import KINDS
 
@@ -53,7 +53,7 @@ def test_it_returns_the_ids_of_all_orders(sandbox: Sandbox, retry: Callable[...,
 def test_orders_whose_response_was_lost_are_adopted(
     sandbox: Sandbox, retry: Callable[..., Any], kind: str
 ) -> None:
-    sandbox.respond_next(StubResponse(fault=KINDS[kind]), path=CREATE)
+    sandbox.respond_next(Stub(fault=KINDS[kind]), path=CREATE)
     assert sorted(retry()) == sorted(order["id"] for order in sandbox.orders)
     assert sent(sandbox) == 1
 
@@ -62,7 +62,7 @@ def test_orders_whose_response_was_lost_are_adopted(
 def test_if_none_is_found_nothing_is_sent_again_before_a_person_has_looked(
     sandbox: Sandbox, retry: Callable[..., Any], kind: str
 ) -> None:
-    sandbox.respond_next(StubResponse(fault=KINDS[kind]), path=CREATE)
+    sandbox.respond_next(Stub(fault=KINDS[kind]), path=CREATE)
     with pytest.raises(AirflowFailException, match=r"no new order of project .* Check in Ollang"):
         retry()
     assert sent(sandbox) == 1
@@ -73,9 +73,9 @@ def test_if_none_is_found_nothing_is_sent_again_before_a_person_has_looked(
 def test_orders_that_are_not_exactly_those_fail_the_task_until_a_person_has_tidied_up(
     sandbox: Sandbox, retry: Callable[..., Any]
 ) -> None:
-    sandbox.respond_next(StubResponse(fault=KINDS["reset-after"]), path=CREATE)
-    sandbox.respond_next(StubResponse(), method="GET")
-    sandbox.respond_always(StubResponse(fault=KINDS["500"]), method="GET")
+    sandbox.respond_next(Stub(fault=KINDS["reset-after"]), path=CREATE)
+    sandbox.respond_next(Stub(), method="GET")
+    sandbox.respond_always(Stub(fault=KINDS["500"]), method="GET")
     with pytest.raises(AirflowException):
         retry()
     sandbox.respond_normally()
@@ -92,7 +92,7 @@ def test_orders_that_are_not_exactly_those_fail_the_task_until_a_person_has_tidi
 def test_a_try_that_sent_nothing_leaves_the_next_one_to_create(
     sandbox: Sandbox, retry: Callable[..., Any]
 ) -> None:
-    sandbox.respond_next(StubResponse(fault=KINDS["429-hour"]), path=CREATE)
+    sandbox.respond_next(Stub(fault=KINDS["429-hour"]), path=CREATE)
     with pytest.raises(AirflowException):
         retry()
     assert len(retry()) == 3

@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow.utils.types import DagRunType
 
 from airflow_provider_ollang.operators.ollang import FindStaleOrdersOperator
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 
 PROJECT = "65a1f00d3c5e7a0011223301"
 AddOrders = Callable[..., list[str]]
@@ -42,7 +42,7 @@ def test_oldest_first_does_not_rely_on_the_servers_order(
     ids = add_orders(9, 30, 8)
     orders = [sandbox.orders.get(order_id) for order_id in ids]
     meta = {"page": 1, "itemCount": 3, "hasNextPage": False}
-    sandbox.answer_always(Answer.json(200, {"data": orders, "meta": meta}))
+    sandbox.respond_always(Stub.json(200, {"data": orders, "meta": meta}))
     assert run.execute(find()) == [ids[1], ids[0], ids[2]]
 
 
@@ -192,7 +192,7 @@ def test_only_orders_that_pass_the_filter_are_stale(
     if not is_obeyed:
         meta = {"page": 1, "itemCount": 3, "hasNextPage": False}
         data = {"data": list(sandbox.orders), "meta": meta}
-        sandbox.answer_always(Answer.json(200, data), path=LISTING)
+        sandbox.respond_always(Stub.json(200, data), path=LISTING)
     assert run.execute(find(**parameters)) == [wanted["id"]]
 
 
@@ -304,9 +304,9 @@ def test_an_order_in_doubt_is_left_alone_counted_and_named(
 ) -> None:
     order = {"name": "Doubtful one", "createdAt": "2020-01-01T00:00:00Z"} | fields
     sandbox.orders.add(**order, without=without)
-    # The status filter is for the server to obey: it would hide what is in doubt.
+    # The status filter is for the server to obey: it would hide what is in reason_invalid.
     data = {"data": list(sandbox.orders), "meta": {"page": 1, "hasNextPage": False}}
-    sandbox.answer_always(Answer.json(200, data))
+    sandbox.respond_always(Stub.json(200, data))
     assert run.execute(find()) == []
     assert "Doubtful one" in logged()
     assert "1 invalid orders" in run.xcoms["summary"]
@@ -443,24 +443,24 @@ def test_an_age_beyond_all_dates_is_refused_without_a_request(
 
 
 BROKEN_OFF = [
-    pytest.param(Answer(fault="503"), AirflowException, id="503"),
-    pytest.param(Answer(fault="reset-before"), AirflowException, id="reset"),
-    pytest.param(Answer(200, body=b"<html>"), AirflowException, id="no JSON"),
-    pytest.param(Answer.json(200, {"data": []}), AirflowException, id="no meta"),
-    pytest.param(Answer.json(200, []), AirflowException, id="a bare list"),
-    pytest.param(Answer(302, {"location": "/"}), AirflowException, id="redirect"),
-    pytest.param(Answer.json(401, {"code": "UNAUTHORIZED"}), AirflowFailException, id="401"),
-    pytest.param(Answer.json(400, {"message": ["bad query"]}), AirflowFailException, id="400"),
+    pytest.param(Stub(fault="503"), AirflowException, id="503"),
+    pytest.param(Stub(fault="reset-before"), AirflowException, id="reset"),
+    pytest.param(Stub(200, body=b"<html>"), AirflowException, id="no JSON"),
+    pytest.param(Stub.json(200, {"data": []}), AirflowException, id="no meta"),
+    pytest.param(Stub.json(200, []), AirflowException, id="a bare list"),
+    pytest.param(Stub(302, {"location": "/"}), AirflowException, id="redirect"),
+    pytest.param(Stub.json(401, {"code": "UNAUTHORIZED"}), AirflowFailException, id="401"),
+    pytest.param(Stub.json(400, {"message": ["bad query"]}), AirflowFailException, id="400"),
 ]
 
 
 @pytest.mark.parametrize(("answer", "kind"), BROKEN_OFF)
 def test_a_listing_cut_short_is_an_error_and_not_a_shorter_list(
-    sandbox: Sandbox, add_orders: AddOrders, run: Any, answer: Answer, kind: type
+    sandbox: Sandbox, add_orders: AddOrders, run: Any, answer: Stub, kind: type
 ) -> None:
     add_orders(*range(130, 9, -1))
-    sandbox.answer_next(Answer(), path=LISTING)  # the first page comes as it should
-    sandbox.answer_always(answer, path=LISTING)
+    sandbox.respond_next(Stub(), path=LISTING)  # the first page comes as it should
+    sandbox.respond_always(answer, path=LISTING)
     with pytest.raises(AirflowException) as caught:
         run.execute(find())
     assert type(caught.value) is kind
@@ -471,7 +471,7 @@ def test_trouble_that_passes_leaves_the_listing_whole(
     sandbox: Sandbox, add_orders: AddOrders, run: Any
 ) -> None:
     ids = add_orders(*range(130, 9, -1))
-    sandbox.answer_next(Answer(), Answer(fault="503"), Answer(fault="reset-after"))
+    sandbox.respond_next(Stub(), Stub(fault="503"), Stub(fault="reset-after"))
     assert run.execute(find()) == ids
 
 

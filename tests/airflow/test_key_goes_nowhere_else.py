@@ -19,7 +19,7 @@ from airflow_provider_ollang.operators.ollang import (
     CancelOrderOperator,
     FindStaleOrdersOperator,
 )
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 from tests.api.conftest import RawServer
 
 VARIABLE = "AIRFLOW_CONN_OLLANG_DEFAULT"
@@ -55,7 +55,7 @@ def test_nothing_goes_where_a_redirect_leads(
 ) -> None:
     headers = {"Location": location.format(port=elsewhere.port), "Refresh": f"0;url={location}"}
     for status in (301, 302, 303, 307, 308):
-        sandbox.answer_always(Answer(status, headers))
+        sandbox.respond_always(Stub(status, headers))
         with pytest.raises(AirflowException, match=f"HTTP {status}.*redirect"):
             run.execute(CALLS[call]())
     assert elsewhere.connections == 0
@@ -65,7 +65,7 @@ def test_nothing_goes_where_a_redirect_leads(
 def test_a_redirect_on_the_same_host_is_not_followed_either(
     sandbox: Sandbox, run: Any, call: str
 ) -> None:
-    sandbox.answer_always(Answer(307, {"Location": "/other"}))
+    sandbox.respond_always(Stub(307, {"Location": "/other"}))
     with pytest.raises(AirflowException, match="redirect to /other"):
         run.execute(CALLS[call]())
     assert "/other" not in {request.path for request in sandbox.requests}

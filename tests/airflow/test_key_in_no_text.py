@@ -31,7 +31,7 @@ from airflow_provider_ollang.operators.ollang import (
     CancelOrderOperator,
     FindStaleOrdersOperator,
 )
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 
 KEYS = [
     "q7Zk",
@@ -93,14 +93,14 @@ def page(key: str) -> bytes:
     )
 
 
-def echo(status: int, key: str, code: str | None = None) -> Answer:
+def echo(status: int, key: str, code: str | None = None) -> Stub:
     """Return an answer of the documented form that tells the key in each of its fields."""
     body = {"message": [f"no {key}", {key: key}], "error": key, "code": code, key: key}
-    return Answer.json(status, body, {"X-Key": key, "Set-Cookie": f"k={quote(key)}"})
+    return Stub.json(status, body, {"X-Key": key, "Set-Cookie": f"k={quote(key)}"})
 
 
 #: By the error's class: what provokes it.
-ANSWERS: dict[str, Callable[[str], Answer]] = {
+ANSWERS: dict[str, Callable[[str], Stub]] = {
     "BadRequestError": lambda key: echo(400, key),
     "UnauthorizedError": lambda key: echo(401, key, "UNAUTHORIZED"),
     "AccessDeniedError": lambda key: echo(403, key, "ACCESS_DENIED"),
@@ -108,18 +108,18 @@ ANSWERS: dict[str, Callable[[str], Answer]] = {
     "OrderNotCancellableError": lambda key: echo(400, key, "ORDER_NOT_CANCELLABLE"),
     "OrderAlreadyCancelledError": lambda key: echo(409, key, "ORDER_ALREADY_CANCELLED"),
     "ApiError": lambda key: echo(422, key, key),
-    "RateLimitedError": lambda key: Answer.json(429, {"message": key}, {"Retry-After": "900"}),
-    "ServerError": lambda key: Answer(502, {"Content-Type": f"text/html;{key}"}, page(key)),
-    "UnexpectedAnswerError": lambda key: Answer(403, {"Content-Type": key}, page(key)),
-    "UnexpectedAnswerError, JSON": lambda key: Answer.json(200, {key: [key, json.dumps(key)]}),
-    "UnexpectedAnswerError, redirect": lambda key: Answer(
+    "RateLimitedError": lambda key: Stub.json(429, {"message": key}, {"Retry-After": "900"}),
+    "ServerError": lambda key: Stub(502, {"Content-Type": f"text/html;{key}"}, page(key)),
+    "UnexpectedResponseError": lambda key: Stub(403, {"Content-Type": key}, page(key)),
+    "UnexpectedResponseError, JSON": lambda key: Stub.json(200, {key: [key, json.dumps(key)]}),
+    "UnexpectedResponseError, redirect": lambda key: Stub(
         303, {"Location": f"http://elsewhere.invalid/?k={quote(key, safe='')}"}
     ),
-    "ConnectionFailedError": lambda key: Answer(fault="reset-after"),
-    "ConnectionFailedError, cut off": lambda key: Answer(
+    "ConnectionFailedError": lambda key: Stub(fault="reset-after"),
+    "ConnectionFailedError, cut off": lambda key: Stub(
         200, {"Content-Length": "999"}, key.encode()
     ),
-    "TimedOutError": lambda key: Answer(fault="timeout-before"),
+    "TimedOutError": lambda key: Stub(fault="timeout-before"),
 }
 
 
@@ -128,7 +128,7 @@ def test_no_answer_brings_the_key_into_an_error_or_a_log(
     home: Sandbox, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    home.answer_always(ANSWERS[kind](home.api_key))
+    home.respond_always(ANSWERS[kind](home.api_key))
     with OllangHook().get_conn() as client, pytest.raises(errors.OllangError) as caught:
         client.cancel_order("abc")
 
@@ -138,7 +138,7 @@ def test_no_answer_brings_the_key_into_an_error_or_a_log(
 
 
 def serve_once(answer: bytes) -> int:
-    """Answer one request with these bytes, and hang up; return the port."""
+    """Stub one request with these bytes, and hang up; return the port."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -192,7 +192,7 @@ def cancel(**options: Any) -> CancelOrderOperator:
 
 
 def batch(path: Path, **options: Any) -> BatchCancelOrdersOperator:
-    ids, report = ["a", "echo", "state"], f"{path}/record.jsonl"
+    ids, report = ["a", "echo", "state"], f"{path}/report.jsonl"
     return BatchCancelOrdersOperator(task_id="b", order_ids=ids, report_path=report, **options)
 
 
@@ -226,7 +226,7 @@ def test_no_operator_logs_pushes_records_or_holds_the_key_in_sight(
     home.orders.add(id="state", name="plain", status=key, **old)
     home.orders.add(id="undated", name=key, createdAt=key)
     home.orders.add(id="echo", name="plain", type=key, status="pending", **old)
-    home.answer_always(echo(400, key, "ORDER_NOT_CANCELLABLE"), path=ORDER.format("cancel/echo"))
+    home.respond_always(echo(400, key, "ORDER_NOT_CANCELLABLE"), path=ORDER.format("cancel/echo"))
     operator = OPERATORS[name](tmp_path)
     try:
         result = run.execute(operator)
@@ -238,16 +238,16 @@ def test_no_operator_logs_pushes_records_or_holds_the_key_in_sight(
     assert_silent(logged(), key)
     assert_silent(json.dumps([result, run.xcoms]), key)
     assert_silent(f"{operator!r} {operator} {vars(operator)}", key)
-    for record in tmp_path.iterdir():
-        assert_silent(record.read_bytes(), key)
+    for report in tmp_path.iterdir():
+        assert_silent(report.read_bytes(), key)
 
 
 def test_no_public_object_shows_the_key(home: Sandbox) -> None:
     key, hook = home.api_key, OllangHook()
     [order_id, named] = [home.orders.add(name=name)["id"] for name in ("plain", key)]
     with hook.get_conn() as client:
-        objects = [hook, client, client.pace, client.retry_policy, client.get_order(named)]
-        objects += [client.list_orders(), client.check_health(), client._session()]
+        objects = [hook, client, client.rate_limiter, client.retry_policy, client.get_order(named)]
+        objects += [client.list_orders(), client._session()]
         objects += [client._session().auth, Batch(client, [order_id]), Batch(client, []).run()]
         objects += [client.cancel_order(order_id)]
     for shown in objects:

@@ -240,9 +240,9 @@ def test_a_complete_pattern_and_an_optional_part_are_taken(
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("reference_time", "leave reference_time out to use the run's own time"),
-        ("project_ids", r"give \['\*'\] for any"),
-        ("exclude_folder_ids", r"give \[\] for none"),
+        ("reference_time", "Leave reference_time out to use the run's own time"),
+        ("project_ids", r"Give \['\*'\] for any"),
+        ("exclude_folder_ids", r"Give \[\] for none"),
         ("limit", "remove the parameter if it is optional"),
     ],
 )
@@ -383,7 +383,7 @@ def test_a_native_template_that_turns_an_id_into_a_number_says_so(
 ) -> None:
     operator = make(CancelOrderOperator, order_id="{{ params.id }}")
     operator.order_id = 123
-    with pytest.raises(AirflowFailException, match=r"order_id.*text.*int 123"):
+    with pytest.raises(AirflowFailException, match=r"order_id.*text.*int: 123"):
         operator.execute(make_run().context)
     assert sandbox.requests == []
 

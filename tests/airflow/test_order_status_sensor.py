@@ -21,7 +21,7 @@ from airflow.providers.common.compat.sdk import (
 )
 from ollang import Ollang
 
-from airflow_provider_ollang.sandbox import Sandbox, StubResponse
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 from airflow_provider_ollang.sandbox.seed import PROJECT_IDS
 from airflow_provider_ollang.sensors.ollang import OrderStatusSensor
 from airflow_provider_ollang.triggers import poller
@@ -167,9 +167,7 @@ def test_trouble_that_passes_does_not_end_the_wait(
 ) -> None:
     monkeypatch.setattr("airflow_provider_ollang.api.watching.FIRST_BACKOFF", 0.1)
     [order] = add_orders(1)
-    sandbox.respond_next(
-        StubResponse(), *[StubResponse(fault=KINDS[trouble])] * 9, path="/integration/orders*"
-    )
+    sandbox.respond_next(Stub(), *[Stub(fault=KINDS[trouble])] * 9, path="/integration/orders*")
     change_later(sandbox, order, "completed")
     if trouble == "429-hour":  # the API is not asked again before that
         with pytest.raises(AirflowSensorTimeout):
@@ -283,7 +281,7 @@ def test_a_rejected_key_fails_the_task_whichever_way_it_waits(
     sandbox: Sandbox, add_orders: Callable[..., list[str]], wait: Callable[..., Any]
 ) -> None:
     [order] = add_orders(1)
-    unauthorized = StubResponse.json(401, {"code": "UNAUTHORIZED", "message": "no"})
+    unauthorized = Stub.json(401, {"code": "UNAUTHORIZED", "message": "no"})
     threading.Timer(0.2, sandbox.respond_always, [unauthorized]).start()
     with pytest.raises(AirflowFailException, match="UNAUTHORIZED"):
         wait(order)
@@ -386,9 +384,9 @@ def test_a_new_key_in_the_connection_is_found(
         await asyncio.sleep(0.5)
         connection = {"conn_type": "ollang", "host": sandbox.url, "password": "new"}
         monkeypatch.setenv("AIRFLOW_CONN_OLLANG_DEFAULT", json.dumps(connection))
-        unauthorized = StubResponse.json(401, {"code": "UNAUTHORIZED", "message": "no"})
+        unauthorized = Stub.json(401, {"code": "UNAUTHORIZED", "message": "no"})
         body = {"data": [{"id": order, "status": "completed"}], "meta": {"hasNextPage": False}}
-        sandbox.respond_next(unauthorized, StubResponse.json(200, body))
+        sandbox.respond_next(unauthorized, Stub.json(200, body))
         return await waiting
 
     assert asyncio.run(scenario())["event"] == "done"

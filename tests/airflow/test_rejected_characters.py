@@ -19,7 +19,7 @@ from airflow_provider_ollang.operators.ollang import (
     CancelOrderOperator,
     FindStaleOrdersOperator,
 )
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 
 NAME = "Trailer\0 \ud83d\x07\udfff.mp4"
 
@@ -39,7 +39,7 @@ def test_the_finder_pushes_nothing_that_databases_reject(
     odd += [order | {"id": "o-3", "projectId": {NAME: [NAME]}}, order | {"id": f"o{NAME}"}]
     odd += [order | {"id": "o-4", "status": NAME}, order | {"id": "o-5", "createdAt": NAME}]
     meta = {"page": 1, "itemCount": 7, "hasNextPage": False}
-    sandbox.answer_always(Answer.json(200, {"data": [order, *odd], "meta": meta}))
+    sandbox.respond_always(Stub.json(200, {"data": [order, *odd], "meta": meta}))
 
     ids = run.execute(FindStaleOrdersOperator(task_id="find", older_than="P7D"))
 
@@ -52,13 +52,13 @@ def test_the_batch_pushes_and_reports_nothing_that_databases_reject(
     sandbox: Sandbox, run: Any, tmp_path: Path
 ) -> None:
     path = tmp_path / "report.jsonl"
-    sandbox.answer_always(Answer.json(422, {"code": NAME, "message": NAME, "detail": NAME}))
+    sandbox.respond_always(Stub.json(422, {"code": NAME, "message": NAME, "detail": NAME}))
     batch = BatchCancelOrdersOperator(task_id="b", order_ids=["o-1"], report_path=str(path))
     with pytest.raises(AirflowException) as caught:
         run.execute(batch)
     assert_storable([run.xcoms, json.loads(path.read_text("utf-8")), str(caught.value)])
 
-    sandbox.answer_always(Answer.json(200, {"id": "o-1", "status": NAME, "name": NAME}))
+    sandbox.respond_always(Stub.json(200, {"id": "o-1", "status": NAME, "name": NAME}))
     batch = BatchCancelOrdersOperator(task_id="b", order_ids=["o-1"], require_status=["pending"])
     run.execute(batch)
     assert_storable(run.xcoms)
@@ -67,7 +67,7 @@ def test_the_batch_pushes_and_reports_nothing_that_databases_reject(
 def test_the_error_of_one_order_has_nothing_that_databases_reject(
     sandbox: Sandbox, run: Any
 ) -> None:
-    sandbox.answer_always(Answer.json(409, {"code": NAME, "message": NAME}))
+    sandbox.respond_always(Stub.json(409, {"code": NAME, "message": NAME}))
     with pytest.raises(AirflowException) as caught:
         run.execute(CancelOrderOperator(task_id="one", order_id="o-1"))
     assert_storable(str(caught.value))

@@ -24,7 +24,7 @@ from airflow_provider_ollang.operators.ollang import (
     FindStaleOrdersOperator,
 )
 from airflow_provider_ollang.operators.retry import RetryAfterException, RetryAfterPolicy
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 
 HOUR = 3600.0
 OPERATORS = [
@@ -53,7 +53,7 @@ def decide(exception: BaseException) -> tuple[str, timedelta | None]:
 def test_a_long_wait_ends_the_task_at_once_and_its_error_carries_it(
     operator: type[BaseOperator], arguments: dict[str, Any], sandbox: Sandbox, run: Any
 ) -> None:
-    sandbox.answer_always(Answer(status=429, headers={"Retry-After": "3600"}))
+    sandbox.respond_always(Stub(status=429, headers={"Retry-After": "3600"}))
     with pytest.raises(RetryAfterException, match="the API asks to wait 3600 s") as error:
         run.execute(operator(task_id="t", **arguments))
     assert error.value.retry_after == HOUR
@@ -64,7 +64,7 @@ def test_a_long_wait_ends_the_task_at_once_and_its_error_carries_it(
 def test_a_refusal_for_good_is_never_tried_again_whatever_wait_it_names(
     sandbox: Sandbox, run: Any
 ) -> None:
-    sandbox.answer_always(Answer(status=401, headers={"Retry-After": "3600"}))
+    sandbox.respond_always(Stub(status=401, headers={"Retry-After": "3600"}))
     with pytest.raises(AirflowFailException):
         run.execute(CancelOrderOperator(task_id="t", order_id="o-1"))
 
@@ -72,7 +72,7 @@ def test_a_refusal_for_good_is_never_tried_again_whatever_wait_it_names(
 def test_a_wait_that_the_client_sits_out_says_nothing_about_the_task(
     sandbox: Sandbox, run: Any
 ) -> None:
-    sandbox.answer_always(Answer(status=429, headers={"Retry-After": "60"}))
+    sandbox.respond_always(Stub(status=429, headers={"Retry-After": "60"}))
     with pytest.raises(AirflowException) as error:
         run.execute(CancelOrderOperator(task_id="t", order_id="o-1"))
     assert type(error.value) is AirflowException

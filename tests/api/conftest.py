@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.errors import OllangError
-from airflow_provider_ollang.api.pace import no_waiting
+from airflow_provider_ollang.api.rate_limiter import no_waiting
 from airflow_provider_ollang.sandbox import Sandbox
 
 settings.register_profile("pure-functions", deadline=None)

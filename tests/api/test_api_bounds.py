@@ -20,7 +20,7 @@ from packaging.version import Version
 
 from airflow_provider_ollang.api import errors
 from airflow_provider_ollang.api.client import MAX_BODY_BYTES, OllangClient
-from airflow_provider_ollang.api.pace import no_waiting
+from airflow_provider_ollang.api.rate_limiter import no_waiting
 from airflow_provider_ollang.api.retry import RetryPolicy
 
 from .conftest import SOME_ID
@@ -90,7 +90,6 @@ CALLS: dict[str, Callable[[OllangClient], Any]] = {
     "cancel": lambda client: client.cancel_order(SOME_ID),
     "read": lambda client: client.get_order(SOME_ID),
     "listing": lambda client: list(client.iter_orders()),
-    "health": lambda client: client.check_health(),
 }
 each_call = pytest.mark.parametrize("call", CALLS)
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -119,7 +118,7 @@ def test_of_a_body_without_end_only_so_much_is_read(
 ) -> None:
     server.parts = BODIES[body]
 
-    with client_of(server) as client, pytest.raises(errors.UnexpectedAnswerError, match="longer"):
+    with client_of(server) as client, pytest.raises(errors.UnexpectedResponseError, match="longer"):
         CALLS[call](client)
 
     server.wait_until_idle()

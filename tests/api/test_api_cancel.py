@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_ollang.api import errors
 from airflow_provider_ollang.api.client import MAX_BODY_BYTES, OllangClient
 from airflow_provider_ollang.api.models import CancelReceipt, Order
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 from tests.cleanup.conftest import wait_until
 
 from .conftest import CANCEL, SOME_ID, RawServer, client_of, error_of_cancel
@@ -22,7 +22,7 @@ ALREADY_CANCELLED = {"error": "e", "message": "m", "code": "ORDER_ALREADY_CANCEL
 def test_a_204_is_a_confirmed_cancel(sandbox: Sandbox, client: OllangClient) -> None:
     order_id = sandbox.orders.add()["id"]
 
-    assert client.cancel_order(order_id) == CancelReceipt(order_id, attempts=1, answer_lost=False)
+    assert client.cancel_order(order_id) == CancelReceipt(order_id, attempts=1, response_lost=False)
     assert [order["id"] for order in sandbox.orders.where(status="cancelled")] == [order_id]
     assert len(sandbox.requests) == 1
 
@@ -55,7 +55,7 @@ def test_a_documented_refusal_is_an_error_of_its_own(
 
     assert type(error) is kind
     assert (error.status, error.code, error.order_id) == (status, code, SOME_ID)
-    assert (error.retry_after, error.attempts, error.answer_lost) == (None, 1, False)
+    assert (error.retry_after, error.attempts, error.response_lost) == (None, 1, False)
     assert SOME_ID in str(error)
     assert len(sandbox.requests) == 1
 
@@ -72,35 +72,35 @@ def test_a_rejected_key_is_unauthorized(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (Answer.json(200, {}), errors.UnexpectedAnswerError),
-        (Answer.json(200, {"status": "cancelled"}), errors.UnexpectedAnswerError),
-        (Answer.json(200, ALREADY_CANCELLED), errors.UnexpectedAnswerError),
-        (Answer(200, HTML, b"<html>Welcome</html>"), errors.UnexpectedAnswerError),
-        (Answer(200), errors.UnexpectedAnswerError),
-        (Answer(201), errors.UnexpectedAnswerError),
-        (Answer(202), errors.UnexpectedAnswerError),
-        (Answer(205), errors.UnexpectedAnswerError),
-        (Answer.json(206, {}), errors.UnexpectedAnswerError),
-        (Answer.json(302, ALREADY_CANCELLED), errors.UnexpectedAnswerError),
-        (Answer(403, HTML, b"<html>Blocked</html>"), errors.UnexpectedAnswerError),
-        (Answer(404, HTML, b"<html>Not Found</html>"), errors.UnexpectedAnswerError),
-        (Answer(409, HTML, b"<html>Conflict</html>"), errors.UnexpectedAnswerError),
-        (Answer(409), errors.UnexpectedAnswerError),
-        (Answer.json(409, ["ORDER_ALREADY_CANCELLED"]), errors.UnexpectedAnswerError),
-        (Answer(401, HTML, b"<html>Log in</html>"), errors.UnauthorizedError),
-        (Answer.json(409, {"code": "ORDER_LOCKED"}), errors.ApiError),
-        (Answer.json(409, {"message": "Conflict"}), errors.OrderAlreadyCancelledError),
-        (Answer.json(400, {"statusCode": 400, "message": ["a", "b"]}), errors.BadRequestError),
-        (Answer.json(404, {"statusCode": 404, "message": "x"}), errors.OrderNotFoundError),
-        (Answer.json(403, {"statusCode": 403, "message": "x"}), errors.AccessDeniedError),
-        (Answer.json(400, ALREADY_CANCELLED), errors.OrderAlreadyCancelledError),
-        (Answer.json(418, {}), errors.ApiError),
+        (Stub.json(200, {}), errors.UnexpectedResponseError),
+        (Stub.json(200, {"status": "cancelled"}), errors.UnexpectedResponseError),
+        (Stub.json(200, ALREADY_CANCELLED), errors.UnexpectedResponseError),
+        (Stub(200, HTML, b"<html>Welcome</html>"), errors.UnexpectedResponseError),
+        (Stub(200), errors.UnexpectedResponseError),
+        (Stub(201), errors.UnexpectedResponseError),
+        (Stub(202), errors.UnexpectedResponseError),
+        (Stub(205), errors.UnexpectedResponseError),
+        (Stub.json(206, {}), errors.UnexpectedResponseError),
+        (Stub.json(302, ALREADY_CANCELLED), errors.UnexpectedResponseError),
+        (Stub(403, HTML, b"<html>Blocked</html>"), errors.UnexpectedResponseError),
+        (Stub(404, HTML, b"<html>Not Found</html>"), errors.UnexpectedResponseError),
+        (Stub(409, HTML, b"<html>Conflict</html>"), errors.UnexpectedResponseError),
+        (Stub(409), errors.UnexpectedResponseError),
+        (Stub.json(409, ["ORDER_ALREADY_CANCELLED"]), errors.UnexpectedResponseError),
+        (Stub(401, HTML, b"<html>Log in</html>"), errors.UnauthorizedError),
+        (Stub.json(409, {"code": "ORDER_LOCKED"}), errors.ApiError),
+        (Stub.json(409, {"message": "Conflict"}), errors.OrderAlreadyCancelledError),
+        (Stub.json(400, {"statusCode": 400, "message": ["a", "b"]}), errors.BadRequestError),
+        (Stub.json(404, {"statusCode": 404, "message": "x"}), errors.OrderNotFoundError),
+        (Stub.json(403, {"statusCode": 403, "message": "x"}), errors.AccessDeniedError),
+        (Stub.json(400, ALREADY_CANCELLED), errors.OrderAlreadyCancelledError),
+        (Stub.json(418, {}), errors.ApiError),
     ],
 )
 def test_an_answer_is_a_success_or_a_refusal_only_where_it_is_documented(
-    sandbox: Sandbox, client: OllangClient, answer: Answer, kind: type[errors.OllangError]
+    sandbox: Sandbox, client: OllangClient, answer: Stub, kind: type[errors.OllangError]
 ) -> None:
-    sandbox.answer_next(answer, path=CANCEL)
+    sandbox.respond_next(answer, path=CANCEL)
 
     error = error_of_cancel(client)
 
@@ -112,7 +112,7 @@ def test_an_answer_is_a_success_or_a_refusal_only_where_it_is_documented(
 def test_a_409_without_a_code_means_already_cancelled(
     sandbox: Sandbox, client: OllangClient
 ) -> None:
-    sandbox.answer_next(Answer.json(409, {"statusCode": 409, "message": "Conflict"}))
+    sandbox.respond_next(Stub.json(409, {"statusCode": 409, "message": "Conflict"}))
 
     error = error_of_cancel(client)
 
@@ -121,7 +121,7 @@ def test_a_409_without_a_code_means_already_cancelled(
 
 
 def test_the_message_of_a_refusal_is_shown(sandbox: Sandbox, client: OllangClient) -> None:
-    sandbox.answer_next(Answer.json(400, {"message": ["id must be", "a mongodb id"]}))
+    sandbox.respond_next(Stub.json(400, {"message": ["id must be", "a mongodb id"]}))
 
     assert "id must be; a mongodb id" in str(error_of_cancel(client))
 
@@ -132,12 +132,12 @@ def test_no_redirect_is_followed(
     sandbox: Sandbox, client: OllangClient, status: int, target: str
 ) -> None:
     with Sandbox(order_count=0) as elsewhere:
-        sandbox.answer_next(Answer(status, {"Location": elsewhere.url + target}))
+        sandbox.respond_next(Stub(status, {"Location": elsewhere.url + target}))
 
         error = error_of_cancel(client)
 
         assert elsewhere.requests == []
-    assert type(error) is errors.UnexpectedAnswerError
+    assert type(error) is errors.UnexpectedResponseError
     assert error.status == status
     assert len(sandbox.requests) == 1
 
@@ -146,9 +146,9 @@ def test_a_redirected_listing_is_not_followed_either(
     sandbox: Sandbox, client: OllangClient
 ) -> None:
     with Sandbox() as elsewhere:
-        sandbox.answer_always(Answer(307, {"Location": elsewhere.url + "/integration/orders"}))
+        sandbox.respond_always(Stub(307, {"Location": elsewhere.url + "/integration/orders"}))
 
-        with pytest.raises(errors.UnexpectedAnswerError):
+        with pytest.raises(errors.UnexpectedResponseError):
             list(client.iter_orders())
 
         assert elsewhere.requests == []
@@ -163,7 +163,7 @@ def test_a_redirect_to_nonsense_is_an_unexpected_answer(location: bytes) -> None
     ):
         error = error_of_cancel(client)
 
-    assert type(error) is errors.UnexpectedAnswerError
+    assert type(error) is errors.UnexpectedResponseError
     assert error.order_id == SOME_ID
 
 
@@ -172,11 +172,11 @@ def test_an_answer_without_end_is_not_read_to_its_end(
     sandbox: Sandbox, client: OllangClient, status: int
 ) -> None:
     headers = {"Location": sandbox.url} if status == 302 else {}
-    sandbox.answer_next(Answer(status, headers, body=b" " * (MAX_BODY_BYTES + 1)))
+    sandbox.respond_next(Stub(status, headers, body=b" " * (MAX_BODY_BYTES + 1)))
 
     error = error_of_cancel(client)
 
-    assert type(error) is errors.UnexpectedAnswerError
+    assert type(error) is errors.UnexpectedResponseError
     assert (error.status, error.order_id) == (status, SOME_ID)
     assert len(sandbox.requests) == 1
 
@@ -195,8 +195,8 @@ def test_what_is_no_order_id_never_leaves(
 def test_a_raised_error_has_no_order_where_the_call_was_about_none(
     sandbox: Sandbox, client: OllangClient
 ) -> None:
-    sandbox.answer_always(Answer(403))
-    with pytest.raises(errors.UnexpectedAnswerError) as caught:
+    sandbox.respond_always(Stub(403))
+    with pytest.raises(errors.UnexpectedResponseError) as caught:
         client.list_orders()
     assert caught.value.order_id is None
 
@@ -204,8 +204,8 @@ def test_a_raised_error_has_no_order_where_the_call_was_about_none(
 def test_several_clients_do_not_disturb_each_other(sandbox: Sandbox) -> None:
     with client_of(sandbox) as first, client_of(sandbox) as second:
         first.close()
-        assert second.check_health().ok
-        assert first.check_health().ok  # a closed client opens a connection anew
+        assert second.list_orders()
+        assert first.list_orders()  # a closed client opens a connection anew
 
 
 def require_pending(order: Order) -> None:
@@ -217,7 +217,7 @@ def test_an_order_that_moves_on_before_a_second_attempt_gets_no_second_cancel(
     sandbox: Sandbox,
 ) -> None:
     order_id = sandbox.orders.add()["id"]
-    sandbox.answer_next(Answer(status=503, headers={"Retry-After": "1"}), method="POST")
+    sandbox.respond_next(Stub(status=503, headers={"Retry-After": "1"}), method="POST")
     with client_of(sandbox) as client, ThreadPoolExecutor() as pool:
         call = pool.submit(client.cancel_order, order_id, check=require_pending)
         wait_until(lambda: len(sandbox.requests) == 2)
@@ -225,7 +225,7 @@ def test_an_order_that_moves_on_before_a_second_attempt_gets_no_second_cancel(
         error = call.exception()
 
     assert isinstance(error, errors.ConditionNotMetError)
-    assert (error.outcome, error.attempts, error.answer_lost) == ("status_changed", 1, True)
+    assert (error.outcome, error.attempts, error.response_lost) == ("status_changed", 1, True)
     assert "no further cancel was sent" in str(error)
     assert [(it.method, it.status) for it in sandbox.requests] == [
         ("GET", 200),
@@ -239,8 +239,8 @@ def test_a_read_that_is_answered_as_a_cancel_is_unexpected(
     sandbox: Sandbox, client: OllangClient, code: str
 ) -> None:
     order_id = sandbox.orders.add()["id"]
-    sandbox.answer_always(Answer.json(409, {"code": code}))
-    with pytest.raises(errors.UnexpectedAnswerError):
+    sandbox.respond_always(Stub.json(409, {"code": code}))
+    with pytest.raises(errors.UnexpectedResponseError):
         client.cancel_order(order_id, check=require_pending)
     assert {it.method for it in sandbox.requests} == {"GET"}
 
@@ -248,15 +248,15 @@ def test_a_read_that_is_answered_as_a_cancel_is_unexpected(
 @pytest.mark.parametrize(
     ("answer", "may_have_been_acted_on"),
     [
-        (Answer(200, HTML, b"<html>Welcome</html>"), True),
-        (Answer(500), True),
-        (Answer.json(418, {"code": "TEAPOT"}), False),
-        (Answer.json(403, {"code": "ACCESS_DENIED"}), False),
+        (Stub(200, HTML, b"<html>Welcome</html>"), True),
+        (Stub(500), True),
+        (Stub.json(418, {"code": "TEAPOT"}), False),
+        (Stub.json(403, {"code": "ACCESS_DENIED"}), False),
     ],
 )
 def test_an_answer_that_proves_nothing_leaves_open_whether_it_was_acted_on(
-    sandbox: Sandbox, client: OllangClient, answer: Answer, may_have_been_acted_on: bool
+    sandbox: Sandbox, client: OllangClient, answer: Stub, may_have_been_acted_on: bool
 ) -> None:
-    sandbox.answer_always(answer)
+    sandbox.respond_always(answer)
 
-    assert error_of_cancel(client).answer_lost is may_have_been_acted_on
+    assert error_of_cancel(client).response_lost is may_have_been_acted_on

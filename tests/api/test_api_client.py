@@ -14,9 +14,9 @@ import pytest
 from airflow_provider_ollang import __version__
 from airflow_provider_ollang.api import errors
 from airflow_provider_ollang.api.client import OllangClient
-from airflow_provider_ollang.api.pace import no_waiting
+from airflow_provider_ollang.api.rate_limiter import no_waiting
 from airflow_provider_ollang.api.retry import RetryPolicy
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 
 from .conftest import SOME_ID, RawServer, client_of, error_of_cancel
 
@@ -128,29 +128,28 @@ def test_the_key_is_not_in_a_clients_repr() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer(404, ECHO, KEY.encode()),
-        Answer(200, ECHO, f"You sent {KEY}".encode()),
-        Answer.json(401, {"message": f"{KEY} is no key", "code": "UNAUTHORIZED"}),
-        Answer.json(400, {"message": [KEY, {"key": KEY}], "code": KEY}),
-        Answer.json(409, {"error": KEY}),
-        Answer(302, {"Location": f"https://elsewhere.invalid/?key={KEY}"}),
-        Answer.json(500, {"message": KEY}),
-        Answer(503, ECHO, KEY.encode()),
+        Stub(404, ECHO, KEY.encode()),
+        Stub(200, ECHO, f"You sent {KEY}".encode()),
+        Stub.json(401, {"message": f"{KEY} is no key", "code": "UNAUTHORIZED"}),
+        Stub.json(400, {"message": [KEY, {"key": KEY}], "code": KEY}),
+        Stub.json(409, {"error": KEY}),
+        Stub(302, {"Location": f"https://elsewhere.invalid/?key={KEY}"}),
+        Stub.json(500, {"message": KEY}),
+        Stub(503, ECHO, KEY.encode()),
     ],
 )
-def test_a_key_that_a_cancels_answer_echoes_is_not_shown(answer: Answer) -> None:
+def test_a_key_that_a_cancels_answer_echoes_is_not_shown(answer: Stub) -> None:
     with (
         Sandbox(order_count=0, api_key=KEY) as sandbox,
         client_of(sandbox, retry_policy=ONCE) as client,
     ):
-        sandbox.answer_always(answer)
+        sandbox.respond_always(answer)
         assert_keeps_the_key(error_of_cancel(client))
 
 
 READS = {
     "get_order": lambda client: client.get_order(SOME_ID),
     "list_orders": lambda client: client.list_orders(),
-    "check_health": lambda client: client.check_health(),
 }
 
 
@@ -162,8 +161,8 @@ def test_a_key_that_a_reads_answer_echoes_is_not_shown(call: str, key: str, shap
         Sandbox(order_count=0, api_key=key) as sandbox,
         client_of(sandbox, retry_policy=ONCE) as client,
     ):
-        sandbox.answer_always(Answer.json(200, shape(key)))
-        with pytest.raises(errors.UnexpectedAnswerError) as caught:
+        sandbox.respond_always(Stub.json(200, shape(key)))
+        with pytest.raises(errors.UnexpectedResponseError) as caught:
             READS[call](client)
 
     for shown in (str(caught.value), repr(caught.value)):
@@ -174,17 +173,17 @@ def test_a_key_that_a_reads_answer_echoes_is_not_shown(call: str, key: str, shap
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer(fault="reset-before"),
-        Answer(fault="timeout-before"),
-        Answer(200, {"Content-Length": "99"}, KEY.encode()),
+        Stub(fault="reset-before"),
+        Stub(fault="timeout-before"),
+        Stub(200, {"Content-Length": "99"}, KEY.encode()),
     ],
 )
-def test_the_traceback_of_a_transport_error_does_not_show_the_key(answer: Answer) -> None:
+def test_the_traceback_of_a_transport_error_does_not_show_the_key(answer: Stub) -> None:
     with (
         Sandbox(order_count=0, api_key=KEY) as sandbox,
         client_of(sandbox, retry_policy=ONCE, timeout=0.3) as client,
     ):
-        sandbox.answer_always(answer)
+        sandbox.respond_always(answer)
         error = error_of_cancel(client)
 
     assert isinstance(error, errors.TransportError)
@@ -199,10 +198,10 @@ def test_the_key_is_not_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
         no_waiting(),
         client_of(sandbox) as client,
     ):
-        sandbox.answer_always(Answer.json(503, {"message": KEY}))
+        sandbox.respond_always(Stub.json(503, {"message": KEY}))
         error_of_cancel(client)
 
-    assert "follows in" in caplog.text  # the retries are there
+    assert "Retrying in" in caplog.text  # the retries are there
     assert KEY not in caplog.text
 
 
@@ -225,11 +224,11 @@ def test_a_refused_connection_is_retried_and_loses_no_answer(closed_port: int) -
         error = error_of_cancel(client)
 
     assert type(error) is errors.ConnectionFailedError
-    assert (error.attempts, error.answer_lost) == (RetryPolicy().max_attempts, False)
+    assert (error.attempts, error.response_lost) == (RetryPolicy().max_attempts, False)
     assert error.status is None
     assert error.order_id == SOME_ID
     # Words for a person: no object of urllib3's.
-    assert error.message.startswith(f"no answer from http://127.0.0.1:{closed_port}: Failed to")
+    assert error.message.startswith(f"no response from http://127.0.0.1:{closed_port}: Failed to")
 
 
 # Connections.
@@ -255,34 +254,3 @@ def test_each_thread_keeps_one_connection() -> None:
 
     assert len(server.requests) == 15
     assert server.connections == 3
-
-
-# Health.
-
-
-@pytest.mark.parametrize(
-    ("body", "ok", "time"),
-    [
-        ({"status": "OK", "time": 1700000000000}, True, 1700000000000),
-        ({"status": "NOK", "time": "now"}, False, None),
-        ({"status": "ok"}, False, None),
-    ],
-)
-def test_health_is_what_the_api_says(
-    sandbox: Sandbox, client: OllangClient, body: Any, ok: bool, time: float | None
-) -> None:
-    sandbox.answer_next(Answer.json(200, body))
-
-    health = client.check_health()
-
-    assert (health.ok, health.time) == (ok, time)
-    assert sandbox.requests[0].path == "/health"
-
-
-@pytest.mark.parametrize("body", [b"", b"OK", b"[]", b"{}", b'{"status": null}', b'{"status": 1}'])
-def test_a_health_without_a_status_is_unexpected(
-    sandbox: Sandbox, client: OllangClient, body: bytes
-) -> None:
-    sandbox.answer_always(Answer(200, body=body))
-    with pytest.raises(errors.UnexpectedAnswerError):
-        client.check_health()

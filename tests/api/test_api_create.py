@@ -20,8 +20,8 @@ from airflow_provider_ollang.api.adoption import (
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.creation import OrderRequest, TargetLanguage
 from airflow_provider_ollang.api.models import Order
-from airflow_provider_ollang.api.pace import no_waiting
-from airflow_provider_ollang.sandbox import Sandbox, StubResponse
+from airflow_provider_ollang.api.rate_limiter import no_waiting
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 from tests.faults import KINDS
 
 from .conftest import RawServer, client_of
@@ -80,14 +80,14 @@ def test_a_create_is_sent_again_only_where_nothing_can_have_been_created(
     sandbox: Sandbox, client: OllangClient, kind: str
 ) -> None:
     before = read_watermark(client)
-    sandbox.respond_next(StubResponse(fault=KINDS[kind]), path=CREATE)
+    sandbox.respond_next(Stub(fault=KINDS[kind]), path=CREATE)
 
     if kind in NOT_ACTED_ON | UNHARMED:
         assert len(client.create_order(request_of())) == 2
     else:
         with pytest.raises(errors.OllangError) as caught:
             client.create_order(request_of())
-        assert caught.value.answer_lost is (kind != "429-hour")
+        assert caught.value.response_lost is (kind != "429-hour")
     assert sent(sandbox) == (2 if kind in NOT_ACTED_ON else 1)
     if caught_kind := kind in ACTED_ON:
         found = look_for_created(client, request_of(), before)
@@ -105,7 +105,7 @@ def test_a_connection_that_is_refused_before_anything_is_sent_is_tried_again() -
         pytest.raises(errors.ConnectionFailedError) as caught,
     ):
         client.create_order(request_of())
-    assert (caught.value.attempts, caught.value.answer_lost) == (4, False)
+    assert (caught.value.attempts, caught.value.response_lost) == (4, False)
 
 
 @pytest.mark.parametrize("error_format", ["documented", "envelope", "framework"])
@@ -116,7 +116,7 @@ def test_an_unknown_project_is_named_whatever_the_errors_format(
     with pytest.raises(errors.ProjectNotFoundError, match="project nowhere") as caught:
         client.create_order(request_of(project_id="nowhere"))
     assert caught.value.is_final
-    assert not caught.value.answer_lost
+    assert not caught.value.response_lost
 
 
 @pytest.mark.parametrize(
@@ -127,9 +127,9 @@ def test_a_201_that_lists_no_orders_may_have_created_some(body: bytes) -> None:
     head = f"HTTP/1.1 201 Created\r\nContent-Length: {len(body)}\r\n\r\n"
     with RawServer(head.encode() + body) as server, no_waiting():
         client = OllangClient("key", base_url=f"http://127.0.0.1:{server.port}")
-        with pytest.raises(errors.UnexpectedAnswerError) as caught:
+        with pytest.raises(errors.UnexpectedResponseError) as caught:
             client.create_order(request_of())
-    assert caught.value.answer_lost
+    assert caught.value.response_lost
     assert len(server.requests) == 1
 
 
@@ -139,8 +139,8 @@ def test_a_201_that_lists_no_orders_may_have_created_some(body: bytes) -> None:
 def test_an_error_that_only_an_existing_order_can_meet_says_nothing_of_a_new_one(
     sandbox: Sandbox, client: OllangClient, status: int, code: str
 ) -> None:
-    sandbox.respond_next(StubResponse.json(status, {"code": code, "message": "x"}), path=CREATE)
-    with pytest.raises(errors.UnexpectedAnswerError):
+    sandbox.respond_next(Stub.json(status, {"code": code, "message": "x"}), path=CREATE)
+    with pytest.raises(errors.UnexpectedResponseError):
         client.create_order(request_of())
 
 
@@ -221,7 +221,7 @@ def test_orders_that_appear_late_are_waited_for(sandbox: Sandbox) -> None:
     with client_of(sandbox) as client:
         before = read_watermark(client)
         wanted = {"projectId": PROJECT, "type": "document", "targetLanguage": "fr"}
-        client.pace.sleep = lambda seconds: (
+        client.rate_limiter.sleep = lambda seconds: (
             seconds
             and sandbox.orders.add(  # type: ignore[method-assign]
                 age=timedelta(), **wanted

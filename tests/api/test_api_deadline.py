@@ -77,7 +77,7 @@ def test_an_answer_that_drips_is_given_up_in_time(place: str) -> None:
         error = error_of_cancel(client)
 
     assert type(error) is errors.TimedOutError
-    assert error.answer_lost
+    assert error.response_lost
 
 
 def test_an_answer_that_drips_through_tls_is_given_up_in_time(tmp_path) -> None:

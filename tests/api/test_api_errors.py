@@ -22,7 +22,7 @@ def of_kind(kind: type[errors.OllangError]) -> errors.OllangError:
         error: errors.OllangError = errors.ConditionNotMetError("o-1", "excluded", "why")
     else:
         error = kind("why", status=503, code="CODE", order_id="o-1", retry_after=3.0)
-    error.attempts, error.answer_lost = 2, True
+    error.attempts, error.response_lost = 2, True
     return error
 
 

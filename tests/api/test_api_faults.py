@@ -9,9 +9,9 @@ import pytest
 
 from airflow_provider_ollang.api import errors
 from airflow_provider_ollang.api.client import OllangClient
-from airflow_provider_ollang.api.pace import no_waiting
+from airflow_provider_ollang.api.rate_limiter import no_waiting
 from airflow_provider_ollang.api.retry import RetryPolicy
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 from tests.faults import KINDS
 
 from .conftest import client_of
@@ -19,7 +19,7 @@ from .conftest import client_of
 PASSES = ("cancelled", 2, False)
 PASSES_UNSURE = ("cancelled", 2, True)
 DONE_BEFORE = (errors.OrderAlreadyCancelledError, 2, True)
-UNSURE = (errors.UnexpectedAnswerError, 1, True)
+UNSURE = (errors.UnexpectedResponseError, 1, True)
 NO_MATTER = ("cancelled", 1, False)
 
 #: What comes of a cancel whose first request meets the fault: the outcome, the requests that were
@@ -65,7 +65,7 @@ def test_a_cancel_that_meets_a_fault_ends_as_it_should(
     sandbox: Sandbox, client: OllangClient, kind: str
 ) -> None:
     order_id = sandbox.orders.add()["id"]
-    sandbox.answer_next(Answer(fault=KINDS[kind]))
+    sandbox.respond_next(Stub(fault=KINDS[kind]))
 
     outcome: Any = "cancelled"
     try:
@@ -73,12 +73,12 @@ def test_a_cancel_that_meets_a_fault_ends_as_it_should(
     except errors.OllangError as error:
         outcome, told = type(error), error
 
-    assert (outcome, told.attempts, told.answer_lost) == CANCELS[kind]
+    assert (outcome, told.attempts, told.response_lost) == CANCELS[kind]
     assert len(sandbox.requests) == told.attempts
     if outcome == "cancelled":
         assert sandbox.orders.get(order_id)["status"] == "cancelled"
     elif sandbox.orders.get(order_id)["status"] == "cancelled":
-        assert told.answer_lost
+        assert told.response_lost
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"429-hour"}))
@@ -87,10 +87,10 @@ def test_a_listing_with_a_fault_on_any_page_is_read_whole(
 ) -> None:
     ids = {sandbox.orders.add()["id"] for _ in range(120)}
     for page in range(3):
-        sandbox.answer_next(*[Answer()] * page, Answer(fault=KINDS[kind]))
+        sandbox.respond_next(*[Stub()] * page, Stub(fault=KINDS[kind]))
 
         assert {order.id for order in client.iter_orders()} == ids
-        sandbox.answer_normally()
+        sandbox.respond_normally()
 
 
 def test_a_listing_that_may_go_on_in_an_hour_is_an_error(
@@ -98,7 +98,7 @@ def test_a_listing_that_may_go_on_in_an_hour_is_an_error(
 ) -> None:
     for _ in range(120):
         sandbox.orders.add()
-    sandbox.answer_next(Answer(), Answer(fault=KINDS["429-hour"]))
+    sandbox.respond_next(Stub(), Stub(fault=KINDS["429-hour"]))
 
     with pytest.raises(errors.RateLimitedError) as caught:
         list(client.iter_orders())
@@ -108,7 +108,7 @@ def test_a_listing_that_may_go_on_in_an_hour_is_an_error(
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_a_listing_whose_faults_never_end_is_an_error_or_whole(sandbox: Sandbox, kind: str) -> None:
     ids = {sandbox.orders.add()["id"] for _ in range(60)}
-    sandbox.answer_always(Answer(fault=KINDS[kind]), path="/integration/orders")
+    sandbox.respond_always(Stub(fault=KINDS[kind]), path="/integration/orders")
 
     twice = RetryPolicy(max_attempts=2)
     try:
@@ -125,5 +125,5 @@ def test_a_connection_that_is_refused_for_a_moment_is_tried_again(sandbox: Sandb
         sandbox.stop()
         later = Timer(0.2, sandbox.start)
         later.start()
-        assert client.check_health().ok
+        assert client.list_orders()
         later.join()

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_ollang.api import errors, listing
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.models import OrderQuery
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 from tests.faults import KINDS
 
 from .conftest import SOME_ID, client_of
@@ -18,9 +18,9 @@ from .conftest import SOME_ID, client_of
 LISTING = "/integration/orders"
 
 
-def page(ids: list[Any], number: int = 1, has_next: bool = False, **meta: Any) -> Answer:
+def page(ids: list[Any], number: int = 1, has_next: bool = False, **meta: Any) -> Stub:
     fields = {"page": number, "hasNextPage": has_next, **meta}
-    return Answer.json(200, {"data": [{"id": one} for one in ids], "meta": fields})
+    return Stub.json(200, {"data": [{"id": one} for one in ids], "meta": fields})
 
 
 def test_a_listing_asks_in_bracketed_names(sandbox: Sandbox, client: OllangClient) -> None:
@@ -81,7 +81,7 @@ def test_an_empty_listing_is_no_order(client: OllangClient) -> None:
 def test_an_order_that_shifted_to_the_next_page_comes_once(
     sandbox: Sandbox, client: OllangClient
 ) -> None:
-    sandbox.answer_next(page(["a", "b"], has_next=True), page(["b", "c"], 2))
+    sandbox.respond_next(page(["a", "b"], has_next=True), page(["b", "c"], 2))
 
     assert [order.id for order in client.iter_orders()] == ["a", "b", "c"]
 
@@ -89,7 +89,7 @@ def test_an_order_that_shifted_to_the_next_page_comes_once(
 def test_an_order_that_stands_twice_on_one_page_comes_once(
     sandbox: Sandbox, client: OllangClient
 ) -> None:
-    sandbox.answer_next(page(["a", "b", "a"]))
+    sandbox.respond_next(page(["a", "b", "a"]))
 
     assert [order.id for order in client.iter_orders()] == ["a", "b"]
 
@@ -120,9 +120,9 @@ def test_an_order_that_stands_twice_on_one_page_comes_once(
 def test_what_is_no_page_is_no_empty_list(
     sandbox: Sandbox, client: OllangClient, body: Any
 ) -> None:
-    sandbox.answer_always(Answer.json(200, body))
+    sandbox.respond_always(Stub.json(200, body))
 
-    with pytest.raises(errors.UnexpectedAnswerError):
+    with pytest.raises(errors.UnexpectedResponseError):
         list(client.iter_orders())
 
 
@@ -130,9 +130,9 @@ def test_what_is_no_page_is_no_empty_list(
 def test_a_listing_that_is_no_json_is_no_empty_list(
     sandbox: Sandbox, client: OllangClient, body: bytes
 ) -> None:
-    sandbox.answer_always(Answer(200, body=body))
+    sandbox.respond_always(Stub(200, body=body))
 
-    with pytest.raises(errors.UnexpectedAnswerError):
+    with pytest.raises(errors.UnexpectedResponseError):
         list(client.iter_orders())
 
 
@@ -140,15 +140,15 @@ def test_a_listing_that_is_no_json_is_no_empty_list(
 def test_a_listing_counts_only_with_a_200(
     sandbox: Sandbox, client: OllangClient, status: int
 ) -> None:
-    sandbox.answer_always(Answer(status))
+    sandbox.respond_always(Stub(status))
 
-    with pytest.raises(errors.UnexpectedAnswerError):
+    with pytest.raises(errors.UnexpectedResponseError):
         list(client.iter_orders())
 
 
 def test_items_that_are_no_objects_are_not_dropped(sandbox: Sandbox, client: OllangClient) -> None:
     meta = {"page": 1, "hasNextPage": False}
-    sandbox.answer_next(Answer.json(200, {"data": [None, 5, ["x"], {"id": "a"}], "meta": meta}))
+    sandbox.respond_next(Stub.json(200, {"data": [None, 5, ["x"], {"id": "a"}], "meta": meta}))
 
     assert [order.id for order in client.iter_orders()] == [None, None, None, "a"]
 
@@ -156,18 +156,18 @@ def test_items_that_are_no_objects_are_not_dropped(sandbox: Sandbox, client: Oll
 @pytest.mark.parametrize(
     ("trouble", "kind"),
     [
-        (Answer.json(400, {"message": "no"}), errors.BadRequestError),
-        (Answer(200, body=b"<html>"), errors.UnexpectedAnswerError),
-        (page(["z"], 1), errors.UnexpectedAnswerError),
-        (Answer(307, {"Location": "/"}), errors.UnexpectedAnswerError),
-        (Answer.json(401, {"code": "UNAUTHORIZED"}), errors.UnauthorizedError),
+        (Stub.json(400, {"message": "no"}), errors.BadRequestError),
+        (Stub(200, body=b"<html>"), errors.UnexpectedResponseError),
+        (page(["z"], 1), errors.UnexpectedResponseError),
+        (Stub(307, {"Location": "/"}), errors.UnexpectedResponseError),
+        (Stub.json(401, {"code": "UNAUTHORIZED"}), errors.UnauthorizedError),
     ],
 )
 def test_a_listing_that_breaks_off_is_an_error(
-    sandbox: Sandbox, client: OllangClient, trouble: Answer, kind: type[errors.OllangError]
+    sandbox: Sandbox, client: OllangClient, trouble: Stub, kind: type[errors.OllangError]
 ) -> None:
-    sandbox.answer_next(page(["a"], has_next=True))
-    sandbox.answer_always(trouble)
+    sandbox.respond_next(page(["a"], has_next=True))
+    sandbox.respond_always(trouble)
 
     with pytest.raises(kind):
         list(client.iter_orders())
@@ -176,8 +176,8 @@ def test_a_listing_that_breaks_off_is_an_error(
 def test_a_listing_whose_second_page_stays_away_is_an_error(
     sandbox: Sandbox, client: OllangClient
 ) -> None:
-    sandbox.answer_next(page(["a"], has_next=True))
-    sandbox.answer_always(Answer(503))
+    sandbox.respond_next(page(["a"], has_next=True))
+    sandbox.respond_always(Stub(503))
 
     with pytest.raises(errors.ServerError) as caught:
         list(client.iter_orders())
@@ -189,9 +189,7 @@ def test_trouble_on_a_page_that_passes_changes_nothing(
 ) -> None:
     for _ in range(60):
         sandbox.orders.add()
-    sandbox.answer_next(
-        *(Answer(fault="reset-after"), Answer(), Answer(fault="502"), Answer(fault="429"))
-    )
+    sandbox.respond_next(*(Stub(fault="reset-after"), Stub(), Stub(fault="502"), Stub(fault="429")))
 
     assert len(list(client.iter_orders())) == 60
 
@@ -199,18 +197,18 @@ def test_trouble_on_a_page_that_passes_changes_nothing(
 @pytest.mark.parametrize(
     "trouble",
     [
-        Answer(200),
-        Answer(200, body=b"<html>Please log in</html>"),
-        Answer(200, body=b'{"data": ['),
-        Answer(302, {"Location": "https://elsewhere.invalid/"}),
-        Answer(403, body=b"<html>Blocked</html>"),
+        Stub(200),
+        Stub(200, body=b"<html>Please log in</html>"),
+        Stub(200, body=b'{"data": ['),
+        Stub(302, {"Location": "https://elsewhere.invalid/"}),
+        Stub(403, body=b"<html>Blocked</html>"),
         page(["a"], 1, has_next=True),
     ],
 )
 def test_a_page_that_cannot_be_read_is_read_again(
-    sandbox: Sandbox, client: OllangClient, trouble: Answer
+    sandbox: Sandbox, client: OllangClient, trouble: Stub
 ) -> None:
-    sandbox.answer_next(page(["a"], has_next=True), trouble, page(["b"], 2))
+    sandbox.respond_next(page(["a"], has_next=True), trouble, page(["b"], 2))
 
     assert [order.id for order in client.iter_orders()] == ["a", "b"]
     numbers = [received.query["pageOptions[page]"] for received in sandbox.requests]
@@ -221,9 +219,9 @@ def test_a_page_that_cannot_be_read_is_read_again(
 def test_a_listing_that_repeats_itself_is_an_error(
     sandbox: Sandbox, client: OllangClient, ids: list[str]
 ) -> None:
-    sandbox.answer_next(page(["a", "b"], has_next=True), page(ids, 2, has_next=True))
+    sandbox.respond_next(page(["a", "b"], has_next=True), page(ids, 2, has_next=True))
 
-    with pytest.raises(errors.UnexpectedAnswerError, match=r"page 2 .* no new order"):
+    with pytest.raises(errors.UnexpectedResponseError, match=r"page 2 .* no new order"):
         list(client.iter_orders())
     assert len(sandbox.requests) == 2
 
@@ -233,9 +231,9 @@ def test_a_listing_without_end_is_given_up(
 ) -> None:
     monkeypatch.setattr(listing, "MAX_PAGES", 5)
     pages = [page([f"o-{number}"], number, has_next=True) for number in range(1, 9)]
-    sandbox.answer_next(*pages)
+    sandbox.respond_next(*pages)
 
-    with pytest.raises(errors.UnexpectedAnswerError, match="more than 5 pages"):
+    with pytest.raises(errors.UnexpectedResponseError, match="more than 5 pages"):
         list(client.iter_orders())
     assert len(sandbox.requests) == 5
 
@@ -251,7 +249,7 @@ def test_a_listing_that_changes_while_it_is_read_is_warned_of(
     last: int,
     ids: list[str],
 ) -> None:
-    sandbox.answer_next(
+    sandbox.respond_next(
         page(["a", "b"], has_next=True, itemCount=first), page(ids, 2, itemCount=last)
     )
 
@@ -277,7 +275,7 @@ def test_a_listing_that_changes_while_it_is_read_is_warned_of(
 def test_an_item_count_is_a_whole_number_or_unknown(
     sandbox: Sandbox, client: OllangClient, count: Any, item_count: int | None
 ) -> None:
-    sandbox.answer_next(page([], itemCount=count))
+    sandbox.respond_next(page([], itemCount=count))
 
     assert client.list_orders().item_count == item_count
 
@@ -287,7 +285,7 @@ def test_an_item_count_is_a_whole_number_or_unknown(
 
 def test_pages_are_read_side_by_side_and_come_in_their_order(sandbox: Sandbox) -> None:
     added = [sandbox.orders.add(age=timedelta(minutes=minutes))["id"] for minutes in range(400)]
-    sandbox.answer_always(Answer(delay=0.2), path=LISTING)
+    sandbox.respond_always(Stub(delay=0.2), path=LISTING)
     begin = time.monotonic()
     with client_of(sandbox) as client:
         ids = [order.id for order in client.iter_orders(readers=7)]
@@ -305,7 +303,7 @@ def test_pages_side_by_side_come_whole_whichever_meets_a_fault(
     sandbox: Sandbox, client: OllangClient, kind: str, page: int
 ) -> None:
     ids = {sandbox.orders.add()["id"] for _ in range(280)}
-    sandbox.answer_next(*[Answer()] * (page - 1), Answer(fault=KINDS[kind]), path=LISTING)
+    sandbox.respond_next(*[Stub()] * (page - 1), Stub(fault=KINDS[kind]), path=LISTING)
 
     assert {order.id for order in client.iter_orders(readers=4)} == ids
 
@@ -313,8 +311,8 @@ def test_pages_side_by_side_come_whole_whichever_meets_a_fault(
 def test_a_page_that_breaks_off_beside_others_is_an_error(sandbox: Sandbox) -> None:
     for _ in range(280):
         sandbox.orders.add()
-    sandbox.answer_next(Answer())
-    sandbox.answer_always(Answer.json(401, {"code": "UNAUTHORIZED"}))
+    sandbox.respond_next(Stub())
+    sandbox.respond_always(Stub.json(401, {"code": "UNAUTHORIZED"}))
     with client_of(sandbox) as client, pytest.raises(errors.UnauthorizedError):
         list(client.iter_orders(readers=4))
 
@@ -339,9 +337,9 @@ def test_an_order_is_read_with_all_its_fields(sandbox: Sandbox, client: OllangCl
 def test_an_answer_about_another_order_is_unexpected(
     sandbox: Sandbox, client: OllangClient, body: Any
 ) -> None:
-    sandbox.answer_always(Answer.json(200, body))
+    sandbox.respond_always(Stub.json(200, body))
 
-    with pytest.raises(errors.UnexpectedAnswerError) as caught:
+    with pytest.raises(errors.UnexpectedResponseError) as caught:
         client.get_order(SOME_ID)
     assert caught.value.order_id == SOME_ID
 

@@ -10,14 +10,14 @@ import pytest
 
 from airflow_provider_ollang.api import errors
 from airflow_provider_ollang.api.client import OllangClient
-from airflow_provider_ollang.api.pace import Pace, no_waiting
-from airflow_provider_ollang.api.retry import RetryPolicy, is_worth_retrying, seconds_to_wait
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.api.rate_limiter import RateLimiter, no_waiting
+from airflow_provider_ollang.api.retry import RetryPolicy, backoff_seconds, is_retryable
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 
 from .conftest import CANCEL, SOME_ID, client_of, error_of_cancel
 
-POLICY = RetryPolicy(first_wait=0.5, longest_wait=4, longest_retry_after=60)
-CUT_OFF = Answer(400, {"Content-Length": "500"}, b'{"code": "ORDER_NOT_CANCELLABLE"')
+POLICY = RetryPolicy(wait_initial=0.5, wait_max=4, retry_after_max=60)
+CUT_OFF = Stub(400, {"Content-Length": "500"}, b'{"code": "ORDER_NOT_CANCELLABLE"')
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ CUT_OFF = Answer(400, {"Content-Length": "500"}, b'{"code": "ORDER_NOT_CANCELLAB
         (errors.ServerError("m", status=505), False),
         (errors.ServerError("m", status=599), False),
         (errors.CertificateError("m"), False),
-        (errors.UnexpectedAnswerError("m", status=200), False),
+        (errors.UnexpectedResponseError("m", status=200), False),
         (errors.BadRequestError("m", status=400), False),
         (errors.UnauthorizedError("m", status=401), False),
         (errors.AccessDeniedError("m", status=403), False),
@@ -53,7 +53,7 @@ CUT_OFF = Answer(400, {"Content-Length": "500"}, b'{"code": "ORDER_NOT_CANCELLAB
     ],
 )
 def test_what_may_pass_is_retried(error: BaseException, is_worth: bool) -> None:
-    assert is_worth_retrying(error, POLICY) is is_worth
+    assert is_retryable(error, POLICY) is is_worth
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_the_wait_is_what_the_api_asks_for_or_jitter_under_a_ceiling(
 ) -> None:
     error = errors.RateLimitedError("m", status=429, retry_after=retry_after)
 
-    waits = [seconds_to_wait(error, attempt, POLICY) for _ in range(50)]
+    waits = [backoff_seconds(error, attempt, POLICY) for _ in range(50)]
 
     assert all(least <= wait <= most for wait in waits)
     assert (len(set(waits)) > 1) is (least != most)
@@ -91,7 +91,7 @@ def test_the_wait_is_what_the_api_asks_for_or_jitter_under_a_ceiling(
 def test_passing_trouble_is_retried_so_many_times(
     sandbox: Sandbox, kind: str, max_attempts: int
 ) -> None:
-    sandbox.answer_always(Answer(fault=kind))
+    sandbox.respond_always(Stub(fault=kind))
     policy = RetryPolicy(max_attempts=max_attempts)
 
     with no_waiting(), client_of(sandbox, retry_policy=policy, timeout=0.2) as client:
@@ -103,28 +103,28 @@ def test_passing_trouble_is_retried_so_many_times(
 
 
 @pytest.mark.parametrize(
-    ("trouble", "answer_lost"),
+    ("trouble", "response_lost"),
     [
-        (Answer(fault="429"), False),
-        (Answer(fault="500"), True),  # it may have acted before it failed
-        (Answer(fault="502"), True),
-        (Answer(fault="503"), True),
-        (Answer(fault="504"), True),
-        (Answer(fault="reset-before"), True),
-        (Answer(fault="timeout-before"), True),
+        (Stub(fault="429"), False),
+        (Stub(fault="500"), True),  # it may have acted before it failed
+        (Stub(fault="502"), True),
+        (Stub(fault="503"), True),
+        (Stub(fault="504"), True),
+        (Stub(fault="reset-before"), True),
+        (Stub(fault="timeout-before"), True),
         (CUT_OFF, True),
     ],
 )
 def test_a_cancel_succeeds_after_trouble_that_passed(
-    sandbox: Sandbox, trouble: Answer, answer_lost: bool
+    sandbox: Sandbox, trouble: Stub, response_lost: bool
 ) -> None:
     order_id = sandbox.orders.add()["id"]
-    sandbox.answer_next(trouble, path=CANCEL)
+    sandbox.respond_next(trouble, path=CANCEL)
 
     with no_waiting(), client_of(sandbox, timeout=0.5) as client:
         receipt = client.cancel_order(order_id)
 
-    assert (receipt.attempts, receipt.answer_lost) == (2, answer_lost)
+    assert (receipt.attempts, receipt.response_lost) == (2, response_lost)
     assert len(sandbox.requests) == 2
     assert len(sandbox.orders.where(status="cancelled")) == 1
 
@@ -133,29 +133,29 @@ def test_a_cancel_whose_answer_was_lost_reads_as_already_cancelled(
     sandbox: Sandbox, client: OllangClient
 ) -> None:
     order_id = sandbox.orders.add()["id"]
-    sandbox.answer_next(Answer(fault="reset-after"))
+    sandbox.respond_next(Stub(fault="reset-after"))
 
     error = error_of_cancel(client, order_id)
 
     assert type(error) is errors.OrderAlreadyCancelledError
-    assert (error.attempts, error.answer_lost) == (2, True)
+    assert (error.attempts, error.response_lost) == (2, True)
     assert [received.status for received in sandbox.requests] == [None, 409]
 
 
 @pytest.mark.parametrize(
-    ("trouble", "answer_lost"),
+    ("trouble", "response_lost"),
     [("429", False), ("500", True), ("504", True), ("reset-before", True)],
 )
 def test_a_lost_answer_is_told_from_a_refusal(
-    sandbox: Sandbox, client: OllangClient, trouble: str, answer_lost: bool
+    sandbox: Sandbox, client: OllangClient, trouble: str, response_lost: bool
 ) -> None:
     order_id = sandbox.orders.add(status="cancelled")["id"]
-    sandbox.answer_next(Answer(fault=trouble))
+    sandbox.respond_next(Stub(fault=trouble))
 
     error = error_of_cancel(client, order_id)
 
     assert type(error) is errors.OrderAlreadyCancelledError
-    assert (error.attempts, error.answer_lost) == (2, answer_lost)
+    assert (error.attempts, error.response_lost) == (2, response_lost)
 
 
 @pytest.mark.parametrize(
@@ -172,8 +172,8 @@ def test_trouble_that_stays_is_raised_as_what_it_is(
     sandbox: Sandbox, trouble: str, kind: type[errors.OllangError]
 ) -> None:
     order_id = sandbox.orders.add()["id"]
-    last = [] if trouble == "reset-after" else [Answer(fault=trouble)] * 9
-    sandbox.answer_next(Answer(fault=trouble), *last)
+    last = [] if trouble == "reset-after" else [Stub(fault=trouble)] * 9
+    sandbox.respond_next(Stub(fault=trouble), *last)
 
     with no_waiting(), client_of(sandbox, timeout=0.2) as client:
         assert type(error_of_cancel(client, order_id)) is kind
@@ -184,7 +184,7 @@ def test_trouble_that_stays_is_raised_as_what_it_is(
 def test_a_final_answer_is_asked_for_once(
     sandbox: Sandbox, client: OllangClient, status: int, body: Any
 ) -> None:
-    sandbox.answer_always(Answer.json(status, body, {"Retry-After": "0"}))
+    sandbox.respond_always(Stub.json(status, body, {"Retry-After": "0"}))
 
     assert error_of_cancel(client).attempts == 1
     assert len(sandbox.requests) == 1
@@ -197,7 +197,7 @@ def test_a_wait_of_an_hour_is_left_to_the_caller(
 ) -> None:
     in_an_hour = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     value = "3600" if unit == "seconds" else in_an_hour
-    sandbox.answer_always(Answer.json(status, {}, {"Retry-After": value}))
+    sandbox.respond_always(Stub.json(status, {}, {"Retry-After": value}))
 
     error = error_of_cancel(client)
 
@@ -211,7 +211,7 @@ def test_a_wait_of_an_hour_is_left_to_the_caller(
 def test_a_bearable_or_unreadable_retry_after_does_not_end_the_call(
     sandbox: Sandbox, client: OllangClient, value: str, retry_after: float | None
 ) -> None:
-    sandbox.answer_always(Answer.json(429, {}, {"Retry-After": value}))
+    sandbox.respond_always(Stub.json(429, {}, {"Retry-After": value}))
 
     error = error_of_cancel(client)
 
@@ -220,7 +220,7 @@ def test_a_bearable_or_unreadable_retry_after_does_not_end_the_call(
 
 
 def test_no_attempt_starts_after_the_longest_time(sandbox: Sandbox) -> None:
-    sandbox.answer_always(Answer.json(503, {}, {"Retry-After": "0.1"}))
+    sandbox.respond_always(Stub.json(503, {}, {"Retry-After": "0.1"}))
     policy = RetryPolicy(max_attempts=1000, max_seconds=0.5)
 
     with client_of(sandbox, retry_policy=policy) as client:
@@ -233,7 +233,7 @@ def test_no_attempt_starts_after_the_longest_time(sandbox: Sandbox) -> None:
 
 
 def test_a_wait_beyond_the_longest_time_is_not_begun(sandbox: Sandbox) -> None:
-    sandbox.answer_always(Answer.json(503, {}, {"Retry-After": "50"}))
+    sandbox.respond_always(Stub.json(503, {}, {"Retry-After": "50"}))
 
     with client_of(sandbox, retry_policy=RetryPolicy(max_seconds=20)) as client:
         error = error_of_cancel(client)
@@ -245,10 +245,10 @@ def test_a_wait_beyond_the_longest_time_is_not_begun(sandbox: Sandbox) -> None:
 def test_the_wait_that_the_api_asks_for_is_kept(sandbox: Sandbox, unit: str) -> None:
     in_two_seconds = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
     value = "0.4" if unit == "seconds" else in_two_seconds
-    sandbox.answer_next(Answer.json(429, {}, {"Retry-After": value}))
+    sandbox.respond_next(Stub.json(429, {}, {"Retry-After": value}))
 
     with client_of(sandbox) as client:
-        assert client.check_health().ok
+        assert client.list_orders()
 
     first, second = (received.time for received in sandbox.requests)
     # A date has no fractions: from now to it, it is more than a second.
@@ -258,14 +258,14 @@ def test_the_wait_that_the_api_asks_for_is_kept(sandbox: Sandbox, unit: str) -> 
 # A stop.
 
 
-def stop_soon(pace: Pace, sandbox: Sandbox, requests: int) -> threading.Thread:
-    """Stop the pace from another thread, once so many requests have come."""
+def stop_soon(rate_limiter: RateLimiter, sandbox: Sandbox, requests: int) -> threading.Thread:
+    """Stop the rate_limiter from another thread, once so many requests have come."""
 
     def wait_and_stop() -> None:
         while len(sandbox.requests) < requests:
             time.sleep(0.01)
         time.sleep(0.1)
-        pace.stop()
+        rate_limiter.stop()
 
     thread = threading.Thread(target=wait_and_stop, daemon=True)
     thread.start()
@@ -273,10 +273,10 @@ def stop_soon(pace: Pace, sandbox: Sandbox, requests: int) -> threading.Thread:
 
 
 def test_a_stop_ends_the_wait_for_the_next_attempt(sandbox: Sandbox) -> None:
-    sandbox.answer_always(Answer.json(503, {}, {"Retry-After": "60"}))
+    sandbox.respond_always(Stub.json(503, {}, {"Retry-After": "60"}))
 
     with client_of(sandbox) as client:
-        stop_soon(client.pace, sandbox, 1)
+        stop_soon(client.rate_limiter, sandbox, 1)
         begin = time.monotonic()
         error = error_of_cancel(client)
 
@@ -286,10 +286,10 @@ def test_a_stop_ends_the_wait_for_the_next_attempt(sandbox: Sandbox) -> None:
 
 
 def test_a_stop_during_an_attempt_lets_no_other_follow(sandbox: Sandbox) -> None:
-    sandbox.answer_always(Answer(503, delay=0.5))
+    sandbox.respond_always(Stub(503, delay=0.5))
 
     with no_waiting(), client_of(sandbox) as client:
-        stop_soon(client.pace, sandbox, 1)
+        stop_soon(client.rate_limiter, sandbox, 1)
         error = error_of_cancel(client)
 
     assert (error.attempts, len(sandbox.requests)) == (1, 1)
@@ -297,15 +297,15 @@ def test_a_stop_during_an_attempt_lets_no_other_follow(sandbox: Sandbox) -> None
 
 def test_a_stop_during_an_attempt_does_not_lose_its_answer(sandbox: Sandbox) -> None:
     order_id = sandbox.orders.add()["id"]
-    sandbox.answer_next(Answer(delay=0.4))
+    sandbox.respond_next(Stub(delay=0.4))
 
     with client_of(sandbox) as client:
-        stop_soon(client.pace, sandbox, 1)
+        stop_soon(client.rate_limiter, sandbox, 1)
         assert client.cancel_order(order_id).order_id == order_id
 
 
 def test_a_stopped_client_sends_nothing(sandbox: Sandbox, client: OllangClient) -> None:
-    client.pace.stop()
+    client.rate_limiter.stop()
 
     assert type(error_of_cancel(client)) is errors.StoppedError
     with pytest.raises(errors.StoppedError):
@@ -317,15 +317,15 @@ def test_a_stopped_client_sends_nothing(sandbox: Sandbox, client: OllangClient) 
 
 
 def test_a_429_on_one_thread_holds_the_others(sandbox: Sandbox) -> None:
-    sandbox.answer_next(Answer.json(429, {}, {"Retry-After": "1"}))
+    sandbox.respond_next(Stub.json(429, {}, {"Retry-After": "1"}))
 
     with client_of(sandbox) as client:
-        refused = threading.Thread(target=client.check_health)
+        refused = threading.Thread(target=client.list_orders)
         refused.start()
         while not (sandbox.requests and sandbox.requests[0].status):
             time.sleep(0.01)
         time.sleep(0.2)  # until the refusal has been read
-        assert client.check_health().ok
+        assert client.list_orders()
         refused.join()
 
     first, *others = (received.time for received in sandbox.requests)
@@ -334,11 +334,11 @@ def test_a_429_on_one_thread_holds_the_others(sandbox: Sandbox) -> None:
 
 
 def test_a_429_on_the_last_attempt_holds_the_others_too(sandbox: Sandbox) -> None:
-    sandbox.answer_next(Answer.json(429, {}, {"Retry-After": "1"}))
+    sandbox.respond_next(Stub.json(429, {}, {"Retry-After": "1"}))
 
     with client_of(sandbox, retry_policy=RetryPolicy(max_attempts=1)) as client:
         assert type(error_of_cancel(client)) is errors.RateLimitedError
-        assert client.check_health().ok
+        assert client.list_orders()
 
     first, second = (received.time for received in sandbox.requests)
     assert second - first >= 0.9

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ollang.api.answers import error_from_answer
+from airflow_provider_ollang.api.responses import error_from_response
 from airflow_provider_ollang.api.secret import MASK, Masked, Secret, mask, mask_json
 
 KEYS = ["k3y-that-nobody-may-see", 'a/b%20c+&"<\\d>', "0123456789abcdef" * 12]
@@ -54,4 +54,4 @@ def test_every_text_of_a_json_value_is_masked() -> None:
 def test_json_of_any_depth_keeps_the_secret(depth: int) -> None:
     body = b"[" * depth + b'"k3y"' + b"]" * depth
 
-    assert "k3y" not in str(error_from_answer(200, {}, body, secret="k3y"))
+    assert "k3y" not in str(error_from_response(200, {}, body, secret="k3y"))

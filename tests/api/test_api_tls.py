@@ -23,7 +23,7 @@ from urllib3.exceptions import InsecureRequestWarning
 
 from airflow_provider_ollang.api import errors
 from airflow_provider_ollang.api.client import OllangClient
-from airflow_provider_ollang.api.pace import no_waiting
+from airflow_provider_ollang.api.rate_limiter import no_waiting
 from airflow_provider_ollang.api.retry import RetryPolicy
 from airflow_provider_ollang.api.transport import check_proxies, error_from_exception
 from airflow_provider_ollang.sandbox import Sandbox
@@ -125,7 +125,7 @@ def assert_refused(client: OllangClient, server: TlsRelay, sandbox: Sandbox) -> 
         error = error_of_cancel(client)
     assert type(error) is errors.CertificateError
     assert "certificate" in str(error)
-    assert (error.attempts, error.answer_lost) == (1, False)
+    assert (error.attempts, error.response_lost) == (1, False)
     assert server.connections == 1
     assert sandbox.requests == []
     return str(error)
@@ -291,7 +291,7 @@ def test_a_bundle_of_the_environment_that_cannot_be_read_lets_nothing_out(
         error = error_of_cancel(client)
 
     assert type(error) is errors.CertificateError
-    assert (error.attempts, error.answer_lost) == (1, False)
+    assert (error.attempts, error.response_lost) == (1, False)
     assert sandbox.requests == []
 
 
@@ -392,7 +392,7 @@ def test_a_proxy_that_refuses_lets_nothing_out(
 
     assert type(error) is errors.ConnectionFailedError
     assert refusal.split(b" ")[1].decode() in str(error)
-    assert not error.answer_lost
+    assert not error.response_lost
     assert proxy.connections == RetryPolicy().max_attempts
     for request in proxy.requests:
         assert request.startswith(f"CONNECT {HOST}:443 HTTP/1.".encode())
@@ -412,7 +412,7 @@ def test_a_proxy_that_is_not_there_loses_no_answer(
 
     assert type(error) is errors.ConnectionFailedError
     assert "by way of the environment's proxy: Failed to establish" in str(error)
-    assert (error.attempts, error.answer_lost) == (RetryPolicy().max_attempts, False)
+    assert (error.attempts, error.response_lost) == (RetryPolicy().max_attempts, False)
     assert_keeps_the_login(error, caplog.text)
 
 
@@ -425,7 +425,7 @@ def test_a_proxy_whose_certificate_cannot_be_trusted_is_not_tried_again(
         error = error_of_cancel(client)
 
     assert type(error) is errors.CertificateError
-    assert (server.connections, error.answer_lost) == (1, False)
+    assert (server.connections, error.response_lost) == (1, False)
 
 
 @pytest.mark.parametrize(
@@ -515,7 +515,7 @@ def test_a_proxy_that_cannot_be_connected_to_is_no_python_object(
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{listener.getsockname()[1]}")
         with behind_proxy(timeout=0.2, retry_policy=RetryPolicy(max_attempts=1)) as client:
             error = error_of_cancel(client)
-    assert (type(error), error.answer_lost) == (errors.TimedOutError, False)
+    assert (type(error), error.response_lost) == (errors.TimedOutError, False)
     assert "proxy: Connection to" in str(error)
     assert " at 0x" not in str(error)
 

@@ -34,7 +34,7 @@ def test_an_order_id_comes_back_as_it_is(order_id: str) -> None:
     ],
 )
 def test_what_is_no_order_id_is_refused(value: Any) -> None:
-    with pytest.raises(InvalidInputError, match=r"^order_ids: "):
+    with pytest.raises(InvalidInputError, match=r"^order_ids\b"):
         check_order_id(value, field="order_ids")
 
 

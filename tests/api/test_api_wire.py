@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_ollang.api import errors
 from airflow_provider_ollang.api.client import OllangClient
-from airflow_provider_ollang.api.pace import no_waiting
+from airflow_provider_ollang.api.rate_limiter import no_waiting
 from airflow_provider_ollang.api.retry import RetryPolicy
 
 from .conftest import SOME_ID, RawServer, error_of_cancel
@@ -77,7 +77,7 @@ def test_other_responses_without_a_body_fail_at_once(status: int) -> None:
     with RawServer(head) as server, client_of(server) as client:
         for _ in range(2):
             error = error_of_cancel(client)
-            assert (type(error), error.status) == (errors.UnexpectedAnswerError, status)
+            assert (type(error), error.status) == (errors.UnexpectedResponseError, status)
     assert server.connections == 2
 
 
@@ -124,7 +124,7 @@ def test_passing_trouble_is_retried(status: int, body: bytes) -> None:
         assert list(client.iter_orders()) == []
     assert receipt.attempts == 2
     # All but the refusal of 429 may follow a cancel that was acted on.
-    assert receipt.answer_lost is (status != 429)
+    assert receipt.response_lost is (status != 429)
 
 
 @pytest.mark.parametrize("status", [501, 505, 511, 525, 530, 599])
@@ -197,7 +197,7 @@ def test_a_body_in_no_charset_that_is_known_names_it(content_type: str) -> None:
     with (
         RawServer(response(200, content_type.encode(), body)) as server,
         client_of(server) as client,
-        pytest.raises(errors.UnreadableAnswerError) as caught,
+        pytest.raises(errors.UnreadableResponseError) as caught,
     ):
         client.get_order(SOME_ID)
     assert f"({content_type}, in neither UTF-8 nor a charset" in str(caught.value)

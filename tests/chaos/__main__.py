@@ -28,7 +28,7 @@ def main() -> int:
     _print(seen)
     again = f"make chaos ORDERS={options.orders} SEED={options.seed}"
     if seen.is_good:
-        console.print(f"[green]Nothing was lost, and no record is untrue.[/] Again: {again}")
+        console.print(f"[green]Nothing was lost, and no report is untrue.[/] Again: {again}")
         return 0
     console.print(f"[red]The clean-up broke its word.[/] Again: {again}")
     return 1
@@ -41,9 +41,9 @@ def _print(seen: Observation) -> None:
     _table(
         "what must be 0",
         {
-            "unaccounted: not cancelled, and in no record": len(verdict.unaccounted),
+            "unaccounted: not cancelled, and in no report": len(verdict.unaccounted),
             "wrongly cancelled: it was not stale": len(verdict.wrongly_cancelled),
-            "contradicted: a record says what is not so": len(verdict.contradicted),
+            "contradicted: a report says what is not so": len(verdict.contradicted),
             "task processes left behind": seen.orphans,
         },
     )
@@ -52,7 +52,7 @@ def _print(seen: Observation) -> None:
         {
             "seconds": round(seen.seconds),
             "workers killed": seen.killed,
-            "records (one for each try of a chunk)": seen.records,
+            "records (one for each try of a chunk)": seen.reports,
             "requests": seen.requests,
             "of them with a fault": sum(seen.faults.values()),
         },

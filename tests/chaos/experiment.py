@@ -47,10 +47,10 @@ AIRFLOW = {
 class Observation:
     """What was seen.
 
-    :param verdict: the records, held against the sandbox
+    :param verdict: the reports, held against the sandbox
     :param requests: requests that the sandbox received
     :param faults: how many of them met which fault
-    :param records: records that were written, one for each try of each chunk
+    :param reports: reports that were written, one for each try of each chunk
     :param killed: workers that were killed
     :param orphans: task processes that were still there after the run
     :param seconds: how long the run took
@@ -194,6 +194,6 @@ def _cancelled_at(received: list[RecordedRequest]) -> dict[str, float]:
 def _lines(folder: Path) -> Iterator[dict[str, Any]]:
     """Yield the lines of all records, the earlier ones first."""
     lines = [
-        json.loads(line) for record in folder.iterdir() for line in record.read_text().splitlines()
+        json.loads(line) for report in folder.iterdir() for line in report.read_text().splitlines()
     ]
     yield from sorted(lines, key=lambda line: str(line["time"]))

@@ -25,9 +25,9 @@ NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
 def line(
-    outcome: str, order_id: str = "o", answer_lost: bool = False, time: datetime = NOON
+    outcome: str, order_id: str = "o", response_lost: bool = False, time: datetime = NOON
 ) -> dict[str, Any]:
-    fields = {"id": order_id, "outcome": outcome, "answer_lost": answer_lost}
+    fields = {"id": order_id, "outcome": outcome, "response_lost": response_lost}
     return {**fields, "time": time.isoformat(timespec="milliseconds")}
 
 
@@ -55,7 +55,7 @@ def test_a_record_is_true_if_the_order_is_as_it_says(
 
 
 def test_a_cancel_may_be_admitted_as_a_lost_answer() -> None:
-    assert verdict("cancelled", line("failed", answer_lost=True)).is_good
+    assert verdict("cancelled", line("failed", response_lost=True)).is_good
     assert not verdict("cancelled", line("failed")).is_good
 
 

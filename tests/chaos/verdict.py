@@ -18,10 +18,10 @@ class Verdict:
     """What became of the orders. Each set must be empty.
 
     :param cancelled: stale orders that the sandbox has cancelled
-    :param left: the other stale orders, by the outcome that their last record names
-    :param unaccounted: stale orders that are not cancelled and stand in no record
+    :param left: the other stale orders, by the outcome that their last report names
+    :param unaccounted: stale orders that are not cancelled and stand in no report
     :param wrongly_cancelled: orders that are cancelled and were not stale
-    :param contradicted: orders of which a record says what is not so
+    :param contradicted: orders of which a report says what is not so
     """
 
     cancelled: int
@@ -47,7 +47,7 @@ def judge(
     :param stale: the orders that were to be cancelled
     :param status_of: the status that each order of the sandbox has at the end
     :param cancelled_at: when each cancelled order was cancelled, in seconds since the epoch
-    :param lines: the lines of all records, those of one order in the order of their time
+    :param lines: the lines of all reports, those of one order in the order of their time
     """
     said: dict[str, list[Mapping[str, Any]]] = {}
     for line in lines:
@@ -74,7 +74,7 @@ def _is_true(lines: list[Mapping[str, Any]], status: str | None, cancelled_at: f
     if status == "cancelled":
         said = [line for line in lines if line["outcome"] in SAYS_CANCELLED]
         return (
-            (bool(said) or any(line["answer_lost"] for line in lines))
+            (bool(said) or any(line["response_lost"] for line in lines))
             and all(_time_of(line) >= cancelled_at for line in said)
             and not any(line["outcome"] in SAYS_MOVED_ON for line in lines)
         )
@@ -83,5 +83,5 @@ def _is_true(lines: list[Mapping[str, Any]], status: str | None, cancelled_at: f
 
 
 def _time_of(line: Mapping[str, Any]) -> float:
-    # A record tells milliseconds: what comes after them is cut off.
+    # A report tells milliseconds: what comes after them is cut off.
     return datetime.fromisoformat(line["time"]).timestamp() + 0.001

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import settings
 
 from airflow_provider_ollang.api.client import OllangClient
-from airflow_provider_ollang.api.pace import no_waiting
-from airflow_provider_ollang.cleanup.outcome import OrderResult
+from airflow_provider_ollang.api.rate_limiter import no_waiting
+from airflow_provider_ollang.cleanup.result import OrderResult
 from airflow_provider_ollang.sandbox import Sandbox
 
 settings.register_profile("pure-functions", deadline=None)
@@ -49,7 +49,7 @@ def client(sandbox: Sandbox) -> Iterator[OllangClient]:
 
 
 class ListedRecord:
-    """A record in memory; it breaks after so many lines."""
+    """A report in memory; it breaks after so many lines."""
 
     def __init__(self, breaks_after: int | None = None) -> None:
         self.results: list[OrderResult] = []
@@ -73,7 +73,7 @@ class ListedRecord:
 
 
 class MemoryPath:
-    """An object of a store in memory: what a record needs of a path, and no more."""
+    """An object of a store in memory: what a report needs of a path, and no more."""
 
     protocol = "memory"
     suffix = ".jsonl"

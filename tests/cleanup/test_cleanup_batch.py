@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from airflow_provider_ollang.api.client import OllangClient
-from airflow_provider_ollang.api.pace import Pace, no_waiting
+from airflow_provider_ollang.api.rate_limiter import RateLimiter, no_waiting
 from airflow_provider_ollang.api.retry import RetryPolicy
 from airflow_provider_ollang.cleanup.batch import NO_CONDITIONS, Batch
 from airflow_provider_ollang.cleanup.conditions import Conditions, NamePattern
-from airflow_provider_ollang.cleanup.outcome import OrderResult, Outcome, Report
-from airflow_provider_ollang.cleanup.record import FileRecord, PartedRecord, RecordError
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.cleanup.report import FileReport, PartedReport, ReportError
+from airflow_provider_ollang.cleanup.result import BatchResult, OrderResult, Outcome
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 
 from .conftest import (
     CANCEL,
@@ -37,14 +37,14 @@ PENDING = Conditions(statuses=("pending",))
 KEEP = NamePattern("(?i)keep")
 
 
-def run(client: OllangClient, order_ids: list[str], **options: Any) -> Report:
+def run(client: OllangClient, order_ids: list[str], **options: Any) -> BatchResult:
     return Batch(client, order_ids, **options).run()
 
 
 def run_one(client: OllangClient, order_id: str, **options: Any) -> OrderResult:
-    record = ListedRecord()
-    run(client, [order_id], record=record, **options)
-    (result,) = record.results
+    report = ListedRecord()
+    run(client, [order_id], report=report, **options)
+    (result,) = report.results
     return result
 
 
@@ -74,25 +74,25 @@ def test_an_outcome_is_what_the_api_answers(
     result = run_one(client, "o-1")
 
     assert (result.id, result.outcome, result.http_status) == ("o-1", outcome, status)
-    assert (result.attempts, result.answer_lost) == (1, False)
+    assert (result.attempts, result.response_lost) == (1, False)
     assert cancels(sandbox) == ["o-1"]
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer.json(200, {"code": "ORDER_ALREADY_CANCELLED"}),
-        Answer(202),
-        Answer(302, {"Location": "/health"}),
-        Answer(404, {}, b"<html>"),
-        Answer.json(409, {"code": "LOCKED"}),
-        Answer.json(400, {"message": "no"}),
+        Stub.json(200, {"code": "ORDER_ALREADY_CANCELLED"}),
+        Stub(202),
+        Stub(302, {"Location": "/health"}),
+        Stub(404, {}, b"<html>"),
+        Stub.json(409, {"code": "LOCKED"}),
+        Stub.json(400, {"message": "no"}),
     ],
 )
 def test_an_answer_that_is_not_documented_is_a_failure(
-    sandbox: Sandbox, client: OllangClient, answer: Answer
+    sandbox: Sandbox, client: OllangClient, answer: Stub
 ) -> None:
-    sandbox.answer_always(answer)
+    sandbox.respond_always(answer)
 
     result = run_one(client, "o-1")
 
@@ -103,22 +103,22 @@ def test_an_answer_that_is_not_documented_is_a_failure(
 def test_trouble_that_stays_is_a_failure_after_all_attempts(
     sandbox: Sandbox, client: OllangClient, fault: str
 ) -> None:
-    sandbox.answer_always(Answer(fault=fault))
+    sandbox.respond_always(Stub(fault=fault))
 
     result = run_one(client, "o-1")
 
     assert (result.outcome, result.attempts) == (Outcome.FAILED, len(sandbox.requests))
-    assert result.answer_lost is (fault != "429")
+    assert result.response_lost is (fault != "429")
 
 
 def test_a_lost_answer_is_told_in_the_record(sandbox: Sandbox, client: OllangClient) -> None:
     (order_id,) = add_orders(sandbox, 1)
-    sandbox.answer_next(Answer(fault="reset-after"))
+    sandbox.respond_next(Stub(fault="reset-after"))
 
     result = run_one(client, order_id)
 
     assert (result.outcome, result.attempts) == (Outcome.ALREADY_CANCELLED, 2)
-    assert result.answer_lost
+    assert result.response_lost
     assert "probably cancelled by this task" in result.message
 
 
@@ -129,11 +129,11 @@ def test_one_orders_trouble_does_not_stop_the_others(
     done = add_orders(sandbox, 3, status="completed")
     foreign = add_orders(sandbox, 2, foreign=True)
     order_ids = [*done, *pending[:10], "missing", *foreign, *pending[10:]]
-    sandbox.answer_always(Answer(500), path=f"{CANCEL[:-1]}{pending[4]}")
+    sandbox.respond_always(Stub(500), path=f"{CANCEL[:-1]}{pending[4]}")
 
-    report = run(client, order_ids, tolerated_codes=("ORDER_NOT_CANCELLABLE",))
+    result = run(client, order_ids, tolerated_codes=("ORDER_NOT_CANCELLABLE",))
 
-    assert report.to_json() == {
+    assert result.to_json() == {
         "total": 26,
         "cancelled": 19,
         "not_cancellable": 3,
@@ -141,7 +141,7 @@ def test_one_orders_trouble_does_not_stop_the_others(
         "access_denied": 2,
         "failed": 1,
     }
-    assert (report.done, report.failures, report.ended_early) == (26, 4, None)
+    assert (result.done, result.failures, result.ended_early) == (26, 4, None)
     assert Counter(cancels(sandbox)) == {
         order_id: (client.retry_policy.max_attempts if order_id == pending[4] else 1)
         for order_id in order_ids
@@ -151,14 +151,14 @@ def test_one_orders_trouble_does_not_stop_the_others(
 def test_cancels_start_in_the_lists_order(sandbox: Sandbox, client: OllangClient) -> None:
     order_ids = add_orders(sandbox, 20)[::-1]
 
-    report = run(client, order_ids, max_workers=1)
+    result = run(client, order_ids, max_workers=1)
 
     assert cancels(sandbox) == order_ids
-    assert report.counts == {Outcome.CANCELLED: 20}
+    assert result.counts == {Outcome.CANCELLED: 20}
 
 
 def test_no_more_requests_are_under_way_than_workers(sandbox: Sandbox) -> None:
-    sandbox.answer_always(Answer(fault="timeout-before"), path=CANCEL)
+    sandbox.respond_always(Stub(fault="timeout-before"), path=CANCEL)
     with client_of(sandbox) as client:
         batch = Batch(client, [f"o-{number}" for number in range(9)], max_workers=3)
         runner = threading.Thread(target=batch.run)
@@ -171,9 +171,9 @@ def test_no_more_requests_are_under_way_than_workers(sandbox: Sandbox) -> None:
 
 
 def test_an_empty_list_is_an_empty_report(sandbox: Sandbox, client: OllangClient) -> None:
-    record = ListedRecord()
-    assert run(client, [], record=record).to_json() == {"total": 0}
-    assert (sandbox.requests, record.closed) == ([], True)
+    report = ListedRecord()
+    assert run(client, [], report=report).to_json() == {"total": 0}
+    assert (sandbox.requests, report.closed) == ([], True)
 
 
 def test_what_an_earlier_try_cancelled_counts_as_cancelled(
@@ -181,20 +181,20 @@ def test_what_an_earlier_try_cancelled_counts_as_cancelled(
 ) -> None:
     earlier, elsewhere = add_orders(sandbox, 2, status="cancelled")
     (left,) = add_orders(sandbox, 1)
-    record = ListedRecord()
+    report = ListedRecord()
 
-    report = run(
+    result = run(
         client,
         [earlier, elsewhere, left],
         max_workers=1,
-        record=record,
+        report=report,
         cancelled_earlier=(earlier, left),  # what the API says of them decides
     )
 
-    assert report.to_json() == {"total": 3, "cancelled": 2, "already_cancelled": 1}
-    assert report.of_this_try == {Outcome.CANCELLED: 1, Outcome.ALREADY_CANCELLED: 1}
-    assert report.cancelled == [earlier, left]
-    assert record.results[0].message == "an earlier try of this task cancelled it"
+    assert result.to_json() == {"total": 3, "cancelled": 2, "already_cancelled": 1}
+    assert result.of_this_try == {Outcome.CANCELLED: 1, Outcome.ALREADY_CANCELLED: 1}
+    assert result.cancelled == [earlier, left]
+    assert report.results[0].message == "an earlier try of this task cancelled it"
 
 
 # The log.
@@ -211,8 +211,8 @@ def test_each_order_has_a_line_at_the_level_of_its_outcome(
         *add_orders(sandbox, 1, foreign=True),
     ]
     message = {"message": "no ::group::x"}  # Airflow's UI would fold the lines after it
-    sandbox.answer_always(Answer.json(400, message), path=f"{CANCEL[:-1]}{bad}")
-    sandbox.answer_always(Answer(fault="reset-before"), path=f"{CANCEL[:-1]}{lost}")
+    sandbox.respond_always(Stub.json(400, message), path=f"{CANCEL[:-1]}{bad}")
+    sandbox.respond_always(Stub(fault="reset-before"), path=f"{CANCEL[:-1]}{lost}")
 
     run(client, [done, gone, bad, lost, denied], max_workers=1)
 
@@ -221,7 +221,7 @@ def test_each_order_has_a_line_at_the_level_of_its_outcome(
         ("INFO", f"Order {done} cancelled."),
         ("INFO", f"Order {gone} was cancelled before: HTTP 409"),
         ("ERROR", f"Order {bad} not cancelled (failed): HTTP 400: no : :group: :x."),
-        ("ERROR", f"Order {lost} may be cancelled or not (failed): no answer"),
+        ("ERROR", f"Order {lost} may be cancelled or not (failed): no response"),
         ("WARNING", f"Order {denied} not cancelled (access_denied): HTTP 403"),
     ]
     assert len(lines) == len(expected)
@@ -234,7 +234,7 @@ def test_a_thousand_cancelled_orders_have_a_line_each(
 ) -> None:
     caplog.set_level(logging.INFO)
 
-    run(client, add_orders(sandbox, 1003), record=ListedRecord())
+    run(client, add_orders(sandbox, 1003), report=ListedRecord())
 
     lines = [text for text in caplog.messages if text.endswith(" cancelled.")]
     assert len(lines) == 1000
@@ -242,7 +242,7 @@ def test_a_thousand_cancelled_orders_have_a_line_each(
     assert caplog.messages.count(more) == 1
 
 
-# The record.
+# The report.
 
 
 def test_the_record_agrees_with_the_account_order_by_order(
@@ -250,10 +250,10 @@ def test_the_record_agrees_with_the_account_order_by_order(
 ) -> None:
     order_ids = add_orders(sandbox, 60) + add_orders(sandbox, 20, status="delivered")
     for fault in ("reset-after", "500", "429", "reset-before", "502") * 2:
-        sandbox.answer_next(Answer(), Answer(fault=fault))
+        sandbox.respond_next(Stub(), Stub(fault=fault))
     path = tmp_path / "report.jsonl"
 
-    report = run(client, order_ids, record=FileRecord(path.open("xb")))
+    result = run(client, order_ids, report=FileReport(path.open("xb")))
 
     lines = [json.loads(line) for line in path.read_bytes().splitlines()]
     assert sorted(line["id"] for line in lines) == sorted(order_ids)
@@ -262,7 +262,7 @@ def test_the_record_agrees_with_the_account_order_by_order(
         assert order is not None
         is_cancelled = line["outcome"] in ("cancelled", "already_cancelled")
         assert is_cancelled is (order["status"] == "cancelled")
-    assert Counter(line["outcome"] for line in lines) == report.counts
+    assert Counter(line["outcome"] for line in lines) == result.counts
     sent = Counter(cancels(sandbox))
     assert {line["id"]: line["attempts"] for line in lines} == sent
 
@@ -270,9 +270,9 @@ def test_the_record_agrees_with_the_account_order_by_order(
 def test_the_record_is_written_by_one_thread_and_closed(
     sandbox: Sandbox, client: OllangClient
 ) -> None:
-    record = ListedRecord()
-    run(client, add_orders(sandbox, 30), record=record)
-    assert (len(record.threads), record.closed) == (1, True)
+    report = ListedRecord()
+    run(client, add_orders(sandbox, 30), report=report)
+    assert (len(report.threads), report.closed) == (1, True)
 
 
 @pytest.mark.parametrize("breaks_after", [0, 5])
@@ -284,28 +284,28 @@ def test_a_record_that_breaks_ends_the_batch_and_the_log_goes_on(
 ) -> None:
     caplog.set_level(logging.INFO)
     order_ids = add_orders(sandbox, 30)
-    record = ListedRecord(breaks_after)
-    batch = Batch(client, order_ids, max_workers=2, record=record)
+    report = ListedRecord(breaks_after)
+    batch = Batch(client, order_ids, max_workers=2, report=report)
 
-    with pytest.raises(RecordError, match="no space left") as caught:
+    with pytest.raises(ReportError, match="no space left") as caught:
         batch.run()
 
     assert isinstance(caught.value.__cause__, OSError)
-    assert batch.report.done == batch.report.total == 30
-    assert batch.report.counts[Outcome.NOT_TRIED] > 0
-    assert len(sandbox.orders.where(status="cancelled")) == batch.report.counts[Outcome.CANCELLED]
-    recorded = {result.id for result in record.results}
+    assert batch.result.done == batch.result.total == 30
+    assert batch.result.counts[Outcome.NOT_TRIED] > 0
+    assert len(sandbox.orders.where(status="cancelled")) == batch.result.counts[Outcome.CANCELLED]
+    recorded = {result.id for result in report.results}
     assert len(recorded) == breaks_after
     for order_id in set(order_ids) - recorded:
         assert order_id in caplog.text
 
 
 def test_a_record_that_broke_is_closed_too(sandbox: Sandbox, client: OllangClient) -> None:
-    record = ListedRecord(breaks_after=1)
+    report = ListedRecord(breaks_after=1)
 
-    with pytest.raises(RecordError):
-        run(client, add_orders(sandbox, 3), record=record)
-    assert record.closed
+    with pytest.raises(ReportError):
+        run(client, add_orders(sandbox, 3), report=report)
+    assert report.closed
 
 
 def test_a_record_that_breaks_at_the_end_leaves_no_cancelled_order_unnamed(
@@ -314,11 +314,11 @@ def test_a_record_that_breaks_at_the_end_leaves_no_cancelled_order_unnamed(
     caplog.set_level(logging.INFO)
     order_ids = add_orders(sandbox, 3)
     path = MemoryPath({})
-    record = PartedRecord(path)
+    report = PartedReport(path)
     path.refuses = "part0001"  # all results are in it: it is due at the end
 
-    with pytest.raises(RecordError):
-        run(client, order_ids, record=record)
+    with pytest.raises(ReportError):
+        run(client, order_ids, report=report)
 
     assert len(sandbox.orders.where(status="cancelled")) == 3
     for order_id in order_ids:
@@ -333,43 +333,43 @@ def test_a_rejected_key_ends_the_batch_at_once(
     sandbox: Sandbox, client: OllangClient, conditions: Conditions
 ) -> None:
     order_ids = add_orders(sandbox, 20)
-    sandbox.answer_always(Answer.json(401, {"code": "UNAUTHORIZED"}))
-    record = ListedRecord()
+    sandbox.respond_always(Stub.json(401, {"code": "UNAUTHORIZED"}))
+    report = ListedRecord()
 
-    report = run(client, order_ids, max_workers=1, record=record, conditions=conditions)
+    result = run(client, order_ids, max_workers=1, report=report, conditions=conditions)
 
-    assert report.to_json() == {"total": 20, "failed": 1, "not_tried": 19}
-    assert report.retry_is_useless
-    assert not report.retry_may_help
-    assert report.ended_early
+    assert result.to_json() == {"total": 20, "failed": 1, "not_tried": 19}
+    assert result.retry_is_useless
+    assert not result.retry_may_help
+    assert result.ended_early
     assert len(sandbox.requests) == 1
-    assert [result.id for result in record.results] == order_ids
-    assert all(result.attempts == 0 for result in record.results[1:])
+    assert [result.id for result in report.results] == order_ids
+    assert all(result.attempts == 0 for result in report.results[1:])
 
 
 def test_a_key_that_is_rejected_midway_ends_the_batch(
     sandbox: Sandbox, client: OllangClient
 ) -> None:
     order_ids = add_orders(sandbox, 20)
-    sandbox.answer_next(*[Answer()] * 5)
-    sandbox.answer_always(Answer(401, {}, b"<html>Log in</html>"))
+    sandbox.respond_next(*[Stub()] * 5)
+    sandbox.respond_always(Stub(401, {}, b"<html>Log in</html>"))
 
-    report = run(client, order_ids, max_workers=1)
+    result = run(client, order_ids, max_workers=1)
 
-    assert report.to_json() == {"total": 20, "cancelled": 5, "failed": 1, "not_tried": 14}
+    assert result.to_json() == {"total": 20, "cancelled": 5, "failed": 1, "not_tried": 14}
     assert len(sandbox.orders.where(status="cancelled")) == 5
 
 
 def test_a_wait_of_an_hour_ends_the_batch(sandbox: Sandbox, client: OllangClient) -> None:
     order_ids = add_orders(sandbox, 20)
-    sandbox.answer_next(Answer(), Answer.json(429, {}, {"Retry-After": "3600"}))
+    sandbox.respond_next(Stub(), Stub.json(429, {}, {"Retry-After": "3600"}))
 
-    report = run(client, order_ids, max_workers=1)
+    result = run(client, order_ids, max_workers=1)
 
-    assert report.to_json() == {"total": 20, "cancelled": 1, "failed": 1, "not_tried": 18}
-    assert report.ended_early
-    assert "3600" in report.ended_early
-    assert report.retry_may_help
+    assert result.to_json() == {"total": 20, "cancelled": 1, "failed": 1, "not_tried": 18}
+    assert result.ended_early
+    assert "3600" in result.ended_early
+    assert result.retry_may_help
     assert len(sandbox.requests) == 2
 
 
@@ -387,18 +387,18 @@ def test_an_api_that_does_not_respond_any_more_ends_the_batch(
 ) -> None:
     order_ids = add_orders(sandbox, 100)
     method = "GET" if "preview" in options else "POST"  # a read that goes well is no cancel
-    sandbox.answer_next(*[Answer()] * answers, method=method)
-    sandbox.answer_always(Answer(fault="timeout-before"), method=method)
+    sandbox.respond_next(*[Stub()] * answers, method=method)
+    sandbox.respond_always(Stub(fault="timeout-before"), method=method)
     with no_waiting(), impatient_client_of(sandbox) as client:
-        report = run(client, order_ids, down_seconds=0.3, **options)
+        result = run(client, order_ids, down_seconds=0.3, **options)
 
-    counts = report.to_json()
+    counts = result.to_json()
     assert 10 <= counts["failed"] <= 32  # three rounds of eight workers, and those under way
     assert counts["not_tried"] == 100 - answers - counts["failed"]
-    assert report.retry_may_help
+    assert result.retry_may_help
     assert re.fullmatch(
         r"the API is down: no order has got a response since \S+ \S+ UTC \(\d s ago\)",
-        str(report.ended_early),
+        str(result.ended_early),
     )
 
 
@@ -406,10 +406,10 @@ def test_a_closed_port_ends_the_batch() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with no_waiting(), OllangClient("key", base_url=f"http://127.0.0.1:{port}") as client:
-        report = run(client, [f"o-{number}" for number in range(2000)], down_seconds=0.2)
+        result = run(client, [f"o-{number}" for number in range(2000)], down_seconds=0.2)
 
-    assert 10 <= report.counts[Outcome.FAILED] < 2000
-    assert report.counts[Outcome.NOT_TRIED] == 2000 - report.counts[Outcome.FAILED]
+    assert 10 <= result.counts[Outcome.FAILED] < 2000
+    assert result.counts[Outcome.NOT_TRIED] == 2000 - result.counts[Outcome.FAILED]
 
 
 @pytest.mark.parametrize("bad", [slice(0, 1), slice(None, None, 3), slice(30, 39)])
@@ -418,23 +418,23 @@ def test_orders_without_a_response_among_others_do_not_end_the_batch(
 ) -> None:
     order_ids = add_orders(sandbox, 60)
     for order_id in order_ids[bad]:
-        sandbox.answer_always(Answer(fault="timeout-before"), path=f"{CANCEL[:-1]}{order_id}")
+        sandbox.respond_always(Stub(fault="timeout-before"), path=f"{CANCEL[:-1]}{order_id}")
     with no_waiting(), impatient_client_of(sandbox) as client:
-        report = run(client, order_ids, down_seconds=0.0)
+        result = run(client, order_ids, down_seconds=0.0)
 
-    assert (report.ended_early, report.counts[Outcome.NOT_TRIED]) == (None, 0)
-    assert report.counts[Outcome.FAILED] >= len(order_ids[bad])
+    assert (result.ended_early, result.counts[Outcome.NOT_TRIED]) == (None, 0)
+    assert result.counts[Outcome.FAILED] >= len(order_ids[bad])
 
 
 @pytest.mark.parametrize("fault", ["429", "503"])
 def test_an_api_that_refuses_all_is_not_down(
     sandbox: Sandbox, client: OllangClient, fault: str
 ) -> None:
-    sandbox.answer_always(Answer(fault=fault))
+    sandbox.respond_always(Stub(fault=fault))
 
-    report = run(client, add_orders(sandbox, 40), down_seconds=0.0)
+    result = run(client, add_orders(sandbox, 40), down_seconds=0.0)
 
-    assert report.to_json() == {"total": 40, "failed": 40}
+    assert result.to_json() == {"total": 40, "failed": 40}
 
 
 # Orders that moved on.
@@ -445,19 +445,19 @@ def test_an_order_that_moved_on_gets_no_cancel(sandbox: Sandbox, client: OllangC
     cancelled = add_orders(sandbox, 1, status="cancelled")
     for order_id in moved:
         sandbox.orders.change(order_id, status="ongoing")
-    record = ListedRecord()
+    report = ListedRecord()
 
-    report = run(client, pending + moved + cancelled, conditions=PENDING, record=record)
+    result = run(client, pending + moved + cancelled, conditions=PENDING, report=report)
 
-    assert report.to_json() == {
+    assert result.to_json() == {
         "total": 11,
         "cancelled": 5,
         "already_cancelled": 1,
         "status_changed": 5,
     }
     assert sorted(map(str, cancels(sandbox))) == sorted(pending)
-    not_sent = [result for result in record.results if result.outcome != Outcome.CANCELLED]
-    assert all((result.attempts, result.answer_lost) == (0, False) for result in not_sent)
+    not_sent = [result for result in report.results if result.outcome != Outcome.CANCELLED]
+    assert all((result.attempts, result.response_lost) == (0, False) for result in not_sent)
     assert all("no cancel was sent" in result.message for result in not_sent)
 
 
@@ -485,38 +485,38 @@ def test_an_order_for_which_a_condition_does_not_hold_gets_no_cancel(
     fit = {"age": timedelta(days=8), "folderId": "f-2"}
     (other,) = add_orders(sandbox, 1, **fit)
     sandbox.orders.add(**{"id": "o-1", **fit, **fields})
-    record = ListedRecord()
+    report = ListedRecord()
 
-    options = {"max_workers": 1, "record": record, "tolerated_codes": ["ORDER_ALREADY_CANCELLED"]}
-    report = run(client, ["o-1", other], conditions=conditions, **options)
+    options = {"max_workers": 1, "report": report, "tolerated_codes": ["ORDER_ALREADY_CANCELLED"]}
+    result = run(client, ["o-1", other], conditions=conditions, **options)
 
-    assert report.counts == {outcome: 1, Outcome.CANCELLED: 1}
-    assert report.failures == (outcome is Outcome.INVALID)
-    assert report.retry_may_help is (outcome is Outcome.INVALID)
-    assert (record.results[0].attempts, cancels(sandbox)) == (0, [other])
-    assert "no cancel was sent: it" in record.results[0].message
+    assert result.counts == {outcome: 1, Outcome.CANCELLED: 1}
+    assert result.failures == (outcome is Outcome.INVALID)
+    assert result.retry_may_help is (outcome is Outcome.INVALID)
+    assert (report.results[0].attempts, cancels(sandbox)) == (0, [other])
+    assert "no cancel was sent: it" in report.results[0].message
     assert [it.method for it in sandbox.requests] == ["GET", "GET", "POST"]
 
 
 @pytest.mark.parametrize(
     ("answer", "outcome"),
     [
-        (Answer.json(404, {"code": "ORDER_NOT_FOUND"}), Outcome.NOT_FOUND),
-        (Answer.json(403, {"code": "ACCESS_DENIED"}), Outcome.ACCESS_DENIED),
-        (Answer.json(200, {"id": "o-2", "status": "pending"}), Outcome.FAILED),
-        (Answer(200, {}, b"<html>"), Outcome.FAILED),
-        (Answer(503), Outcome.FAILED),
-        (Answer(fault="reset-before"), Outcome.FAILED),
+        (Stub.json(404, {"code": "ORDER_NOT_FOUND"}), Outcome.NOT_FOUND),
+        (Stub.json(403, {"code": "ACCESS_DENIED"}), Outcome.ACCESS_DENIED),
+        (Stub.json(200, {"id": "o-2", "status": "pending"}), Outcome.FAILED),
+        (Stub(200, {}, b"<html>"), Outcome.FAILED),
+        (Stub(503), Outcome.FAILED),
+        (Stub(fault="reset-before"), Outcome.FAILED),
     ],
 )
 def test_an_order_that_cannot_be_read_gets_no_cancel(
-    sandbox: Sandbox, client: OllangClient, answer: Answer, outcome: Outcome
+    sandbox: Sandbox, client: OllangClient, answer: Stub, outcome: Outcome
 ) -> None:
-    sandbox.answer_always(answer, method="GET")
+    sandbox.respond_always(answer, method="GET")
 
     result = run_one(client, "o-1", conditions=PENDING)
 
-    assert (result.outcome, result.attempts, result.answer_lost) == (outcome, 0, False)
+    assert (result.outcome, result.attempts, result.response_lost) == (outcome, 0, False)
     assert "no cancel was sent" in result.message
     assert cancels(sandbox) == []
 
@@ -553,7 +553,7 @@ def test_a_preview_says_what_would_happen_and_only_reads(
 
     result = run_one(client, "o-1", preview=True, conditions=conditions)
 
-    assert (result.outcome, result.attempts, result.answer_lost) == (outcome, 0, False)
+    assert (result.outcome, result.attempts, result.response_lost) == (outcome, 0, False)
     assert {received.method for received in sandbox.requests} == {"GET"}
     assert list(sandbox.orders) == before
 
@@ -564,10 +564,10 @@ def test_a_preview_says_what_would_happen_and_only_reads(
 @pytest.mark.parametrize("with_record", [True, False])
 def test_a_stop_lets_no_further_cancel_start(sandbox: Sandbox, with_record: bool) -> None:
     order_ids = add_orders(sandbox, 300)
-    sandbox.answer_always(Answer(delay=0.05), path=CANCEL)
-    record = ListedRecord()
+    sandbox.respond_always(Stub(delay=0.05), path=CANCEL)
+    report = ListedRecord()
     with client_of(sandbox) as client:
-        batch = Batch(client, order_ids, max_workers=4, record=record if with_record else None)
+        batch = Batch(client, order_ids, max_workers=4, report=report if with_record else None)
         runner = threading.Thread(target=batch.run)
         runner.start()
         wait_until(lambda: len(sandbox.requests) >= 20)
@@ -575,15 +575,15 @@ def test_a_stop_lets_no_further_cancel_start(sandbox: Sandbox, with_record: bool
         runner.join()
         sent = len(sandbox.requests)
 
-    report = batch.report
-    assert report.done == report.total == 300
-    assert report.ended_early == "enough"
+    result = batch.result
+    assert result.done == result.total == 300
+    assert result.ended_early == "enough"
     # The answers under way came within the time that a stop gives them.
-    assert report.counts == {Outcome.CANCELLED: sent, Outcome.NOT_TRIED: 300 - sent}
+    assert result.counts == {Outcome.CANCELLED: sent, Outcome.NOT_TRIED: 300 - sent}
     assert len(sandbox.orders.where(status="cancelled")) == sent < 300
     if with_record:
-        assert sorted(result.id for result in record.results) == sorted(order_ids)
-        for result in record.results:
+        assert sorted(result.id for result in report.results) == sorted(order_ids)
+        for result in report.results:
             order = sandbox.orders.get(result.id)
             assert order is not None
             is_cancelled = result.outcome is Outcome.CANCELLED
@@ -592,10 +592,10 @@ def test_a_stop_lets_no_further_cancel_start(sandbox: Sandbox, with_record: bool
 
 def test_an_order_whose_answer_stays_away_after_a_stop_is_a_failure(sandbox: Sandbox) -> None:
     order_ids = add_orders(sandbox, 10)
-    sandbox.answer_always(Answer(fault="timeout-before"), path=CANCEL)
-    record = ListedRecord()
+    sandbox.respond_always(Stub(fault="timeout-before"), path=CANCEL)
+    report = ListedRecord()
     with client_of(sandbox) as client:
-        batch = Batch(client, order_ids, max_workers=4, record=record)
+        batch = Batch(client, order_ids, max_workers=4, report=report)
         runner = threading.Thread(target=batch.run)
         runner.start()
         wait_until(lambda: len(sandbox.requests) == 4)
@@ -603,10 +603,10 @@ def test_an_order_whose_answer_stays_away_after_a_stop_is_a_failure(sandbox: San
         runner.join(timeout=20)
         assert not runner.is_alive()
 
-    assert batch.report.to_json() == {"total": 10, "failed": 4, "not_tried": 6}
-    failed = [result for result in record.results if result.outcome is Outcome.FAILED]
+    assert batch.result.to_json() == {"total": 10, "failed": 4, "not_tried": 6}
+    failed = [result for result in report.results if result.outcome is Outcome.FAILED]
     assert {result.id for result in failed} == set(cancels(sandbox))
-    assert all((result.attempts, result.answer_lost) == (1, True) for result in failed)
+    assert all((result.attempts, result.response_lost) == (1, True) for result in failed)
     assert len(sandbox.requests) == 4
 
 
@@ -615,19 +615,19 @@ def test_an_order_that_was_being_read_at_a_stop_had_no_cancel(
     sandbox: Sandbox, options: dict[str, Any]
 ) -> None:
     order_ids = add_orders(sandbox, 4)
-    sandbox.answer_always(Answer(fault="timeout-before"), method="GET", path=ANY_ORDER)
-    record = ListedRecord()
+    sandbox.respond_always(Stub(fault="timeout-before"), method="GET", path=ANY_ORDER)
+    report = ListedRecord()
     with client_of(sandbox) as client:
-        batch = Batch(client, order_ids, max_workers=2, record=record, **options)
+        batch = Batch(client, order_ids, max_workers=2, report=report, **options)
         runner = threading.Thread(target=batch.run)
         runner.start()
         wait_until(lambda: len(sandbox.requests) == 2)
         batch.stop()
         runner.join()
 
-    assert len(record.results) == 4
-    for result in record.results:
-        assert (result.attempts, result.answer_lost) == (0, False)
+    assert len(report.results) == 4
+    for result in report.results:
+        assert (result.attempts, result.response_lost) == (0, False)
         assert "may be cancelled" not in result.message
 
 
@@ -636,7 +636,7 @@ def test_the_log_tells_how_far_a_long_batch_is(
 ) -> None:
     caplog.set_level(logging.INFO)
     order_ids = add_orders(sandbox, 13)
-    sandbox.answer_always(Answer(delay=0.5), path=CANCEL)
+    sandbox.respond_always(Stub(delay=0.5), path=CANCEL)
 
     run(client, order_ids, max_workers=1)
 
@@ -650,29 +650,29 @@ def test_the_log_tells_how_far_a_long_batch_is(
 
 def test_a_stop_ends_waits_between_cancels(sandbox: Sandbox) -> None:
     order_ids = add_orders(sandbox, 5)
-    with client_of(sandbox, pace=Pace(0.01)) as client:
+    with client_of(sandbox, rate_limiter=RateLimiter(0.01)) as client:
         batch = Batch(client, order_ids, max_workers=2)
         runner = threading.Thread(target=batch.run)
         runner.start()
-        wait_until(lambda: batch.report.done)
+        wait_until(lambda: batch.result.done)
         batch.stop()
         runner.join(timeout=20)
         assert not runner.is_alive()
 
-    assert batch.report.to_json() == {"total": 5, "cancelled": 1, "not_tried": 4}
+    assert batch.result.to_json() == {"total": 5, "cancelled": 1, "not_tried": 4}
     assert len(sandbox.requests) == 1
 
 
 def test_a_client_that_was_stopped_before_tries_nothing(
     sandbox: Sandbox, client: OllangClient
 ) -> None:
-    client.pace.stop()
+    client.rate_limiter.stop()
 
-    record = ListedRecord()
-    report = run(client, add_orders(sandbox, 3), record=record)
+    report = ListedRecord()
+    result = run(client, add_orders(sandbox, 3), report=report)
 
-    assert (report.to_json(), sandbox.requests) == ({"total": 3, "not_tried": 3}, [])
-    assert all("None" not in result.message for result in record.results)
+    assert (result.to_json(), sandbox.requests) == ({"total": 3, "not_tried": 3}, [])
+    assert all("None" not in result.message for result in report.results)
 
 
 # An exception that a signal raises in the calling thread.
@@ -699,16 +699,16 @@ def test_an_interrupted_batch_has_a_complete_report_and_record(
     sandbox: Sandbox, tmp_path: Path, seconds: float
 ) -> None:
     order_ids = add_orders(sandbox, 500)
-    sandbox.answer_always(Answer(delay=0.05), path=CANCEL)
+    sandbox.respond_always(Stub(delay=0.05), path=CANCEL)
     path = tmp_path / "report.jsonl"
     with client_of(sandbox) as client:
-        batch = Batch(client, order_ids, max_workers=4, record=FileRecord(path.open("xb")))
+        batch = Batch(client, order_ids, max_workers=4, report=FileReport(path.open("xb")))
         signal.setitimer(signal.ITIMER_REAL, seconds)
         with pytest.raises(Interrupted):
             batch.run()
 
-    assert_complete(sandbox, batch.report, path, order_ids)
-    assert "Interrupted" in str(batch.report.ended_early)
+    assert_complete(sandbox, batch.result, path, order_ids)
+    assert "Interrupted" in str(batch.result.ended_early)
 
 
 @pytest.mark.usefixtures("alarm")
@@ -716,35 +716,37 @@ def test_a_batch_that_is_interrupted_again_while_it_ends_has_a_complete_report(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     order_ids = add_orders(sandbox, 500)
-    sandbox.answer_always(Answer(delay=1.0), path=CANCEL)
+    sandbox.respond_always(Stub(delay=1.0), path=CANCEL)
     path = tmp_path / "report.jsonl"
     with client_of(sandbox) as client:
-        batch = Batch(client, order_ids, max_workers=4, record=FileRecord(path.open("xb")))
+        batch = Batch(client, order_ids, max_workers=4, report=FileReport(path.open("xb")))
         signal.setitimer(signal.ITIMER_REAL, 0.3, 0.3)
         try:
             with pytest.raises(Interrupted):
                 batch.run()
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-        assert_complete(sandbox, batch.report, path, order_ids)
+        assert_complete(sandbox, batch.result, path, order_ids)
 
 
-def assert_complete(sandbox: Sandbox, report: Report, path: Path, order_ids: list[str]) -> None:
+def assert_complete(
+    sandbox: Sandbox, result: BatchResult, path: Path, order_ids: list[str]
+) -> None:
     lines = [json.loads(line) for line in path.read_bytes().splitlines()]
-    assert report.done == report.total == len(lines) == len(order_ids)
+    assert result.done == result.total == len(lines) == len(order_ids)
     assert {line["id"] for line in lines} == set(order_ids)
-    assert Counter(line["outcome"] for line in lines) == report.counts
+    assert Counter(line["outcome"] for line in lines) == result.counts
     cancelled = {line["id"] for line in lines if line["outcome"] == "cancelled"}
     assert cancelled == {order["id"] for order in sandbox.orders.where(status="cancelled")}
-    assert report.counts[Outcome.NOT_TRIED] > 0
+    assert result.counts[Outcome.NOT_TRIED] > 0
 
 
-# One pace for all workers.
+# One rate_limiter for all workers.
 
 
 def test_workers_share_one_rate(sandbox: Sandbox) -> None:
     order_ids = add_orders(sandbox, 9)
-    with client_of(sandbox, pace=Pace(20)) as client:
+    with client_of(sandbox, rate_limiter=RateLimiter(20)) as client:
         assert run(client, order_ids, max_workers=4).counts == {Outcome.CANCELLED: 9}
 
     times = sorted(received.time for received in sandbox.requests)
@@ -753,8 +755,8 @@ def test_workers_share_one_rate(sandbox: Sandbox) -> None:
 
 def test_one_429_slows_all_workers(sandbox: Sandbox) -> None:
     order_ids = add_orders(sandbox, 12)
-    sandbox.answer_next(Answer.json(429, {}, {"Retry-After": "1"}), path=CANCEL)
-    sandbox.answer_always(Answer(delay=0.1), path=CANCEL)
+    sandbox.respond_next(Stub.json(429, {}, {"Retry-After": "1"}), path=CANCEL)
+    sandbox.respond_always(Stub(delay=0.1), path=CANCEL)
     with client_of(sandbox) as client:
         assert run(client, order_ids, max_workers=4).counts == {Outcome.CANCELLED: 12}
 
@@ -771,15 +773,15 @@ def test_many_orders_with_much_trouble_come_out_right() -> None:
         client_of(sandbox) as client,
     ):
         order_ids = add_orders(sandbox, 300)
-        record = ListedRecord()
-        report = run(client, order_ids, record=record)
+        report = ListedRecord()
+        result = run(client, order_ids, report=report)
 
-        assert report.done == 300
-        for result in record.results:
+        assert result.done == 300
+        for result in report.results:
             order = sandbox.orders.get(result.id)
             assert order is not None
             if result.outcome in (Outcome.CANCELLED, Outcome.ALREADY_CANCELLED):
                 assert order["status"] == "cancelled"
-            else:  # it may be: the record says so
+            else:  # it may be: the report says so
                 assert result.outcome is Outcome.FAILED
-                assert result.answer_lost or order["status"] == "pending"
+                assert result.response_lost or order["status"] == "pending"

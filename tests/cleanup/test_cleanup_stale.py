@@ -22,11 +22,11 @@ from airflow_provider_ollang.cleanup.conditions import NamePattern
 from airflow_provider_ollang.cleanup.stale import (
     StaleOrder,
     StaleRule,
+    exceeded_limit,
     find_stale_orders,
     select,
-    tripped_wire,
 )
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -41,7 +41,7 @@ def rule(**fields: Any) -> StaleRule:
 def listed(sandbox: Sandbox, *items: Any) -> None:
     """Let the server give just these items, whatever it is asked for."""
     meta = {"page": 1, "hasNextPage": False, "itemCount": len(items)}
-    sandbox.answer_always(Answer.json(200, {"data": list(items), "meta": meta}), path=LISTING)
+    sandbox.respond_always(Stub.json(200, {"data": list(items), "meta": meta}), path=LISTING)
 
 
 def order(order_id: Any = "o-1", **fields: Any) -> dict[str, Any]:
@@ -182,8 +182,8 @@ def test_many_pages_are_one_finding(sandbox: Sandbox, client: OllangClient) -> N
 
 def test_a_listing_that_breaks_off_is_no_finding(sandbox: Sandbox, client: OllangClient) -> None:
     meta = {"page": 1, "hasNextPage": True}
-    sandbox.answer_next(Answer.json(200, {"data": [order()], "meta": meta}))
-    sandbox.answer_always(Answer(500))
+    sandbox.respond_next(Stub.json(200, {"data": [order()], "meta": meta}))
+    sandbox.respond_always(Stub(500))
 
     with pytest.raises(errors.ServerError):
         find_stale_orders(client, rule())
@@ -199,7 +199,7 @@ def test_an_order_that_is_listed_twice_is_found_once(
     assert ([found.id for found in finding.orders], finding.examined) == (["a", "b"], 2)
 
 
-# In doubt, an order is not stale.
+# In reason_invalid, an order is not stale.
 
 
 @pytest.mark.parametrize(
@@ -228,9 +228,9 @@ def test_an_order_in_doubt_is_left_alone_and_named(
     finding = find_stale_orders(client, rule())
 
     assert [found.id for found in finding.orders] == ["certain"]
-    assert (finding.examined, len(finding.doubtful)) == (2, 1)
+    assert (finding.examined, len(finding.invalid)) == (2, 1)
     if isinstance(item, dict) and "id" in item:
-        assert repr(item["id"]) in finding.doubtful[0]
+        assert repr(item["id"]) in finding.invalid[0]
 
 
 @pytest.mark.parametrize("missing", ["id", "status", "createdAt"])
@@ -243,7 +243,7 @@ def test_an_order_that_lacks_a_field_is_left_alone(
 
     finding = find_stale_orders(client, rule())
 
-    assert (finding.orders, len(finding.doubtful)) == ([], 1)
+    assert (finding.orders, len(finding.invalid)) == ([], 1)
 
 
 @pytest.mark.parametrize("fields", [{}, {"exclude_name_matches": NamePattern("sandbox-key")}])
@@ -254,7 +254,7 @@ def test_an_order_whose_name_holds_the_key_is_in_doubt_and_does_not_show_it(
     finding = find_stale_orders(client, rule(**fields))
 
     assert [found.id for found in finding.orders] == ["o-2"]
-    assert finding.doubtful == ["order 'o-1' ('by ***'): its name holds the API key"]
+    assert finding.invalid == ["order 'o-1' ('by ***'): its name holds the API key"]
 
 
 @pytest.mark.parametrize("name", [None, 5, ["keep"], {"en": "keep"}])
@@ -265,7 +265,7 @@ def test_an_order_without_a_name_is_in_doubt_where_names_are_excluded(
 
     finding = find_stale_orders(client, rule(exclude_name_matches=NamePattern("keep")))
 
-    assert (finding.orders, len(finding.doubtful)) == ([], 1)
+    assert (finding.orders, len(finding.invalid)) == ([], 1)
     assert ids_found(client) == ["o-1"]
     assert ids_found(client, name_matches=NamePattern("keep")) == []
 
@@ -317,7 +317,7 @@ def test_no_order_breaks_the_rule_and_only_a_certain_one_is_stale(
     )
     order = Order.from_json(json.loads(json.dumps(fields)))
 
-    if strict.doubt(order) is None and strict.is_stale(order):
+    if strict.reason_invalid(order) is None and strict.is_stale(order):
         assert fields["status"] == "pending"
         assert (fields["type"], fields["projectId"]) == ("cc", "p-1")
         assert isinstance(fields["name"], str)
@@ -331,7 +331,7 @@ def test_a_certain_order_is_stale_by_age_and_status(status: str, created: dateti
     created = created.replace(tzinfo=UTC)
     certain = Order.from_json(order(status=status, createdAt=created.isoformat()))
 
-    assert rule().doubt(certain) is None
+    assert rule().reason_invalid(certain) is None
     assert rule().is_stale(certain) == (status == "pending" and created <= NOW - WEEK)
 
 
@@ -364,7 +364,7 @@ def test_orders_are_told_apart_by_their_folder(
     finding = find_stale_orders(client, rule(**fields))
 
     assert [found.id for found in finding.orders] == stale
-    assert finding.doubtful == ["order 'd' ('n'): its folderId is None, and folders are asked for"]
+    assert finding.invalid == ["order 'd' ('n'): its folderId is None, and folders are asked for"]
     assert [id_ for ids in finding.unseen.values() for id_ in ids.values()] == unseen
     assert len(in_folders.requests) == 1 + len(FOLDERS)
 
@@ -390,7 +390,7 @@ def test_an_order_without_a_folder_is_invalid_where_one_is_asked_for(
 
     finding = find_stale_orders(client, rule(**{field: ("f-1",)}))
 
-    assert (finding.orders, len(finding.doubtful)) == ([], 1)
+    assert (finding.orders, len(finding.invalid)) == ([], 1)
 
 
 @pytest.mark.parametrize(
@@ -421,7 +421,7 @@ def test_an_order_that_is_gone_by_now_is_not_stale(
 def test_an_order_that_cannot_be_read_is_an_error_and_not_a_shorter_list(
     in_folders: Sandbox, client: OllangClient, status: int
 ) -> None:
-    in_folders.answer_always(Answer.json(status, {}), path=f"{LISTING}/c")
+    in_folders.respond_always(Stub.json(status, {}), path=f"{LISTING}/c")
 
     with pytest.raises(errors.ApiError):
         find_stale_orders(client, rule(folder_ids=("f-1",)))
@@ -431,7 +431,7 @@ def test_folders_are_read_side_by_side(sandbox: Sandbox, client: OllangClient) -
     ids = [f"o-{number:03}" for number in range(110)]
     for order_id in ids:
         sandbox.orders.add(id=order_id, createdAt=OLD, folderId="f-1")
-    sandbox.answer_always(Answer(delay=0.1), path=f"{LISTING}/*")
+    sandbox.respond_always(Stub(delay=0.1), path=f"{LISTING}/*")
     begin = time.monotonic()
     found = ids_found(client, folder_ids=("f-1",))
     together = time.monotonic() - begin
@@ -623,7 +623,7 @@ def test_a_wire_is_tripped_by_more_than_its_limit(
     max_share: float | None,
     trips: bool,
 ) -> None:
-    reason = tripped_wire(stale, with_status=total, max_orders=max_orders, max_share=max_share)
+    reason = exceeded_limit(stale, with_status=total, max_orders=max_orders, max_share=max_share)
 
     assert (reason is not None) is trips
     assert reason is None or str(stale) in reason
@@ -634,8 +634,10 @@ def test_a_share_is_exact(total: int, data: st.DataObject) -> None:
     stale = data.draw(st.integers(0, total - 1))
     share = stale / total
 
-    assert tripped_wire(stale, with_status=total, max_orders=None, max_share=share) is None
-    assert tripped_wire(stale + 1, with_status=total, max_orders=None, max_share=share) is not None
+    assert exceeded_limit(stale, with_status=total, max_orders=None, max_share=share) is None
+    assert (
+        exceeded_limit(stale + 1, with_status=total, max_orders=None, max_share=share) is not None
+    )
 
 
 def test_orders_of_any_age_are_counted_by_status(sandbox: Sandbox, client: OllangClient) -> None:

@@ -128,7 +128,7 @@ def _tries(airflow: Cluster, run_id: str, chunk: int) -> list[Try]:
     ]
 
 
-def _lines(records: list[Path]) -> list[dict[str, Any]]:
-    """Return the lines of all records, the earlier ones first."""
-    lines = [json.loads(line) for record in records for line in record.read_text().splitlines()]
+def _lines(reports: list[Path]) -> list[dict[str, Any]]:
+    """Return the lines of all reports, the earlier ones first."""
+    lines = [json.loads(line) for report in reports for line in report.read_text().splitlines()]
     return sorted(lines, key=lambda line: str(line["time"]))

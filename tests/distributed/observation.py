@@ -42,8 +42,8 @@ class Observation:
     :param counts: what each task that succeeded pushed as ``counts``
     :param requests: what the sandbox received, in order
     :param status_of: the status of every order at the end
-    :param lines: the lines of all records
-    :param records: the names of the records
+    :param lines: the lines of all reports
+    :param reports: the names of the records
     :param killed_at: when a worker was killed, in seconds since the epoch
     :param killed: the processes that were killed with it
     :param seconds: how long the run took

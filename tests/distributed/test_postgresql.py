@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 from demo.airflow_home import run_airflow
 from tests.airflow import dag_runner
 from tests.distributed import servers
@@ -31,7 +31,7 @@ def test_names_that_postgresql_rejects_are_stored_without_what_it_rejects(tmp_pa
         order = sandbox.orders.add(age=timedelta(days=30))
         orders = [order | {"name": "Trailer\0.mp4"}, order | {"id": "o-2", "name": "half \ud83d"}]
         page = {"data": orders, "meta": {"page": 1, "itemCount": 2, "hasNextPage": False}}
-        sandbox.answer_always(Answer.json(200, page))
+        sandbox.respond_always(Stub.json(200, page))
         connection = {"conn_type": "ollang", "host": sandbox.url, "password": sandbox.api_key}
         environment = {
             **os.environ,

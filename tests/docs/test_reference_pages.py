@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ollang.cleanup.outcome import OrderResult, Outcome
+from airflow_provider_ollang.cleanup.result import OrderResult, Outcome
 from airflow_provider_ollang.sandbox.__main__ import create_parser
 from airflow_provider_ollang.sandbox.faults import KINDS
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import requests
 
-from airflow_provider_ollang.sandbox import Sandbox, StubResponse
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 
 KEY = "a-key-that-must-not-show"
 
@@ -72,7 +72,7 @@ def test_reset_starts_over(sandbox, client):
     before = [(order["id"], order["status"]) for order in sandbox.orders]
     client.cancel(sandbox.orders.where(status="pending")[0]["id"])
     sandbox.orders.add()
-    sandbox.respond_always(StubResponse(status=500))
+    sandbox.respond_always(Stub(status=500))
 
     response = requests.post(f"{sandbox.url}/_sandbox/reset", timeout=10)
 
@@ -100,7 +100,7 @@ def test_an_order_can_be_added_and_changed_over_http(sandbox, client):
 
 def test_control_requests_meet_no_trouble_and_are_not_recorded():
     with Sandbox(faults="500=1", rate_limit=0.001, latency_ms=600_000) as sandbox:
-        sandbox.respond_always(StubResponse(status=503))
+        sandbox.respond_always(Stub(status=503))
 
         assert [control(sandbox, "requests").status_code for _ in range(3)] == [200] * 3
         assert sandbox.requests == []

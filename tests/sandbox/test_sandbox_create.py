@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import requests
 
-from airflow_provider_ollang.sandbox import StubResponse
+from airflow_provider_ollang.sandbox import Stub
 from airflow_provider_ollang.sandbox.seed import PROJECT_IDS
 
 CREATE = "/integration/orders/create"
@@ -107,7 +107,7 @@ def test_an_unknown_project_is_not_found(client):
 )
 def test_a_create_can_lose_its_response(sandbox, client, fault, created):
     sandbox.orders.clear()
-    sandbox.respond_next(StubResponse(fault=fault))
+    sandbox.respond_next(Stub(fault=fault))
 
     with pytest.raises(requests.RequestException):
         client.post(CREATE, json=BODY, timeout=0.5)

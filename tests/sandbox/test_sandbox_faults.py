@@ -10,7 +10,7 @@ from itertools import islice
 import pytest
 import requests
 
-from airflow_provider_ollang.sandbox import Sandbox, StubResponse, faults
+from airflow_provider_ollang.sandbox import Sandbox, Stub, faults
 from airflow_provider_ollang.sandbox.faults import FaultInjector, parse_faults
 from airflow_provider_ollang.sandbox.middleware import RateLimiter
 from tests.faults import KINDS
@@ -18,8 +18,8 @@ from tests.faults import KINDS
 from .conftest import Client
 
 
-def stub(kind: str) -> StubResponse:
-    return StubResponse(fault=KINDS[kind])
+def stub(kind: str) -> Stub:
+    return Stub(fault=KINDS[kind])
 
 
 def statuses(client, count):

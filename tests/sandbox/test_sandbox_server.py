@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from airflow_provider_ollang import sandbox as package
-from airflow_provider_ollang.sandbox import Sandbox, StubResponse
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 
 from .conftest import Client
 
@@ -73,7 +73,7 @@ def test_an_order_is_cancelled_by_just_one_of_many_clients(sandbox):
 
 def test_stopping_does_not_wait_for_a_hanging_client():
     with Sandbox() as sandbox:
-        sandbox.respond_always(StubResponse(fault="timeout-before"))
+        sandbox.respond_always(Stub(fault="timeout-before"))
         failures = []
 
         def hang():

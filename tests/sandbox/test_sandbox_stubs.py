@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import requests
 
-from airflow_provider_ollang.sandbox import StubResponse
+from airflow_provider_ollang.sandbox import Stub
 
 
 def statuses(client, count):
@@ -11,7 +11,7 @@ def statuses(client, count):
 
 
 def test_stub_responses_are_given_in_order_and_once_each(sandbox, client):
-    sandbox.respond_next(StubResponse(status=503), StubResponse(), StubResponse(status=418))
+    sandbox.respond_next(Stub(status=503), Stub(), Stub(status=418))
 
     assert statuses(client, 4) == [503, 200, 418, 200]
     assert [request.status for request in sandbox.requests] == [503, 200, 418, 200]
@@ -19,7 +19,7 @@ def test_stub_responses_are_given_in_order_and_once_each(sandbox, client):
 
 def test_a_stub_response_is_given_as_it_is(sandbox, client):
     headers = {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT", "Content-Type": "text/plain"}
-    sandbox.respond_next(StubResponse(status=429, headers=headers, body=b"\xff slow"))
+    sandbox.respond_next(Stub(status=429, headers=headers, body=b"\xff slow"))
 
     response = client.get("/health")
 
@@ -29,7 +29,7 @@ def test_a_stub_response_is_given_as_it_is(sandbox, client):
 
 
 def test_a_stub_response_can_be_json(sandbox, client):
-    sandbox.respond_next(StubResponse.json(409, {"code": "OTHER"}, {"X-Trace": "7"}))
+    sandbox.respond_next(Stub.json(409, {"code": "OTHER"}, {"X-Trace": "7"}))
 
     response = client.get("/health")
 
@@ -39,9 +39,7 @@ def test_a_stub_response_can_be_json(sandbox, client):
 
 def test_a_stub_response_waits_for_a_request_that_fits(sandbox, client):
     order = sandbox.orders.add()
-    sandbox.respond_next(
-        StubResponse(status=204), method="POST", path="/integration/orders/cancel/*"
-    )
+    sandbox.respond_next(Stub(status=204), method="POST", path="/integration/orders/cancel/*")
 
     assert statuses(client, 1) == [200]
     assert client.get("/integration/orders").status_code == 200
@@ -51,8 +49,8 @@ def test_a_stub_response_waits_for_a_request_that_fits(sandbox, client):
 
 
 def test_a_standing_response_is_given_until_it_is_dropped(sandbox, client):
-    sandbox.respond_always(StubResponse(status=503), path="/health")
-    sandbox.respond_next(StubResponse(status=418))
+    sandbox.respond_always(Stub(status=503), path="/health")
+    sandbox.respond_next(Stub(status=418))
 
     assert statuses(client, 3) == [418, 503, 503]
     assert client.get("/integration/orders").status_code == 200
@@ -61,7 +59,7 @@ def test_a_standing_response_is_given_until_it_is_dropped(sandbox, client):
 
 
 def test_a_delayed_response_outlasts_an_impatient_client(sandbox):
-    sandbox.respond_next(StubResponse(delay=30))
+    sandbox.respond_next(Stub(delay=30))
 
     with pytest.raises(requests.exceptions.ReadTimeout):
         requests.get(f"{sandbox.url}/health", timeout=0.1)
@@ -69,7 +67,7 @@ def test_a_delayed_response_outlasts_an_impatient_client(sandbox):
 
 
 def test_a_body_shorter_than_promised_is_cut_off(sandbox, client):
-    sandbox.respond_next(StubResponse(status=200, headers={"Content-Length": "100"}, body=b"{"))
+    sandbox.respond_next(Stub(status=200, headers={"Content-Length": "100"}, body=b"{"))
 
     with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
         client.get("/health")
@@ -79,11 +77,11 @@ def test_a_body_shorter_than_promised_is_cut_off(sandbox, client):
 @pytest.mark.parametrize("stub", [{"fault": "flood"}, {"fault": "500", "status": 200}])
 def test_a_senseless_stub_response_is_refused(stub):
     with pytest.raises(ValueError, match="fault"):
-        StubResponse(**stub)
+        Stub(**stub)
 
 
 def test_stub_responses_have_no_rate_limit(sandbox, client):
     sandbox.limit_rate(0.001)
-    sandbox.respond_always(StubResponse())
+    sandbox.respond_always(Stub())
 
     assert statuses(client, 3) == [200] * 3

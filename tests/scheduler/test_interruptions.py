@@ -61,7 +61,7 @@ class Round:
     def end(self) -> str:
         return self.scheduler.wait_for_run(self.dag_id, self.run_id)
 
-    def record(self, mark: str = "") -> list[dict[str, Any]]:
+    def report(self, mark: str = "") -> list[dict[str, Any]]:
         path: Path = self.scheduler.home / "records" / f"{self.run_id}{mark}.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()]
 
@@ -69,17 +69,17 @@ class Round:
         return self.scheduler.xcom(self.dag_id, self.run_id, "cancel", "counts")
 
 
-def outcomes(record: list[dict[str, Any]]) -> dict[str, set[str]]:
+def outcomes(report: list[dict[str, Any]]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
-    for line in record:
+    for line in report:
         found.setdefault(line["outcome"], set()).add(line["id"])
     return found
 
 
-def assert_complete_and_true(round_: Round, record: list[dict[str, Any]]) -> None:
-    """Check that a stopped try's record names every order once, and says what is so."""
-    assert sorted(line["id"] for line in record) == sorted(round_.ids)
-    said = outcomes(record)
+def assert_complete_and_true(round_: Round, report: list[dict[str, Any]]) -> None:
+    """Check that a stopped try's report names every order once, and says what is so."""
+    assert sorted(line["id"] for line in report) == sorted(round_.ids)
+    said = outcomes(report)
     assert said["not_tried"]
     assert set(said) <= {"cancelled", "not_tried", "failed"}
     assert len(said.get("failed", ())) <= WORKERS
@@ -88,12 +88,12 @@ def assert_complete_and_true(round_: Round, record: list[dict[str, Any]]) -> Non
 def assert_the_rest_was_finished(round_: Round, first: list[dict[str, Any]]) -> None:
     """Check that the second try did the rest, and met what the first one had done."""
     assert round_.cancelled() == set(round_.ids)
-    second = outcomes(round_.record(".try2"))
+    second = outcomes(round_.report(".try2"))
     assert set(second) <= {"cancelled", "already_cancelled"}
     # A try killed at its first cancels may have recorded none yet.
     assert outcomes(first).get("cancelled", set()) <= second["already_cancelled"]
     # What a killed try had not recorded is at most the answer that each worker was waiting for,
-    # and one that was on its way to the record.
+    # and one that was on its way to the report.
     unrecorded = second["already_cancelled"] - {line["id"] for line in first}
     assert len(unrecorded) <= 2 * WORKERS
     assert set.union(*second.values()) == set(round_.ids)
@@ -105,9 +105,9 @@ def test_a_batch_out_of_time_leaves_a_complete_record(
     round_ = Round(scheduler, sandbox, "timed_out_batch", orders=5 * ORDERS)
 
     assert round_.end() == "failed"
-    record = round_.record()
-    assert_complete_and_true(round_, record)
-    said = outcomes(record)
+    report = round_.report()
+    assert_complete_and_true(round_, report)
+    said = outcomes(report)
     assert round_.cancelled() - said.get("failed", set()) == said["cancelled"]
     assert round_.counts() == {
         "total": round_.orders,
@@ -124,10 +124,10 @@ def test_a_batch_marked_failed_stops_and_completes_its_record(
     path = f"/dags/{round_.dag_id}/dagRuns/{round_.run_id}/taskInstances/cancel"
     scheduler.call("PATCH", path, json={"new_state": "failed"})
 
-    wait_for(lambda: len(round_.record()) == round_.orders)
-    record = round_.record()
-    assert_complete_and_true(round_, record)
-    said = outcomes(record)
+    wait_for(lambda: len(round_.report()) == round_.orders)
+    report = round_.report()
+    assert_complete_and_true(round_, report)
+    said = outcomes(report)
     assert round_.cancelled() - said.get("failed", set()) == said["cancelled"]
 
 
@@ -140,7 +140,7 @@ def test_a_batch_that_is_cleared_stops_and_starts_over(
     scheduler.call("POST", f"/dags/{round_.dag_id}/clearTaskInstances", json=clear)
 
     assert round_.end() == "success"
-    first = round_.record()
+    first = round_.report()
     assert_complete_and_true(round_, first)
     assert_the_rest_was_finished(round_, first)
 
@@ -161,12 +161,12 @@ def test_ended_at_a_random_moment_the_record_is_true_and_the_next_try_does_the_r
         for round_ in pool.map(
             lambda after: _interrupted(scheduler, sandbox, sign, after), moments
         ):
-            first = round_.record()
+            first = round_.report()
             said = outcomes(first)
             assert_the_rest_was_finished(round_, first)
             if sign is signal.SIGTERM:
                 assert_complete_and_true(round_, first)
-                assert said["not_tried"] <= outcomes(round_.record(".try2"))["cancelled"]
+                assert said["not_tried"] <= outcomes(round_.report(".try2"))["cancelled"]
             else:
                 assert set(said) <= {"cancelled"}
                 assert len(first) < ORDERS

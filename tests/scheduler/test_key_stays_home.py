@@ -20,7 +20,7 @@ import requests
 from cryptography.fernet import Fernet
 
 from airflow_provider_ollang.cleanup.summary import escape as markdown
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 from demo.airflow_home import airflow_home, run_airflow
 from demo.standalone import standalone
 from tests.scheduler.scheduler import Scheduler, wait_for
@@ -55,22 +55,22 @@ MISPLACE = "misplace_the_key"
 CARELESS = "handle_the_key_carelessly"
 
 
-def echoes(key: str, elsewhere: str) -> dict[str, Answer]:
+def echoes(key: str, elsewhere: str) -> dict[str, Stub]:
     """Return answers that give the key away in each part that an answer has."""
     page = f"<p title='{escape(key)}'>{key}, {quote(key)}</p>"
     html = {"Content-Type": f"text/html; of={key}", "Set-Cookie": f"key={quote(key)}"}
     broken_off = {"Content-Length": "9999", "Content-Type": key}
     return {
-        "echo-message": Answer.json(401, {"message": f"no key: {key}", "code": "UNAUTHORIZED"}),
-        "echo-code": Answer.json(400, {"message": [key, {key: key}], "code": key}),
-        "echo-not-found": Answer.json(404, {"error": key, "code": "ORDER_NOT_FOUND"}),
-        "echo-page": Answer(403, html, page.encode()),
-        "echo-json-page": Answer.json(200, {key: [key, json.dumps(key)]}),
-        "echo-redirect": Answer(307, {"Location": f"{elsewhere}/?{quote(key)}&k={key}"}),
-        "echo-trouble": Answer.json(503, {"message": key}, {"Retry-After": key}),
-        "echo-gateway": Answer(502, html, page.encode()),
-        "echo-broken-off": Answer(200, broken_off, key.encode()),
-        "too-slow": Answer(fault="timeout-before"),
+        "echo-message": Stub.json(401, {"message": f"no key: {key}", "code": "UNAUTHORIZED"}),
+        "echo-code": Stub.json(400, {"message": [key, {key: key}], "code": key}),
+        "echo-not-found": Stub.json(404, {"error": key, "code": "ORDER_NOT_FOUND"}),
+        "echo-page": Stub(403, html, page.encode()),
+        "echo-json-page": Stub.json(200, {key: [key, json.dumps(key)]}),
+        "echo-redirect": Stub(307, {"Location": f"{elsewhere}/?{quote(key)}&k={key}"}),
+        "echo-trouble": Stub.json(503, {"message": key}, {"Retry-After": key}),
+        "echo-gateway": Stub(502, html, page.encode()),
+        "echo-broken-off": Stub(200, broken_off, key.encode()),
+        "too-slow": Stub(fault="timeout-before"),
     }
 
 
@@ -88,7 +88,7 @@ def fill(sandbox: Sandbox, key: str, elsewhere: str) -> list[str]:
     answers = echoes(key, elsewhere)
     for order_id, answer in answers.items():
         sandbox.orders.add(id=order_id, name=key, without=["createdAt"])
-        sandbox.answer_always(answer, path=f"{CANCEL}{order_id}")
+        sandbox.respond_always(answer, path=f"{CANCEL}{order_id}")
     listed = ["good", "named", "cancelled", "completed", "foreign", "in-odd-state", PLANTED_ID]
     return [*listed, *answers]
 

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from airflow_provider_ollang.sandbox import Sandbox, StubResponse
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 from demo.standalone import end, processes_of
 from tests.scheduler.scheduler import Scheduler, wait_for
 
@@ -248,7 +248,7 @@ def test_orders_are_paid_once_though_the_task_is_killed_before_the_response_and_
     scheduler: Scheduler, sandbox: Sandbox
 ) -> None:
     before = {order["id"] for order in sandbox.orders}
-    sandbox.respond_next(StubResponse(fault="timeout-after"), path=CREATE)
+    sandbox.respond_next(Stub(fault="timeout-after"), path=CREATE)
     run_id = scheduler.trigger("create_orders")
     wait_for(lambda: len(sandbox.orders) == len(before) + 3)
     os.kill(process_of(scheduler, run_id), signal.SIGKILL)

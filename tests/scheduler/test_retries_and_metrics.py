@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 from tests.scheduler.scheduler import Scheduler, wait_for
 from tests.scheduler.statsd import Statsd
 
@@ -19,7 +19,7 @@ CANCELLED, REFUSED, FAILED = (
 @pytest.fixture
 def order_id(sandbox: Sandbox) -> str:
     sandbox.reset()
-    sandbox.answer_normally()
+    sandbox.respond_normally()
     sandbox.orders.clear()
     return sandbox.orders.add()["id"]
 
@@ -39,7 +39,7 @@ def sent(sandbox: Sandbox) -> Counter[str | None]:
 def test_a_wait_of_an_hour_holds_no_worker_and_outlasts_the_tasks_own_delay(
     scheduler: Scheduler, sandbox: Sandbox, order_id: str
 ) -> None:
-    sandbox.answer_next(Answer(status=429, headers={"Retry-After": "3600"}), method="POST")
+    sandbox.respond_next(Stub(status=429, headers={"Retry-After": "3600"}), method="POST")
     run_id = begin(scheduler, order_id)
     wait_for_state(scheduler, run_id, "up_for_retry")
     time.sleep(8)  # the task's own delay is a second
@@ -51,7 +51,7 @@ def test_a_wait_of_an_hour_holds_no_worker_and_outlasts_the_tasks_own_delay(
 def test_without_such_a_wait_the_task_is_tried_again_after_its_own_delay(
     scheduler: Scheduler, sandbox: Sandbox, order_id: str
 ) -> None:
-    sandbox.answer_next(Answer(status=501), method="POST")
+    sandbox.respond_next(Stub(status=501), method="POST")
     run_id = begin(scheduler, order_id)
     assert scheduler.wait_for_run("one_cancel", run_id) == "success"
     assert sent(sandbox) == {order_id: 2}
@@ -62,7 +62,7 @@ def test_after_a_retry_the_counts_are_those_of_the_run_and_metrics_count_once(
 ) -> None:
     ids = [order_id, *(sandbox.orders.add()["id"] for _ in range(2))]
     before = statsd.counts().get(CANCELLED, 0)
-    sandbox.answer_next(Answer(status=501), path=f"/integration/orders/cancel/{order_id}")
+    sandbox.respond_next(Stub(status=501), path=f"/integration/orders/cancel/{order_id}")
     run_id = scheduler.trigger("interrupted_batch", {"order_ids": ids})
     assert scheduler.wait_for_run("interrupted_batch", run_id) == "success"
 
@@ -100,7 +100,7 @@ def test_an_order_that_failed_is_counted_as_such(
     scheduler: Scheduler, sandbox: Sandbox, statsd: Statsd, order_id: str
 ) -> None:
     before = statsd.counts().get(FAILED, 0)
-    sandbox.answer_next(Answer(status=501), method="POST")
+    sandbox.respond_next(Stub(status=501), method="POST")
     run_id = begin(scheduler, order_id)
     assert scheduler.wait_for_run("one_cancel", run_id) == "success"
     wait_for(lambda: statsd.counts().get(FAILED, 0) == before + 1, seconds=20)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 from tests.scheduler.scheduler import Scheduler, wait_for
 from tests.ui import pages
 from tests.ui.camera import END_OF_FORM, Camera, details
@@ -105,7 +105,8 @@ def test_a_skipped_task_has_its_colour_and_says_why(
     expect(badge).to_have_css("background-color", PINK)
     pages.open_task(page, "cancel_order")
     pages.wrap_log(page)
-    reason = f"order {order_id}: no cancel was sent: its status is 'cancelled', required is pending"
+    status = "its status is 'cancelled', expected 'pending'"
+    reason = f"order {order_id}: no cancel was sent: {status}"
     expect(page.get_by_text(f"Skipped: {reason}")).to_be_visible()
     camera.take("skipped", clip=details(358))
     assert [(r.method, r.order_id) for r in sandbox.requests] == [("GET", order_id)]
@@ -186,7 +187,7 @@ def test_the_record_of_a_clean_up_can_be_read_in_xcom(
     orders = [sandbox.orders.add(age=timedelta(days=20 - i))["id"] for i in range(4)]
     refusal = {"message": "The order is already in progress", "code": "ORDER_NOT_CANCELLABLE"}
     path = f"/integration/orders/cancel/{orders[1]}"
-    sandbox.answer_always(Answer.json(400, refusal), path=path)
+    sandbox.respond_always(Stub.json(400, refusal), path=path)
 
     run_id = airflow.trigger(NIGHTLY, {"preview": False, "older_than_days": 7})
     page.goto(f"/dags/{NIGHTLY}/runs/{run_id}")
@@ -206,6 +207,6 @@ def test_the_record_of_a_clean_up_can_be_read_in_xcom(
         expect(others).to_contain_text(said, use_inner_text=True)
     for order_id in (orders[0], *orders[2:]):
         expect(others).not_to_contain_text(order_id, use_inner_text=True)
-    camera.take("record", clip=details(676))
+    camera.take("report", clip=details(676))
     held = [statuses(sandbox)[order_id] for order_id in orders]
     assert held == ["cancelled", "pending", "cancelled", "cancelled"]

@@ -1,4 +1,4 @@
-"""The example of a clean-up in chunks, with a record, and with retries that do not wait."""
+"""The example of a clean-up in chunks, with a report, and with retries that do not wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch that tests interrupt. Each task writes its process id beside its record."""
+"""A batch that tests interrupt. Each task writes its process id beside its report."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ with dag("handle_the_key_carelessly"):
     def log_all(params: Any = None) -> None:
         hook = OllangHook(params["conn_id"])
         with hook.get_conn() as client:
-            client.check_health()
+            client.list_orders()
             for shown in (hook, vars(hook), client, vars(client)):
                 log.warning("%s %r", shown, shown)
 
@@ -93,7 +93,7 @@ with dag("handle_the_key_carelessly"):
     @task
     def die(params: Any = None) -> None:
         with OllangHook(params["conn_id"]).get_conn() as client:
-            client.check_health()
+            client.list_orders()
             os.kill(os.getpid(), signal.SIGKILL)
 
     for careless in (log_all, crash, log_an_error, die):

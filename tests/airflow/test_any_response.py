@@ -22,7 +22,7 @@ from airflow_provider_ollang.operators.ollang import (
     CancelOrderOperator,
     FindStaleOrdersOperator,
 )
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 from tests.anything import NASTY_BODIES, any_json, bodies, scalars, texts
 
 from .always import CANCEL, KEY, LISTING, ORDER_ID, Ending, end_of, examples, standing_sandbox
@@ -91,21 +91,21 @@ COMPRESSED = {
 }
 
 
-def answer(status: int, headers: dict[str, str], body: bytes, encoding: str | None) -> Answer:
+def answer(status: int, headers: dict[str, str], body: bytes, encoding: str | None) -> Stub:
     if status in (204, 304):  # these have no body
-        return Answer(status, headers)
+        return Stub(status, headers)
     if encoding:
-        return Answer(status, {**headers, "Content-Encoding": encoding}, COMPRESSED[encoding](body))
-    return Answer(status, headers, body)
+        return Stub(status, {**headers, "Content-Encoding": encoding}, COMPRESSED[encoding](body))
+    return Stub(status, headers, body)
 
 
-def plain(given_answer: Answer) -> bytes:
+def plain(given_answer: Stub) -> bytes:
     """Return the answer's body as it was before it was compressed."""
     for encoding in given_answer.headers.get("Content-Encoding", "").split(", "):
         if encoding == "gzip":
-            given_answer = Answer(200, body=gzip.decompress(given_answer.body))
+            given_answer = Stub(200, body=gzip.decompress(given_answer.body))
         elif encoding == "deflate":
-            given_answer = Answer(200, body=zlib.decompress(given_answer.body))
+            given_answer = Stub(200, body=zlib.decompress(given_answer.body))
     body = given_answer.body
     return gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body
 
@@ -114,7 +114,7 @@ encodings = st.sampled_from([None, None, None, *COMPRESSED])
 any_answer = st.builds(answer, any_status, any_headers, error_bodies, encodings)
 
 
-def fields_of(given_answer: Answer) -> dict[str, Any] | None:
+def fields_of(given_answer: Stub) -> dict[str, Any] | None:
     try:
         fields = json.loads(plain(given_answer))
     except (ValueError, RecursionError):
@@ -125,7 +125,7 @@ def fields_of(given_answer: Answer) -> dict[str, Any] | None:
 GENERIC_CODES = (None, "", -1, "-1")
 
 
-def meaning_of(given_answer: Answer) -> str | None:
+def meaning_of(given_answer: Stub) -> str | None:
     """Return the documented code that an answer to a cancel stands for, by the contract's words:
     the code decides, and the status only where there is none."""
     status, fields = given_answer.status or 0, fields_of(given_answer)
@@ -148,7 +148,7 @@ def is_from_a_router(status: int, fields: dict[str, Any]) -> bool:
     return status == 404 and says_nothing and not {"code", "statusCode"} & fields.keys()
 
 
-def code_is_other(given_answer: Answer) -> bool:
+def code_is_other(given_answer: Stub) -> bool:
     fields = fields_of(given_answer) or {}
     return fields.get("code") not in (*GENERIC_CODES, *CODES)
 
@@ -158,13 +158,13 @@ def code_is_other(given_answer: Answer) -> bool:
 
 @examples(400)
 @given(given_answer=any_answer, skip_on=st.sets(st.sampled_from(sorted(CODES))))
-@example(Answer(409, body=NASTY_BODIES[-3]), {"ORDER_ALREADY_CANCELLED"})
-@example(Answer(400, body=b'{"message": ' + b"[" * 480 + b"]" * 480 + b"}"), set())
+@example(Stub(409, body=NASTY_BODIES[-3]), {"ORDER_ALREADY_CANCELLED"})
+@example(Stub(400, body=b'{"message": ' + b"[" * 480 + b"]" * 480 + b"}"), set())
 def test_a_cancel_is_a_success_after_a_204_and_a_skip_for_a_documented_code(
-    sandbox: Sandbox, given_answer: Answer, skip_on: set[str]
+    sandbox: Sandbox, given_answer: Stub, skip_on: set[str]
 ) -> None:
     sandbox.reset()
-    sandbox.answer_always(given_answer)
+    sandbox.respond_always(given_answer)
     ending = end_of(
         sandbox,
         CancelOrderOperator(task_id="task", order_id="o-1", skip_on_codes=sorted(skip_on)),
@@ -197,7 +197,7 @@ read_answers = st.builds(
 )
 
 
-def status_read(given_answer: Answer) -> Any:
+def status_read(given_answer: Stub) -> Any:
     """Return the status of order o-1 that an answer tells, if it does."""
     fields = fields_of(given_answer) if given_answer.status == 200 else None
     return fields.get("status") if fields and fields.get("id") == "o-1" else None
@@ -209,11 +209,11 @@ def status_read(given_answer: Answer) -> Any:
     required=st.lists(st.sampled_from(["pending", "ongoing"]), min_size=1, max_size=2),
 )
 def test_no_cancel_is_sent_unless_the_order_reads_as_required(
-    sandbox: Sandbox, given_answer: Answer, required: list[str]
+    sandbox: Sandbox, given_answer: Stub, required: list[str]
 ) -> None:
     sandbox.reset()
-    sandbox.answer_always(Answer(204), method="POST")
-    sandbox.answer_always(given_answer, method="GET")
+    sandbox.respond_always(Stub(204), method="POST")
+    sandbox.respond_always(given_answer, method="GET")
     operator = CancelOrderOperator(task_id="task", order_id="o-1", require_status=required)
     ending = end_of(sandbox, operator)
     status = status_read(given_answer)
@@ -230,23 +230,23 @@ def test_no_cancel_is_sent_unless_the_order_reads_as_required(
 
 @examples(150)
 @given(
-    answers=st.lists(any_answer | st.just(Answer(204)), min_size=1, max_size=5),
+    answers=st.lists(any_answer | st.just(Stub(204)), min_size=1, max_size=5),
     tolerated=st.sets(st.sampled_from(sorted(CODES))),
     workers=st.integers(1, 3),
 )
-@example([Answer.json(404, {"code": "ORDER_NOT_FOUND"})], set(), 1)
+@example([Stub.json(404, {"code": "ORDER_NOT_FOUND"})], set(), 1)
 def test_each_order_of_a_batch_is_accounted_for_once_and_truly(
     sandbox: Sandbox,
     tmp_path_factory: pytest.TempPathFactory,
-    answers: list[Answer],
+    answers: list[Stub],
     tolerated: set[str],
     workers: int,
 ) -> None:
     sandbox.reset()
     by_id = {f"o-{number}": given_answer for number, given_answer in enumerate(answers)}
     for order_id, given_answer in by_id.items():
-        sandbox.answer_always(given_answer, path=CANCEL + order_id)
-    record = tmp_path_factory.mktemp("record") / "record.jsonl"
+        sandbox.respond_always(given_answer, path=CANCEL + order_id)
+    report = tmp_path_factory.mktemp("report") / "report.jsonl"
     ending = end_of(
         sandbox,
         BatchCancelOrdersOperator(
@@ -254,10 +254,10 @@ def test_each_order_of_a_batch_is_accounted_for_once_and_truly(
             order_ids=list(by_id),
             max_workers=workers,
             tolerated_codes=sorted(tolerated),
-            report_path=str(record),
+            report_path=str(report),
         ),
     )
-    lines = [json.loads(line) for line in record.read_text().splitlines()]
+    lines = [json.loads(line) for line in report.read_text().splitlines()]
     assert sorted(line["id"] for line in lines) == sorted(by_id)
     assert_counted(ending, lines)
     assert Counter(ending.cancelled) == {
@@ -283,7 +283,7 @@ def assert_counted(ending: Ending, lines: list[dict[str, Any]]) -> None:
     assert ending.xcoms["cancelled"] == done
 
 
-def assert_true(line: dict[str, Any], given_answer: Answer, *, is_cut_short: bool) -> None:
+def assert_true(line: dict[str, Any], given_answer: Stub, *, is_cut_short: bool) -> None:
     if line["outcome"] == "not_tried":
         assert is_cut_short
         return
@@ -293,7 +293,7 @@ def assert_true(line: dict[str, Any], given_answer: Answer, *, is_cut_short: boo
     assert line["http_status"] in (given_answer.status, None)
 
 
-def ends_a_batch(given_answer: Answer) -> bool:
+def ends_a_batch(given_answer: Stub) -> bool:
     """Return whether an answer may meet every other order too: no key, or a long wait."""
     return meaning_of(given_answer) == "UNAUTHORIZED" or "Retry-After" in given_answer.headers
 
@@ -441,8 +441,8 @@ def finder(**parameters: Any) -> FindStaleOrdersOperator:
     )
 
 
-def page(data: Any, number: int, *, has_next: bool) -> Answer:
-    return Answer.json(200, {"data": data, "meta": {"page": number, "hasNextPage": has_next}})
+def page(data: Any, number: int, *, has_next: bool) -> Stub:
+    return Stub.json(200, {"data": data, "meta": {"page": number, "hasNextPage": has_next}})
 
 
 def young_orders(page_number: int, count: int) -> list[Any]:
@@ -464,7 +464,7 @@ def test_exactly_those_orders_are_stale_that_the_rule_surely_means(
         page([*data, *young_orders(number, len(data))], number, has_next=number < len(pages))
         for number, data in enumerate(pages, start=1)
     ]
-    sandbox.answer_next(*numbered)
+    sandbox.respond_next(*numbered)
     ending = end_of(sandbox, finder(**rule))
     first: dict[str, Any] = {}  # the listing holds an order twice where pages shift
     for given_page in numbered:
@@ -511,10 +511,10 @@ listing_bodies = bodies(
 @example(page(None, 1, has_next=False), {"statuses": ["pending"]}, {})
 @example(page(5, 1, has_next=False), {"statuses": ["pending"]}, {})
 def test_any_answer_to_a_listing_is_a_whole_listing_or_an_error(
-    sandbox: Sandbox, given_answer: Answer, rule: dict[str, Any], guards: dict[str, Any]
+    sandbox: Sandbox, given_answer: Stub, rule: dict[str, Any], guards: dict[str, Any]
 ) -> None:
     sandbox.reset()
-    sandbox.answer_always(given_answer)
+    sandbox.respond_always(given_answer)
     ending = end_of(sandbox, finder(**rule, **guards))
     assert {request.path.partition("?")[0] for request in ending.requests} == {LISTING}
     assert len(ending.requests) <= 4

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from airflow_provider_ollang.api import errors
-from airflow_provider_ollang.cleanup.outcome import OrderResult, Outcome, Report
+from airflow_provider_ollang.cleanup.result import BatchResult, OrderResult, Outcome
 
 TOLERATED = ("ORDER_ALREADY_CANCELLED", "ORDER_NOT_CANCELLABLE")
 
 
-def result(outcome: Outcome, code: str | None = None, order_id: str = "o-1") -> OrderResult:
+def order_result(outcome: Outcome, code: str | None = None, order_id: str = "o-1") -> OrderResult:
     return OrderResult(order_id, outcome, code=code)
 
 
@@ -36,7 +36,7 @@ def result(outcome: Outcome, code: str | None = None, order_id: str = "o-1") -> 
         (errors.RateLimitedError("m", status=429), Outcome.FAILED, None),
         (errors.ServerError("m", status=500), Outcome.FAILED, None),
         (
-            errors.UnexpectedAnswerError("m", status=200, code="ORDER_ALREADY_CANCELLED"),
+            errors.UnexpectedResponseError("m", status=200, code="ORDER_ALREADY_CANCELLED"),
             Outcome.FAILED,
             None,
         ),
@@ -46,15 +46,15 @@ def result(outcome: Outcome, code: str | None = None, order_id: str = "o-1") -> 
 def test_an_error_has_one_outcome(
     error: errors.OllangError, outcome: Outcome, code: str | None
 ) -> None:
-    error.attempts, error.answer_lost = 3, True
+    error.attempts, error.response_lost = 3, True
 
     of_cancel = OrderResult.from_error("o-1", error)
     of_read = OrderResult.from_error("o-1", error, was_read=True)
 
     assert (of_cancel.outcome, of_cancel.code) == (outcome, code)
     assert of_cancel.http_status == error.status
-    assert (of_cancel.attempts, of_cancel.answer_lost) == (3, True)
-    assert (of_read.attempts, of_read.answer_lost) == (0, False)
+    assert (of_cancel.attempts, of_cancel.response_lost) == (3, True)
+    assert (of_read.attempts, of_read.response_lost) == (0, False)
     assert "no cancel was sent" in of_read.message
 
 
@@ -64,18 +64,18 @@ def test_a_stop_before_the_request_is_not_tried() -> None:
     assert (of_stop.outcome, of_stop.attempts) == (Outcome.NOT_TRIED, 0)
 
 
-@pytest.mark.parametrize("answer_lost", [True, False])
-def test_an_own_lost_request_is_named_as_the_likely_cause(answer_lost: bool) -> None:
+@pytest.mark.parametrize("response_lost", [True, False])
+def test_an_own_lost_request_is_named_as_the_likely_cause(response_lost: bool) -> None:
     error = errors.OrderAlreadyCancelledError("m", status=409)
-    error.answer_lost = answer_lost
+    error.response_lost = response_lost
 
     message = OrderResult.from_error("o-1", error).message
 
-    assert ("probably cancelled by this task" in message) is answer_lost
+    assert ("probably cancelled by this task" in message) is response_lost
 
 
 def test_a_result_is_a_line_of_json() -> None:
-    fields = json.loads(json.dumps(result(Outcome.CANCELLED).to_json()))
+    fields = json.loads(json.dumps(order_result(Outcome.CANCELLED).to_json()))
 
     assert datetime.fromisoformat(fields.pop("time")).utcoffset() == timedelta(0)
     assert fields == {
@@ -84,7 +84,7 @@ def test_a_result_is_a_line_of_json() -> None:
         "http_status": None,
         "code": None,
         "attempts": 0,
-        "answer_lost": False,
+        "response_lost": False,
         "message": "",
     }
 
@@ -108,40 +108,40 @@ def test_a_result_is_a_line_of_json() -> None:
 def test_a_batch_fails_by_what_is_not_tolerated(
     outcome: Outcome, code: str | None, is_failure: bool
 ) -> None:
-    report = Report(1, tolerated_codes=TOLERATED)
-    report.add(result(outcome, code))
+    result = BatchResult(1, tolerated_codes=TOLERATED)
+    result.add(order_result(outcome, code))
 
-    assert report.failures == is_failure
-    assert report.counts == {outcome: 1}
+    assert result.failures == is_failure
+    assert result.counts == {outcome: 1}
 
 
 @pytest.mark.parametrize("outcome", [Outcome.ALREADY_CANCELLED, Outcome.NOT_CANCELLABLE])
 def test_nothing_is_tolerated_where_no_code_is(outcome: Outcome) -> None:
-    report = Report(1)
-    report.add(result(outcome, f"ORDER_{outcome.upper()}"))
+    result = BatchResult(1)
+    result.add(order_result(outcome, f"ORDER_{outcome.upper()}"))
 
-    assert report.failures == 1
+    assert result.failures == 1
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_a_preview_fails_only_by_what_it_could_not_find_out(outcome: Outcome) -> None:
-    report = Report(1, preview=True)
-    report.add(result(outcome))
+    result = BatchResult(1, preview=True)
+    result.add(order_result(outcome))
 
-    assert report.failures == (outcome in (Outcome.FAILED, Outcome.NOT_TRIED))
+    assert result.failures == (outcome in (Outcome.FAILED, Outcome.NOT_TRIED))
 
 
 def test_a_report_counts_all_and_keeps_a_thousand_of_each_kind() -> None:
-    report = Report(2210)
+    result = BatchResult(2210)
     for number in range(1005):
-        report.add(result(Outcome.CANCELLED, order_id=f"c-{number}"))
-        report.add(result(Outcome.NOT_FOUND, "ORDER_NOT_FOUND", f"n-{number}"))
+        result.add(order_result(Outcome.CANCELLED, order_id=f"c-{number}"))
+        result.add(order_result(Outcome.NOT_FOUND, "ORDER_NOT_FOUND", f"n-{number}"))
 
-    assert (report.done, report.total, report.failures) == (2010, 2210, 1005)
-    assert report.to_json() == {"total": 2210, "cancelled": 1005, "not_found": 1005}
-    assert report.cancelled == [f"c-{number}" for number in range(1000)]
-    assert [kept.id for kept in report.remarkable] == [f"n-{number}" for number in range(1000)]
-    assert str(report) == "1005 cancelled, 1005 not_found (of 2210)"
+    assert (result.done, result.total, result.failures) == (2010, 2210, 1005)
+    assert result.to_json() == {"total": 2210, "cancelled": 1005, "not_found": 1005}
+    assert result.cancelled == [f"c-{number}" for number in range(1000)]
+    assert [kept.id for kept in result.not_cancelled] == [f"n-{number}" for number in range(1000)]
+    assert str(result) == "1005 cancelled, 1005 not_found (of 2210)"
 
 
 @pytest.mark.parametrize(
@@ -156,22 +156,22 @@ def test_a_report_counts_all_and_keeps_a_thousand_of_each_kind() -> None:
     ],
 )
 def test_a_retry_may_help_where_trouble_may_pass(outcome: Outcome, may_help: bool) -> None:
-    report = Report(1)
-    report.add(result(outcome))
+    result = BatchResult(1)
+    result.add(order_result(outcome))
 
-    assert report.retry_may_help is may_help
-    report.retry_is_useless = True
-    assert not report.retry_may_help
+    assert result.retry_may_help is may_help
+    result.retry_is_useless = True
+    assert not result.retry_may_help
 
 
 def test_a_failure_after_a_thousand_other_results_is_still_known() -> None:
-    report = Report(1201, tolerated_codes=("ORDER_ALREADY_CANCELLED",))
+    result = BatchResult(1201, tolerated_codes=("ORDER_ALREADY_CANCELLED",))
     for number in range(1200):
-        report.add(
+        result.add(
             OrderResult(f"o-{number}", Outcome.ALREADY_CANCELLED, code="ORDER_ALREADY_CANCELLED")
         )
-    report.add(OrderResult("bad", Outcome.ACCESS_DENIED, code="ACCESS_DENIED"))
+    result.add(OrderResult("bad", Outcome.ACCESS_DENIED, code="ACCESS_DENIED"))
 
-    assert report.failures == 1
-    assert report.first_failure is not None
-    assert report.first_failure.id == "bad"
+    assert result.failures == 1
+    assert result.first_failure is not None
+    assert result.first_failure.id == "bad"

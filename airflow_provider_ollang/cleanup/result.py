@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from airflow_provider_ollang.api.errors import (
-    LOST_ANSWER_NOTE,
+    LOST_RESPONSE_NOTE,
     ApiError,
     ConditionNotMetError,
     OllangError,
@@ -18,7 +18,7 @@ from airflow_provider_ollang.api.errors import (
     StoppedError,
 )
 
-#: Rows and ids that a report keeps in memory; the record has all.
+#: Rows and ids that a report keeps in memory; the report has all.
 KEPT_RESULTS = 1000
 
 EARLIER_TRY_NOTE = "an earlier try of this task cancelled it"
@@ -53,14 +53,14 @@ def _now() -> str:
 
 @dataclass(frozen=True, slots=True)
 class OrderResult:
-    """What became of one order: one line of the record.
+    """What became of one order: one line of the report.
 
     :param id: the order
     :param outcome: what became of it
     :param http_status: the last answer's HTTP status
     :param code: what the answer means, as the API's documentation words it
     :param attempts: cancel requests that were sent for it; 0 means that none was
-    :param answer_lost: whether one of them may have been acted on although no answer says so
+    :param response_lost: whether one of them may have been acted on although no answer says so
     :param message: the reason, for a person
     :param time: when this was known, in UTC
     :param hint: what a person can do about it; it does not stand in the report
@@ -71,7 +71,7 @@ class OrderResult:
     http_status: int | None = None
     code: str | None = None
     attempts: int = 0
-    answer_lost: bool = False
+    response_lost: bool = False
     message: str = ""
     time: str = field(default_factory=_now)
     hint: str = ""
@@ -88,15 +88,15 @@ class OrderResult:
         message = error.details
         if was_read and not isinstance(error, (StoppedError, ConditionNotMetError)):
             message = f"no cancel was sent, the order could not be read: {message}"
-        elif outcome is Outcome.ALREADY_CANCELLED and error.answer_lost:
-            message = f"{message}; {LOST_ANSWER_NOTE}"
+        elif outcome is Outcome.ALREADY_CANCELLED and error.response_lost:
+            message = f"{message}; {LOST_RESPONSE_NOTE}"
         return cls(
             order_id,
             outcome,
             http_status=error.status,
             code=_code_of(error, outcome),
             attempts=0 if was_read or outcome is Outcome.NOT_TRIED else error.attempts,
-            answer_lost=error.answer_lost and not was_read,
+            response_lost=error.response_lost and not was_read,
             message=message,
             hint=error.hint,
         )
@@ -104,17 +104,17 @@ class OrderResult:
     @property
     def was_own_doing(self) -> bool:
         """Whether this task most likely cancelled an order that was found cancelled."""
-        return self.outcome is Outcome.ALREADY_CANCELLED and self.answer_lost
+        return self.outcome is Outcome.ALREADY_CANCELLED and self.response_lost
 
     def to_json(self) -> dict[str, Any]:
-        """Return the result as the record holds it."""
+        """Return the result as the report holds it."""
         fields = asdict(self)
         del fields["hint"]
         return fields
 
 
 @dataclass(slots=True)
-class Report:
+class BatchResult:
     """What a batch has done so far: never what it means to do.
 
     :param total: orders in the batch
@@ -126,7 +126,7 @@ class Report:
     :param cancelled: the ids of the first 1,000 orders that are ``cancelled``
     :param own_doing: how many of the orders found cancelled this task most likely cancelled itself
     :param by_earlier_tries: how many of the cancelled orders an earlier try cancelled
-    :param remarkable: the first 1,000 results that are not ``cancelled``
+    :param not_cancelled: the first 1,000 results that are not ``cancelled``
     :param ended_early: why not every order was tried, where that is so
     :param retry_is_useless: whether every later try would end the same way
     :param retry_after: seconds that the API asked to wait, where that ended it
@@ -141,7 +141,7 @@ class Report:
     cancelled: list[str] = field(default_factory=list)
     own_doing: int = 0
     by_earlier_tries: int = 0
-    remarkable: list[OrderResult] = field(default_factory=list)
+    not_cancelled: list[OrderResult] = field(default_factory=list)
     ended_early: str | None = None
     retry_is_useless: bool = False
     retry_after: float | None = None
@@ -172,8 +172,8 @@ class Report:
         if result.outcome is Outcome.CANCELLED:
             if len(self.cancelled) < KEPT_RESULTS:
                 self.cancelled.append(result.id)
-        elif len(self.remarkable) < KEPT_RESULTS:
-            self.remarkable.append(result)
+        elif len(self.not_cancelled) < KEPT_RESULTS:
+            self.not_cancelled.append(result)
 
     def is_tolerated(self, result: OrderResult) -> bool:
         """Return whether a result leaves the batch a success."""

@@ -1,7 +1,7 @@
-"""The record of a batch: one JSON object a line, out of the process as soon as may be.
+"""The report of a batch: one JSON object a line, out of the process as soon as may be.
 
 A task that is killed leaves what it did. On a file system each line is handed to the operating
-system at once. An object store cannot append, so the record is written there in numbered parts,
+system at once. An object store cannot append, so the report is written there in numbered parts,
 a few seconds apart.
 """
 
@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import IO, Any, Protocol
 
 from airflow_provider_ollang.api.errors import OllangError
-from airflow_provider_ollang.cleanup.outcome import OrderResult
+from airflow_provider_ollang.cleanup.result import OrderResult
 
 PART_EVERY_SECONDS = 3.0
 
@@ -25,12 +25,12 @@ _NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
 _FILE_PROTOCOLS = frozenset({"", "file", "local"})
 
 
-class RecordError(OllangError):
-    """A record could not be written to its end: it lacks orders that this task's log names."""
+class ReportError(OllangError):
+    """A report could not be written to its end: it lacks orders that this task's log names."""
 
 
-class RecordPath(Protocol):
-    """The part of Airflow's ``ObjectStoragePath`` that a record needs."""
+class ReportPath(Protocol):
+    """The part of Airflow's ``ObjectStoragePath`` that a report needs."""
 
     @property
     def protocol(self) -> str:
@@ -58,7 +58,7 @@ class RecordPath(Protocol):
         """Return the path beside this one."""
 
 
-class Record(Protocol):
+class ReportWriter(Protocol):
     """Where a batch writes its results. One thread at a time uses it."""
 
     #: Results that were given to it and are not written out.
@@ -74,18 +74,18 @@ class Record(Protocol):
         """Bring out the rest."""
 
 
-def open_record(path: RecordPath, fields: Mapping[str, Any] = _NO_FIELDS) -> Record:
-    """Return a record to write to, having shown that it can be written.
+def open_report(path: ReportPath, fields: Mapping[str, Any] = _NO_FIELDS) -> ReportWriter:
+    """Return a report to write to, having shown that it can be written.
 
     :param path: the file; on an object store the name of its parts, ``name.part0001.jsonl``
     :param fields: what each line begins with
-    :raises FileExistsError: there is such a record: none is ever overwritten
+    :raises FileExistsError: there is such a report: none is ever overwritten
     :raises OSError: it cannot be written; object stores raise errors of their own
     """
     if path.protocol in _FILE_PROTOCOLS:
         _make_folder(path.parent)
-        return FileRecord(path.open("xb"), fields)
-    return PartedRecord(path, fields)
+        return FileReport(path.open("xb"), fields)
+    return PartedReport(path, fields)
 
 
 def _make_folder(path: Any) -> None:
@@ -95,8 +95,8 @@ def _make_folder(path: Any) -> None:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from error
 
 
-class FileRecord:
-    """A record in one file.
+class FileReport:
+    """A report in one file.
 
     :param file: open for writing bytes
     :param fields: what each line begins with
@@ -122,15 +122,15 @@ class FileRecord:
         self._file.close()
 
 
-class PartedRecord:
-    """A record in numbered objects. Part 0 is empty: it shows beforehand that writing works.
+class PartedReport:
+    """A report in numbered objects. Part 0 is empty: it shows beforehand that writing works.
 
     :param path: the name that the parts' names are made of
     :param fields: what each line begins with
     :raises FileExistsError: there is such a part
     """
 
-    def __init__(self, path: RecordPath, fields: Mapping[str, Any] = _NO_FIELDS) -> None:
+    def __init__(self, path: ReportPath, fields: Mapping[str, Any] = _NO_FIELDS) -> None:
         self.pending: list[OrderResult] = []
         self._path = path
         self._fields = fields
@@ -163,8 +163,8 @@ class PartedRecord:
         self._part += 1
         self._due = time.monotonic() + PART_EVERY_SECONDS
 
-    def _part_path(self) -> RecordPath:
-        path: RecordPath = self._path.with_name(
+    def _part_path(self) -> ReportPath:
+        path: ReportPath = self._path.with_name(
             f"{self._path.stem}.part{self._part:04d}{self._path.suffix}"
         )
         return path

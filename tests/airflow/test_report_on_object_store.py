@@ -1,4 +1,4 @@
-"""The record on an object store: a server that speaks S3, in a process of its own."""
+"""The report on an object store: a server that speaks S3, in a process of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import requests
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
 from airflow_provider_ollang.operators.ollang import BatchCancelOrdersOperator
-from airflow_provider_ollang.sandbox import Answer, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 
 pytest.importorskip(
     "airflow.providers.amazon", reason="the development set-up of Airflow 3.3 brings S3"
@@ -57,7 +57,7 @@ def parts(folder: str) -> dict[str, list[dict[str, Any]]]:
 
 def test_a_batch_leaves_its_record_on_an_object_store(ollang_sandbox: Sandbox, run: Any) -> None:
     ids = [ollang_sandbox.orders.add()["id"] for _ in range(ORDERS)]
-    ollang_sandbox.answer_always(Answer(delay=SECONDS_EACH), method="POST")
+    ollang_sandbox.respond_always(Stub(delay=SECONDS_EACH), method="POST")
     run.execute(
         BatchCancelOrdersOperator(
             task_id="cancel",

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ollang.cleanup.outcome import OrderResult, Outcome
-from airflow_provider_ollang.cleanup.record import FileRecord, PartedRecord, open_record
+from airflow_provider_ollang.cleanup.report import FileReport, PartedReport, open_report
+from airflow_provider_ollang.cleanup.result import OrderResult, Outcome
 
 from .conftest import MemoryPath, wait_until
 
@@ -23,7 +23,7 @@ def ids_in(lines: bytes) -> list[str]:
 
 
 class LocalPath:
-    """A file of this machine, with what a record needs of a path."""
+    """A file of this machine, with what a report needs of a path."""
 
     protocol = "file"
 
@@ -39,23 +39,23 @@ class LocalPath:
 
 def test_each_line_is_in_the_file_at_once(tmp_path: Path) -> None:
     path = tmp_path / "report.jsonl"
-    record = open_record(LocalPath(path))
+    report = open_report(LocalPath(path))
 
     assert path.read_bytes() == b""
     for number in range(1, 4):
-        record.write(result(f"o-{number}"))
+        report.write(result(f"o-{number}"))
         assert len(ids_in(path.read_bytes())) == number
-    record.flush()
-    record.close()
+    report.flush()
+    report.close()
 
     assert ids_in(path.read_bytes()) == ["o-1", "o-2", "o-3"]
 
 
 def test_a_line_is_one_line_whatever_the_message(tmp_path: Path) -> None:
     path = tmp_path / "report.jsonl"
-    record = open_record(LocalPath(path))
-    record.write(result("o-1", "one\ntwo\r\u2028 ü \x00"))
-    record.close()
+    report = open_report(LocalPath(path))
+    report.write(result("o-1", "one\ntwo\r\u2028 ü \x00"))
+    report.close()
 
     (line,) = path.read_bytes().split(b"\n")[:-1]
     assert json.loads(line)["message"] == "one\ntwo\r\u2028 ü \x00"
@@ -63,7 +63,7 @@ def test_a_line_is_one_line_whatever_the_message(tmp_path: Path) -> None:
 
 def test_the_folder_is_created(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "report.jsonl"
-    open_record(LocalPath(path)).close()
+    open_report(LocalPath(path)).close()
     assert path.exists()
 
 
@@ -72,7 +72,7 @@ def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
     path.write_bytes(b"of an earlier run")
 
     with pytest.raises(FileExistsError):
-        open_record(LocalPath(path))
+        open_report(LocalPath(path))
     assert path.read_bytes() == b"of an earlier run"
 
 
@@ -80,14 +80,14 @@ def test_a_file_that_cannot_be_written_is_refused_at_opening(tmp_path: Path) -> 
     (tmp_path / "file").touch()
 
     with pytest.raises(NotADirectoryError, match="file"):
-        open_record(LocalPath(tmp_path / "file" / "report.jsonl"))
+        open_report(LocalPath(tmp_path / "file" / "report.jsonl"))
 
 
 def test_each_line_begins_with_the_fields_that_are_given(tmp_path: Path) -> None:
     path = tmp_path / "report.jsonl"
-    record = open_record(LocalPath(path), {"base_url": "https://api"})
-    record.write(result("o-1"))
-    record.close()
+    report = open_report(LocalPath(path), {"base_url": "https://api"})
+    report.write(result("o-1"))
+    report.close()
 
     assert path.read_bytes().startswith(b'{"base_url": "https://api", "id": "o-1", ')
 
@@ -95,7 +95,7 @@ def test_each_line_begins_with_the_fields_that_are_given(tmp_path: Path) -> None
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
 def test_a_full_disk_is_noticed_at_the_first_line() -> None:
     with open("/dev/full", "wb", buffering=0) as full, pytest.raises(OSError, match="space"):
-        FileRecord(full).write(result("o-1"))
+        FileReport(full).write(result("o-1"))
 
 
 # In parts.
@@ -103,7 +103,7 @@ def test_a_full_disk_is_noticed_at_the_first_line() -> None:
 
 def test_part_0_shows_at_opening_that_the_store_can_be_written() -> None:
     objects: dict[str, bytes] = {}
-    open_record(MemoryPath(objects))
+    open_report(MemoryPath(objects))
     assert objects == {"report.part0000.jsonl": b""}
 
 
@@ -111,16 +111,16 @@ def test_a_store_that_cannot_be_written_is_refused_at_opening() -> None:
     path = MemoryPath({})
     path.refuses = "part0000"
     with pytest.raises(PermissionError):
-        open_record(path)
+        open_report(path)
 
 
 def test_nothing_is_lost_on_close() -> None:
     objects: dict[str, bytes] = {}
-    record = open_record(MemoryPath(objects), {"preview": True})
-    record.write(result("o-1"))
-    record.write(result("o-2"))
-    record.flush()
-    record.close()
+    report = open_report(MemoryPath(objects), {"preview": True})
+    report.write(result("o-1"))
+    report.write(result("o-2"))
+    report.flush()
+    report.close()
 
     assert list(objects) == ["report.part0000.jsonl", "report.part0001.jsonl"]
     assert ids_in(objects["report.part0001.jsonl"]) == ["o-1", "o-2"]
@@ -129,20 +129,20 @@ def test_nothing_is_lost_on_close() -> None:
 
 def test_a_record_without_a_result_is_part_0_alone() -> None:
     objects: dict[str, bytes] = {}
-    record = open_record(MemoryPath(objects))
-    record.flush()
-    record.close()
+    report = open_report(MemoryPath(objects))
+    report.flush()
+    report.close()
     assert list(objects) == ["report.part0000.jsonl"]
 
 
 def test_parts_follow_each_other_as_they_are_due() -> None:
     objects: dict[str, bytes] = {}
-    record = open_record(MemoryPath(objects))
-    record.write(result("o-1"))
-    record.write(result("o-2"))
-    wait_until(lambda: record.flush() or len(objects) == 2)
-    record.write(result("o-3"))
-    record.close()
+    report = open_report(MemoryPath(objects))
+    report.write(result("o-1"))
+    report.write(result("o-2"))
+    wait_until(lambda: report.flush() or len(objects) == 2)
+    report.write(result("o-3"))
+    report.close()
 
     assert list(objects) == [f"report.part000{number}.jsonl" for number in range(3)]
     assert [ids_in(part) for part in objects.values()] == [[], ["o-1", "o-2"], ["o-3"]]
@@ -150,9 +150,9 @@ def test_parts_follow_each_other_as_they_are_due() -> None:
 
 def test_what_is_not_due_yet_waits_for_the_next_part() -> None:
     objects: dict[str, bytes] = {}
-    record = PartedRecord(MemoryPath(objects))
-    record.write(result("o-1"))
-    record.flush()
+    report = PartedReport(MemoryPath(objects))
+    report.write(result("o-1"))
+    report.flush()
     assert list(objects) == ["report.part0000.jsonl"]
 
 
@@ -160,7 +160,7 @@ def test_a_record_that_is_there_is_never_overwritten() -> None:
     objects = {"report.part0000.jsonl": b"", "report.part0001.jsonl": b"of an earlier run"}
 
     with pytest.raises(FileExistsError):
-        open_record(MemoryPath(objects))
+        open_report(MemoryPath(objects))
     assert objects["report.part0001.jsonl"] == b"of an earlier run"
 
 
@@ -168,21 +168,21 @@ def test_a_later_part_that_is_there_is_never_overwritten() -> None:
     objects = {"report.part0001.jsonl": b"of an earlier run"}
 
     with suppress(FileExistsError):  # at opening, or when it comes to that part
-        record = open_record(MemoryPath(objects))
-        record.write(result("o-1"))
-        record.close()
+        report = open_report(MemoryPath(objects))
+        report.write(result("o-1"))
+        report.close()
     assert objects["report.part0001.jsonl"] == b"of an earlier run"
 
 
 def test_a_part_that_failed_is_written_again() -> None:
     path = MemoryPath({})
-    record = open_record(path)
-    record.write(result("o-1"))
+    report = open_report(path)
+    report.write(result("o-1"))
     path.refuses = "part0001"
     with pytest.raises(PermissionError):
-        record.close()
+        report.close()
     path.refuses = ""
-    record.close()
+    report.close()
 
     assert ids_in(path.objects["report.part0001.jsonl"]) == ["o-1"]
 
@@ -197,16 +197,16 @@ def test_airflows_path_of_an_object_store_takes_parts() -> None:
     pytest.importorskip("airflow.sdk.io").attach("memory", fs=fsspec.filesystem("memory"))
     path = sdk.ObjectStoragePath("memory://reports/nightly/report.jsonl")
 
-    record = open_record(path)
-    record.write(result("o-1"))
-    record.close()
+    report = open_report(path)
+    report.write(result("o-1"))
+    report.close()
 
     names = sorted(part.name for part in path.parent.iterdir())
     assert names == ["report.part0000.jsonl", "report.part0001.jsonl"]
     with path.with_name(names[1]).open("rb") as part:
         assert ids_in(part.read()) == ["o-1"]
     with pytest.raises(FileExistsError):
-        open_record(path)
+        open_report(path)
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])
@@ -215,11 +215,11 @@ def test_airflows_path_of_a_file_takes_one_file(tmp_path: Path, scheme: str) -> 
     local = tmp_path / "reports" / "report.jsonl"
     path = sdk.ObjectStoragePath(f"{scheme}{local}")
 
-    record = open_record(path)
-    record.write(result("o-1"))
+    report = open_report(path)
+    report.write(result("o-1"))
     assert ids_in(local.read_bytes()) == ["o-1"]
-    record.close()
+    report.close()
 
     with pytest.raises(FileExistsError):
-        open_record(path)
+        open_report(path)
     assert ids_in(local.read_bytes()) == ["o-1"]

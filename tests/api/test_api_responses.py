@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_ollang.api import errors
-from airflow_provider_ollang.api.answers import (
-    error_from_answer,
+from airflow_provider_ollang.api.responses import (
+    error_from_response,
     one_line,
     parse_json,
     parse_retry_after,
@@ -42,7 +42,7 @@ any_headers = st.dictionaries(
 
 
 def error_from_json(status: int, value: Any, **options: Any) -> errors.OllangError:
-    return error_from_answer(
+    return error_from_response(
         status, {}, json.dumps(value).encode(), **{"order_id": "o-1", **options}
     )
 
@@ -140,8 +140,8 @@ def test_no_cut_goes_through_a_secret(before: int, space: str) -> None:
     text = space * before + SECRET + " and so on" * 10
     for shown in (
         one_line(text, secret=SECRET),
-        str(error_from_answer(502, {}, text.encode(), secret=SECRET)),
-        str(error_from_answer(400, {}, json.dumps({"message": text}).encode(), secret=SECRET)),
+        str(error_from_response(502, {}, text.encode(), secret=SECRET)),
+        str(error_from_response(400, {}, json.dumps({"message": text}).encode(), secret=SECRET)),
     ):
         assert SECRET[:4] not in shown
 
@@ -150,9 +150,9 @@ def test_no_cut_goes_through_a_secret(before: int, space: str) -> None:
 def test_any_answer_is_an_error_that_keeps_the_secret(
     status: int, headers: dict[str, str], body: bytes
 ) -> None:
-    error = error_from_answer(status, headers, body, order_id="o-1", secret=SECRET)
+    error = error_from_response(status, headers, body, order_id="o-1", secret=SECRET)
 
-    assert isinstance(error, errors.UnexpectedAnswerError | errors.ApiError)
+    assert isinstance(error, errors.UnexpectedResponseError | errors.ApiError)
     assert (error.status, error.order_id) == (status, "o-1")
     for text in (str(error), repr(error), error.message, str(error.code)):
         assert SECRET not in text
@@ -163,14 +163,14 @@ def test_any_answer_is_an_error_that_keeps_the_secret(
 def test_no_answer_below_400_is_a_refusal(
     status: int, headers: dict[str, str], body: bytes
 ) -> None:
-    assert type(error_from_answer(status, headers, body)) is errors.UnexpectedAnswerError
+    assert type(error_from_response(status, headers, body)) is errors.UnexpectedResponseError
 
 
 @given(st.sampled_from([400, 403, 404, 409, 418]), st.binary())
 def test_no_client_error_without_a_json_object_is_a_known_refusal(status: int, body: bytes) -> None:
-    error = error_from_answer(status, {}, b"<html>" + body)
+    error = error_from_response(status, {}, b"<html>" + body)
 
-    assert type(error) is errors.UnexpectedAnswerError
+    assert type(error) is errors.UnexpectedResponseError
 
 
 @given(
@@ -295,11 +295,11 @@ def test_a_404_to_a_request_about_no_order_is_a_wrong_base_url() -> None:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (400, errors.UnexpectedAnswerError),
+        (400, errors.UnexpectedResponseError),
         (401, errors.UnauthorizedError),
-        (403, errors.UnexpectedAnswerError),
-        (404, errors.UnexpectedAnswerError),
-        (409, errors.UnexpectedAnswerError),
+        (403, errors.UnexpectedResponseError),
+        (404, errors.UnexpectedResponseError),
+        (409, errors.UnexpectedResponseError),
         (429, errors.RateLimitedError),
         (502, errors.ServerError),
     ],
@@ -308,7 +308,7 @@ def test_a_404_to_a_request_about_no_order_is_a_wrong_base_url() -> None:
 def test_a_body_that_is_no_json_object_is_documented_for_no_refusal(
     status: int, kind: type[errors.OllangError], body: bytes
 ) -> None:
-    error = error_from_answer(status, {"Content-Type": "text/html"}, body)
+    error = error_from_response(status, {"Content-Type": "text/html"}, body)
 
     assert type(error) is kind
     assert "text/html" in str(error)
@@ -354,11 +354,11 @@ def test_the_message_is_the_bodys(body: dict[str, Any], message: str) -> None:
 def test_a_deeply_nested_answer_is_an_error_like_any_other(depth: int) -> None:
     body = b'{"message": [' + b"[" * depth + b"]" * depth + b"]}"
 
-    assert isinstance(error_from_answer(400, {}, body), errors.OllangError)
+    assert isinstance(error_from_response(400, {}, body), errors.OllangError)
 
 
 def test_an_error_says_what_is_known_of_it() -> None:
-    error = error_from_answer(
+    error = error_from_response(
         429, {"Retry-After": "90"}, b'{"message": "slow down", "code": "SLOW"}', order_id="o-1"
     )
     error.attempts = 3
@@ -369,7 +369,7 @@ def test_an_error_says_what_is_known_of_it() -> None:
 
 
 def test_a_redirect_says_where_to() -> None:
-    error = error_from_answer(302, {"Location": "https://elsewhere.invalid/"}, b"")
+    error = error_from_response(302, {"Location": "https://elsewhere.invalid/"}, b"")
 
     assert "https://elsewhere.invalid/" in str(error)
 

@@ -1,10 +1,8 @@
-"""When the next request may go out: one pace for all threads that share a client.
+"""When the next request may go out: one rate limiter for all threads that share a client.
 
-The API publishes no limit, so the pace finds it, as TCP finds that of a network: refused, it falls
-a little below the rate at which requests were answered since the last refusal; left alone, it
-rises, and faster the longer it goes well. So it makes up for a fall within seconds: refusals by
-chance, or for what others send, must not grind it down. Nor does a first one that comes before
-there was anything to measure.
+The API publishes no limit, so the limiter finds it the way TCP finds that of a network. After a
+429 the rate drops a little below the rate of successful requests since the 429 before. Then it
+rises, faster the longer no 429 arrives, so that a stray 429 costs only seconds.
 """
 
 from __future__ import annotations
@@ -19,15 +17,15 @@ from airflow_provider_ollang.api.errors import StoppedError
 
 _waiting = True
 _SLICE_SECONDS = 0.1
-#: Refusals of so short a time are one: requests that were under way together.
-_ONE_REFUSAL_SECONDS = 1.0
-#: What is left of the pace after a refusal, and what share of that comes back in the first second.
+#: 429s within this time count as one: their requests were under way together.
+_ONE_REJECTION_SECONDS = 1.0
+#: The share of the rate that is left after a 429, and what comes back in the first second.
 _FALL_TO, _RISE_A_SECOND = 0.95, 0.025
-#: After so many seconds without a refusal the pace has more than doubled.
+#: After this many seconds without a 429 the rate has more than doubled.
 _DOUBLING_SECONDS = 25.0
 _LEAST_PER_SECOND = 0.5
-#: After fewer answers, a first refusal may be by chance; of a limit, the next one follows at once.
-_ENOUGH_ANSWERS = 10
+#: After fewer responses, a first 429 may be a stray one; at a limit, the next follows at once.
+_ENOUGH_RESPONSES = 10
 
 
 @contextmanager
@@ -45,23 +43,23 @@ def no_waiting() -> Iterator[None]:
         _waiting = before
 
 
-class Pace:
-    """Spaces requests evenly, holds all of them after a refusal, and ends every wait on a stop.
+class RateLimiter:
+    """Spaces requests evenly, pauses all of them after a 429, and ends every wait on a stop.
 
-    :param requests_per_second: at most so many; ``None`` sets no limit of our own
+    :param requests_per_second: the highest rate; ``None`` sets no limit of our own
     """
 
     def __init__(self, requests_per_second: float | None = None) -> None:
         self._most_per_second = requests_per_second or math.inf
-        # What the API was found to allow, at the last refusal; and the answers since then.
+        # The rate that the API was found to allow at the last 429, and the responses since then.
         self._found_per_second = math.inf
-        self._refused_at = time.monotonic()
-        self._refusals = 0
-        self._answers = 0
-        self._held_seconds = 0.0
+        self._rejected_at = time.monotonic()
+        self._rejections = 0
+        self._responses = 0
+        self._paused_seconds = 0.0
         self._lock = threading.Lock()
         self._next_turn = 0.0
-        self._held_until = -math.inf
+        self._paused_until = -math.inf
         #: When a call last got a response, by the monotonic clock. At first: when this was made.
         self.last_response_at = time.monotonic()
         # A plain flag: setting an Event in a signal handler can deadlock with a thread's own wait.
@@ -76,7 +74,7 @@ class Pace:
         """Let no further request out, and end all waits. Safe in a signal handler."""
         self._stopped = True
 
-    def wait_turn(self) -> None:
+    def acquire(self) -> None:
         """Return when a request may go out.
 
         :raises StoppedError: none may any more
@@ -85,8 +83,8 @@ class Pace:
             turn = self._take_turn()
             self.sleep(turn - time.monotonic())
             self.raise_if_stopped()
-            if turn >= self._held_until:
-                return  # else a hold that came meanwhile has made this turn void
+            if turn >= self._paused_until:
+                return  # else a pause that began meanwhile has made this turn void
 
     def raise_if_stopped(self) -> None:
         """Raise if no request may go out any more.
@@ -96,23 +94,23 @@ class Pace:
         if self.stopped:
             raise StoppedError("the client was stopped before this request went out")
 
-    def note_answer(self) -> None:
-        """Heed an answer that is no refusal for speed."""
+    def note_response(self) -> None:
+        """Count a response that is not a 429."""
         with self._lock:
-            self._answers += 1
+            self._responses += 1
 
-    def hold(self, seconds: float) -> None:
-        """Let no request out for so many seconds, and fewer after that: the API refused one."""
+    def pause(self, seconds: float) -> None:
+        """Let no request out for some seconds, and fewer after that: the API sent a 429."""
         with self._lock:
             now = time.monotonic()
             self._slow_down(now)
-            held_until = max(self._held_until, now + seconds)
-            self._held_seconds += held_until - max(self._held_until, now)
-            self._held_until = held_until
-            self._next_turn = max(self._next_turn, self._held_until)
+            paused_until = max(self._paused_until, now + seconds)
+            self._paused_seconds += paused_until - max(self._paused_until, now)
+            self._paused_until = paused_until
+            self._next_turn = max(self._next_turn, self._paused_until)
 
     def sleep(self, seconds: float) -> None:
-        """Wait so many seconds, less if the client is stopped."""
+        """Wait some seconds, less if the client is stopped."""
         end = time.monotonic() + seconds
         while _waiting and not self._stopped and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, _SLICE_SECONDS))
@@ -125,23 +123,23 @@ class Pace:
 
     def _allowed(self, moment: float) -> float:
         """Return how many requests a second the API is thought to allow by then."""
-        seconds = moment - self._refused_at
+        seconds = moment - self._rejected_at
         rise = _RISE_A_SECOND * seconds + (seconds / _DOUBLING_SECONDS) ** 2
         return self._found_per_second * (1 + rise)
 
     def _slow_down(self, now: float) -> None:
-        span = now - self._refused_at
-        if span < _ONE_REFUSAL_SECONDS and self._refusals:
+        span = now - self._rejected_at
+        if span < _ONE_REJECTION_SECONDS and self._rejections:
             return
-        self._refusals += 1
-        if self._refusals > 1 or self._answers >= _ENOUGH_ANSWERS:
+        self._rejections += 1
+        if self._rejections > 1 or self._responses >= _ENOUGH_RESPONSES:
             self._found_per_second = self._estimate(span, now)
-        self._refused_at, self._answers, self._held_seconds = now, 0, 0.0
+        self._rejected_at, self._responses, self._paused_seconds = now, 0, 0.0
 
     def _estimate(self, span: float, now: float) -> float:
         # A time in which nothing could go out says nothing of what is allowed.
-        active = max(span - self._held_seconds, _ONE_REFUSAL_SECONDS)
-        found = _FALL_TO * self._answers / active
-        # One refusal does not stop the whole batch, even if nothing was answered.
+        active = max(span - self._paused_seconds, _ONE_REJECTION_SECONDS)
+        found = _FALL_TO * self._responses / active
+        # One 429 does not stop the whole batch, even if no request succeeded.
         least = 0.0 if math.isinf(self._found_per_second) else self._allowed(now) / 2
         return max(found, least, _LEAST_PER_SECOND)

@@ -1,4 +1,4 @@
-"""What an answer of the API means. Pure functions: bytes and headers in, values or errors out."""
+"""What a response of the API means. Pure functions: bytes and headers in, values or errors out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from airflow_provider_ollang.api.errors import (
     RateLimitedError,
     ServerError,
     UnauthorizedError,
-    UnexpectedAnswerError,
+    UnexpectedResponseError,
     WrongBaseUrlError,
 )
 from airflow_provider_ollang.api.secret import mask, mask_json
@@ -118,7 +118,7 @@ def one_line(value: object, *, secret: str = "") -> str:
     return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"
 
 
-def error_from_answer(
+def error_from_response(
     status: int,
     headers: Mapping[str, str],
     body: bytes,
@@ -150,7 +150,7 @@ def error_from_answer(
         kind = WrongBaseUrlError
     message = (
         _describe(status, headers, body if value is None else _as_json(value), secret)
-        if fields is None or kind is UnexpectedAnswerError
+        if fields is None or kind is UnexpectedResponseError
         else text or "no message"
     )
     if kind is ProjectNotFoundError:
@@ -184,7 +184,7 @@ def _error_class(
     status: int, code: str | None, fields: dict[str, Any] | None, text: str
 ) -> type[OllangError]:
     if status < 400:
-        return UnexpectedAnswerError
+        return UnexpectedResponseError
     if code is not None and code in ERROR_BY_CODE:
         return ERROR_BY_CODE[code]
     if status == 429:
@@ -194,7 +194,7 @@ def _error_class(
     if status == 401:  # a gateway may reject the key with a page of its own
         return UnauthorizedError
     if fields is None:
-        return UnexpectedAnswerError
+        return UnexpectedResponseError
     return ApiError if code else _class_by_status(status, fields, text)
 
 
@@ -222,9 +222,9 @@ def _text(fields: dict[str, Any] | None, secret: str) -> str:
     return one_line(text, secret=secret)
 
 
-def _as_json(answer: Any) -> bytes:
+def _as_json(value: Any) -> bytes:
     """Return the JSON in one spelling: a server may write any character of a secret escaped."""
-    return json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace")
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _describe(status: int, headers: Mapping[str, str], body: bytes, secret: str) -> str:
