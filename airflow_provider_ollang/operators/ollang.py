@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -25,7 +24,8 @@ from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators import parameters
 from airflow_provider_ollang.operators.base import (
     OllangBaseOperator,
-    Parsers,
+    OptionalParameter,
+    Parameter,
 )
 from airflow_provider_ollang.operators.create import CreateOrderOperator
 from airflow_provider_ollang.operators.earlier_tries import EarlierTries
@@ -60,6 +60,14 @@ SHOWN_IDS = 20
 ALREADY_CANCELLED = "ORDER_ALREADY_CANCELLED"
 NOT_CANCELLABLE = "ORDER_NOT_CANCELLABLE"
 
+# What to do where a template rendered to nothing.
+ANY_HINT = "Give ['*'] for any."
+NONE_HINT = "Give [] for none."
+NO_LIST_HINT = (
+    "There is no list: was the task that it is from marked as success by hand? An approval gives a "
+    "list only after a person's response in the UI."
+)
+
 
 class CancelOrderOperator(OllangBaseOperator):
     """Cancel one order, for good. Returns its id.
@@ -75,14 +83,10 @@ class CancelOrderOperator(OllangBaseOperator):
     :param ollang_conn_id: the connection
     """
 
-    parsers: ClassVar[Parsers] = {
-        "order_id": parameters.order_id,
-        "skip_on_codes": parameters.codes,
-        "require_status": parameters.statuses,
-        "ollang_conn_id": parameters.connection_id,
-    }
-    template_fields = tuple(parsers)
-    optional = frozenset({"require_status"})
+    _order_id = Parameter(parameters.order_id)
+    _skip_on_codes = Parameter(parameters.codes)
+    _require_status = OptionalParameter(parameters.statuses)
+
     ui_color = "#f4d6cc"
 
     def __init__(
@@ -112,9 +116,9 @@ class CancelOrderOperator(OllangBaseOperator):
         with self._airflow_exceptions():
             self._take_parameters()
             refuse_if_preview_requested(context)
-            order_id: str = self._value("order_id")
+            order_id = self._order_id
             with self._client() as client:
-                where = (client.base_url, self._value("ollang_conn_id"))
+                where = (client.base_url, self._ollang_conn_id)
                 self.log.info("Cancelling order %s at %s (connection %r).", order_id, *where)
                 self._cancel(client, order_id, context)
         return order_id
@@ -138,11 +142,11 @@ class CancelOrderOperator(OllangBaseOperator):
         from airflow_provider_ollang.cleanup.batch import require
         from airflow_provider_ollang.cleanup.conditions import Conditions
 
-        statuses = self._value("require_status")
+        statuses = self._require_status
         return partial(require, Conditions(statuses)) if statuses else None
 
     def _skip_or_raise(self, error: ApiError) -> None:
-        if error.meaning not in self._value("skip_on_codes"):
+        if error.meaning not in self._skip_on_codes:
             raise error
         self._skip(_reason_to_skip(error))
 
@@ -186,32 +190,23 @@ class FindStaleOrdersOperator(OllangBaseOperator):
     :param ollang_conn_id: the connection
     """
 
-    parsers: ClassVar[Parsers] = {
-        "older_than": parameters.duration,
-        "statuses": parameters.statuses,
-        "order_types": parameters.order_types,
-        "project_ids": parameters.names_or_any,
-        "folder_ids": parameters.names_or_any,
-        "exclude_folder_ids": parameters.excluded_names,
-        "name_matches": parameters.pattern,
-        "exclude_name_matches": parameters.pattern,
-        "exclude_order_ids": parameters.order_ids,
-        "limit": parameters.allowance,
-        "max_orders": parameters.allowance,
-        "max_share": parameters.share,
-        "reference_time": parameters.moment,
-        "chunk_size": parameters.positive_whole_number,
-        "ollang_conn_id": parameters.connection_id,
-    }
-    template_fields = tuple(parsers)
-    optional = frozenset(template_fields) - {"older_than", "statuses", "ollang_conn_id"}
-    hints: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {
-            "reference_time": "Leave reference_time out to use the run's own time.",
-            **dict.fromkeys(("order_types", "project_ids", "folder_ids"), "Give ['*'] for any."),
-            **dict.fromkeys(("exclude_order_ids", "exclude_folder_ids"), "Give [] for none."),
-        }
+    _older_than = Parameter(parameters.duration)
+    _statuses = Parameter(parameters.statuses)
+    _order_types = OptionalParameter(parameters.order_types, hint=ANY_HINT)
+    _project_ids = OptionalParameter(parameters.names_or_any, hint=ANY_HINT)
+    _folder_ids = OptionalParameter(parameters.names_or_any, hint=ANY_HINT)
+    _exclude_folder_ids = OptionalParameter(parameters.excluded_names, hint=NONE_HINT)
+    _name_matches = OptionalParameter(parameters.pattern)
+    _exclude_name_matches = OptionalParameter(parameters.pattern)
+    _exclude_order_ids = OptionalParameter(parameters.order_ids, hint=NONE_HINT)
+    _limit = OptionalParameter(parameters.allowance)
+    _max_orders = OptionalParameter(parameters.allowance)
+    _max_share = OptionalParameter(parameters.share)
+    _reference_time = OptionalParameter(
+        parameters.moment, hint="Leave reference_time out to use the run's own time."
     )
+    _chunk_size = OptionalParameter(parameters.positive_whole_number)
+
     ui_color = "#d6e4f0"
 
     def __init__(
@@ -268,17 +263,17 @@ class FindStaleOrdersOperator(OllangBaseOperator):
             rule = self._rule(context)
             self.log.info("Looking for orders created up to %s.", rule.cut_off.isoformat())
             with self._client() as client:
-                of_any_age = self._value("max_share") is not None
+                of_any_age = self._max_share is not None
                 finding = find_stale_orders(client, rule, of_any_age=of_any_age)
         if failure := self._failure(finding):
             self._publish(context, finding, finding.orders)
             raise AirflowFailException(failure)
-        selected = select(finding.orders, self._value("limit"), rule.reference_time)
+        selected = select(finding.orders, self._limit, rule.reference_time)
         self._publish(context, finding, selected)
         return self._in_chunks([order.id for order in selected])
 
     def _in_chunks(self, ids: list[str]) -> list[str] | list[list[str]]:
-        size = self._value("chunk_size")
+        size = self._chunk_size
         if size is None:
             return ids
         return [ids[start : start + size] for start in range(0, len(ids), size)]
@@ -286,7 +281,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
     def _rule(self, context: Context) -> StaleRule:
         from airflow_provider_ollang.cleanup.stale import StaleRule
 
-        reference_time, older_than = self._reference_time(context), self._value("older_than")
+        reference_time, older_than = self._time_to_count_ages_to(context), self._older_than
         try:
             (reference_time - older_than).astimezone(UTC)
         except OverflowError as error:
@@ -297,18 +292,18 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         return StaleRule(
             reference_time=reference_time,
             older_than=older_than,
-            statuses=self._value("statuses"),
-            order_types=self._value("order_types"),
-            project_ids=self._value("project_ids"),
-            folder_ids=self._value("folder_ids"),
-            exclude_folder_ids=self._value("exclude_folder_ids") or (),
-            name_matches=self._value("name_matches"),
-            exclude_name_matches=self._value("exclude_name_matches"),
-            exclude_order_ids=self._value("exclude_order_ids") or (),
+            statuses=self._statuses,
+            order_types=self._order_types,
+            project_ids=self._project_ids,
+            folder_ids=self._folder_ids,
+            exclude_folder_ids=self._exclude_folder_ids or (),
+            name_matches=self._name_matches,
+            exclude_name_matches=self._exclude_name_matches,
+            exclude_order_ids=self._exclude_order_ids or (),
         )
 
-    def _reference_time(self, context: Context) -> datetime:
-        reference_time: datetime = self._value("reference_time") or _time_of_run(context)
+    def _time_to_count_ages_to(self, context: Context) -> datetime:
+        reference_time = self._reference_time or _time_of_run(context)
         if reference_time > datetime.now(UTC) + CLOCK_TOLERANCE:
             raise InvalidInputError(
                 f"reference_time: {reference_time.isoformat()} is in the future: young orders "
@@ -328,8 +323,8 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         exceeded = exceeded_limit(
             len(finding.orders),
             with_status=finding.with_status,
-            max_orders=self._value("max_orders"),
-            max_share=self._value("max_share"),
+            max_orders=self._max_orders,
+            max_share=self._max_share,
         )
         if exceeded is None:
             return None
@@ -407,37 +402,18 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
     :param ollang_conn_id: the connection
     """
 
-    parsers: ClassVar[Parsers] = {
-        "order_ids": parameters.order_ids,
-        "max_workers": parameters.workers,
-        "requests_per_second": parameters.rate,
-        "max_orders": parameters.allowance,
-        "require_status": parameters.statuses,
-        "exclude_name_matches": parameters.pattern,
-        "exclude_folder_ids": parameters.excluded_names,
-        "created_before": parameters.moment,
-        "tolerated_codes": parameters.codes,
-        "preview": parameters.flag,
-        "report_path": parameters.report_path,
-        "ollang_conn_id": parameters.connection_id,
-    }
-    template_fields = tuple(parsers)
-    optional = frozenset(
-        {
-            "requests_per_second",
-            "require_status",
-            "exclude_name_matches",
-            "exclude_folder_ids",
-            "created_before",
-            "report_path",
-        }
-    )
-    hints: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {
-            "order_ids": "There is no list: was the task that it is from marked as success by "
-            "hand? An approval gives a list only after a person's response in the UI."
-        }
-    )
+    _order_ids = Parameter(parameters.order_ids, hint=NO_LIST_HINT)
+    _max_workers = Parameter(parameters.workers)
+    _requests_per_second = OptionalParameter(parameters.rate)
+    _max_orders = Parameter(parameters.allowance)
+    _require_status = OptionalParameter(parameters.statuses)
+    _exclude_name_matches = OptionalParameter(parameters.pattern)
+    _exclude_folder_ids = OptionalParameter(parameters.excluded_names)
+    _created_before = OptionalParameter(parameters.moment)
+    _tolerated_codes = Parameter(parameters.codes)
+    _preview = Parameter(parameters.flag)
+    _report_path = OptionalParameter(parameters.report_path)
+
     ui_color = "#f4d6cc"
 
     _batch: Batch | None = None
@@ -486,9 +462,9 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
 
         with self._airflow_exceptions():
             self._take_parameters()
-            refuse_if_preview_requested(context, preview=self._value("preview"))
-            order_ids = self._order_ids()
-            with self._client(RateLimiter(self._value("requests_per_second"))) as client:
+            refuse_if_preview_requested(context, preview=self._preview)
+            order_ids = self._orders_to_cancel()
+            with self._client(RateLimiter(self._requests_per_second)) as client:
                 self._say_what_begins(len(order_ids), client)
                 self._earlier_tries = EarlierTries(context)
                 self._batch = self._make_batch(client, order_ids, context)
@@ -503,15 +479,15 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         if self._batch:
             self._batch.stop("the task was told to end")
 
-    def _order_ids(self) -> list[str]:
-        order_ids: list[str] = self._value("order_ids")
-        max_orders = self._value("max_orders")
+    def _orders_to_cancel(self) -> list[str]:
+        order_ids = self._order_ids
+        max_orders = self._max_orders
         if not order_ids:
             self._skip("There is no order to cancel.")
         if len(order_ids) <= max_orders:
             return order_ids
         too_many = f"order_ids holds {len(order_ids)} orders, max_orders allows {max_orders}"
-        if self._value("preview"):
+        if self._preview:
             self.log.warning("Without preview nothing would be cancelled: %s.", too_many)
             return order_ids
         raise AirflowFailException(
@@ -525,40 +501,40 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         return Batch(
             client,
             order_ids,
-            max_workers=self._value("max_workers"),
+            max_workers=self._max_workers,
             conditions=self._conditions(),
-            preview=self._value("preview"),
-            tolerated_codes=self._value("tolerated_codes"),
+            preview=self._preview,
+            tolerated_codes=self._tolerated_codes,
             report=self._open_report(client.base_url, context),
             cancelled_earlier=self._earlier_tries.cancelled,
             on_progress=self._earlier_tries.save,
         )
 
     def _say_what_begins(self, orders: int, client: OllangClient) -> None:
-        what = "Previewing" if self._value("preview") else "Cancelling"
-        where = (client.base_url, self._value("ollang_conn_id"))
+        what = "Previewing" if self._preview else "Cancelling"
+        where = (client.base_url, self._ollang_conn_id)
         self.log.info("%s %d orders at %s (connection %r).", what, orders, *where)
 
     def _conditions(self) -> Conditions:
         from airflow_provider_ollang.cleanup.conditions import Conditions
 
         return Conditions(
-            statuses=self._value("require_status"),
-            exclude_name_matches=self._value("exclude_name_matches"),
-            exclude_folder_ids=self._value("exclude_folder_ids") or None,
-            created_before=self._value("created_before"),
+            statuses=self._require_status,
+            exclude_name_matches=self._exclude_name_matches,
+            exclude_folder_ids=self._exclude_folder_ids or None,
+            created_before=self._created_before,
         )
 
     def _open_report(self, base_url: str, context: Context) -> ReportWriter | None:
         from airflow_provider_ollang.cleanup.report import open_report
 
-        report_path = self._value("report_path")
+        report_path = self._report_path
         if report_path is None:
             return None
         try:
             path = ObjectStoragePath(report_path)
             path = path.with_name(path.stem + _mark_of_try(context["ti"]) + path.suffix)
-            fields = {"base_url": base_url, "conn_id": self._value("ollang_conn_id")}
+            fields = {"base_url": base_url, "conn_id": self._ollang_conn_id}
             report = open_report(path, {**self._marker(), **fields})
         except FileExistsError as error:
             raise InvalidInputError(
@@ -575,7 +551,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
 
     def _marker(self) -> dict[str, Any]:
         """Return what each result of a preview says of itself."""
-        return {"preview": True} if self._value("preview") else {}
+        return {"preview": True} if self._preview else {}
 
     def _run(self, batch: Batch, context: Context) -> BatchResult:
         try:
