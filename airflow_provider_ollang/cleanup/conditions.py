@@ -1,4 +1,4 @@
-"""What must hold for an order before it is cancelled, as one read of it shows."""
+"""What must hold for an order before it is cancelled, by its name, status, folder and age."""
 
 from __future__ import annotations
 
@@ -7,16 +7,23 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from airflow_provider_ollang.api.models import Order, format_time, is_one_of, quoted
+from airflow_provider_ollang.api.errors import ConditionNotMetError
+from airflow_provider_ollang.api.models import (
+    CANCELLED_STATUSES,
+    Order,
+    format_time,
+    is_one_of,
+    quoted,
+)
 from airflow_provider_ollang.api.secret import Masked
 
-#: An earlier date is a placeholder, and would make a new order the oldest of all.
+#: An earlier date is a placeholder: it would make a new order the oldest of all.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
-#: Characters that nobody sees although Unicode does not call them controls: fillers, variation
-#: selectors, unassigned ones. Source: Unicode, DerivedCoreProperties, Default_Ignorable_Code_Point.
+#: Invisible characters that Unicode does not call controls: fillers, variation selectors,
+#: unassigned ones. Source: Unicode, DerivedCoreProperties, Default_Ignorable_Code_Point.
 _IGNORABLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
     "\U000e0000-\U000e0fff]"
@@ -24,12 +31,12 @@ _IGNORABLE = re.compile(
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs"})
 _BLANK_BRAILLE = "\u2800"
 
-#: Texts in which a pattern that asks for nothing is found without a single character.
+#: A pattern that matches the empty text in one of these matches any name.
 _PROBES = ("", "\ua66e", "0")
 
 
 class _Readable(dict[int, str]):
-    """For ``str.translate``: every white space as a space, and what nobody sees as given."""
+    """For ``str.translate``: white space becomes a space, an invisible character what is given."""
 
     def __init__(self, invisible: str) -> None:
         self._invisible = invisible
@@ -59,9 +66,9 @@ _TYPED = str.maketrans(
 class NamePattern:
     r"""A regular expression that is searched in an order's name, however the name is spelled.
 
-    One name can be written in many ways that look the same: composed or decomposed, with
-    no-break spaces, full-width letters, or characters that nobody sees. Upper and lower case
-    differ unless the pattern says ``(?i)``, and so do letters of different alphabets.
+    One name can be written in many ways that look the same: composed or decomposed, with no-break
+    spaces, full-width letters, or invisible characters. Upper and lower case differ unless the
+    pattern says ``(?i)``, and so do letters of different alphabets.
 
     :param pattern: the regular expression
     :raises re.error: it is not a regular expression
@@ -74,30 +81,27 @@ class NamePattern:
         if _matches_nothing(as_written):
             raise ValueError("it matches the empty text, and so every name")
         self._as_written = as_written
-        self._composed = _compiled(_composed_pattern(pattern)) or as_written
+        self._composed = _compiled(_rewritten(pattern, _composed)) or as_written
         self._folded = _compiled(_folded_pattern(pattern)) or self._composed
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.pattern!r})"
 
     def matches(self, name: str) -> bool:
-        """Return whether the name matches in any of its spellings. For what must not be missed."""
+        """Return whether the name matches in any of its spellings, for an exclusion."""
         variants = dict.fromkeys((self._as_written, self._composed, self._folded))
         return any(variant.search(text) for text in _spellings(name) for variant in variants)
 
     def matches_surely(self, name: str) -> bool:
-        """Return whether the name matches as it is seen. For what must not include too much.
-
-        Unicode's compatibility forms also equate what a person can tell apart (² and 2), so they
-        can only rule a name out here.
-        """
+        """Return whether the name matches as it is seen, for what must not include too much."""
+        # Unicode's compatibility forms also equate what a person can tell apart (² and 2): here,
+        # they can only rule a name out.
         seen = _composed(name.translate(_SEEN))
         return bool(self._composed.search(seen) and self._folded.search(_folded(seen)))
 
 
-@dataclass(frozen=True, slots=True)
-class Unmet:
-    """Why an order is left alone.
+class Unmet(NamedTuple):
+    """Why an order is not to be cancelled.
 
     :param outcome: ``invalid`` where it cannot be judged
     :param reason: part of a sentence, for a person
@@ -109,7 +113,7 @@ class Unmet:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What must hold for an order. The finder and the batch check the same ones.
+    """What must hold for an order to be cancelled. The finder and the batch share this code.
 
     :param statuses: the order has one of these
     :param exclude_name_matches: the order's name does not match
@@ -123,11 +127,22 @@ class Conditions:
     created_before: datetime | None = None
 
     def unmet(self, order: Order) -> Unmet | None:
-        """Return why the order is left alone, or ``None`` where all conditions hold."""
+        """Return why the order is not to be cancelled, or ``None`` where all conditions hold."""
         checks = (self._status, self._name, self._folder, self._creation)
         found = [unmet for check in checks if (unmet := check(order))]
         # What is known for certain says more than what cannot be judged.
         return min(found, key=lambda unmet: unmet.outcome == "invalid", default=None)
+
+    def check(self, order: Order) -> None:
+        """Raise if an order, as it was just read, is not to be cancelled.
+
+        :raises ConditionNotMetError: it is already cancelled, or a condition does not hold
+        """
+        if is_one_of(order.status, CANCELLED_STATUSES):
+            reason = f"its status is {quoted(order.status)}"
+            raise ConditionNotMetError(order.id, "already_cancelled", reason)
+        if unmet := self.unmet(order):
+            raise ConditionNotMetError(order.id, unmet.outcome, unmet.reason)
 
     def _status(self, order: Order) -> Unmet | None:
         if self.statuses is None or is_one_of(order.status, self.statuses):
@@ -141,12 +156,11 @@ class Conditions:
     def _name(self, order: Order) -> Unmet | None:
         if self.exclude_name_matches is None:
             return None
-        # A name that the key was taken out of is not the name that people see.
+        # A name with the key masked in it is not the name that people see.
         if not isinstance(order.name, str) or isinstance(order.name, Masked):
             return Unmet(
                 "invalid",
-                f"its name is {quoted(order.name)}, which exclude_name_matches cannot be checked "
-                "against",
+                f"its name is {quoted(order.name)}, so exclude_name_matches cannot be checked",
             )
         if not self.exclude_name_matches.matches(order.name):
             return None
@@ -176,7 +190,7 @@ class Conditions:
 
 
 def is_id(value: object) -> bool:
-    """Return whether a field's value, which may be anything, can be the id of something."""
+    """Return whether a field's value, which may be anything, can be an id."""
     return isinstance(value, str) and bool(value.strip())
 
 
@@ -206,10 +220,6 @@ def _folded(text: str) -> str:
     return unicodedata.normalize("NFKC", text).translate(_TYPED)
 
 
-def _composed_pattern(pattern: str) -> str:
-    return _rewritten(pattern, _composed)
-
-
 def _folded_pattern(pattern: str) -> str:
     """Return the pattern with its characters folded one by one, none into syntax."""
     return _rewritten(pattern, lambda text: _composed("".join(map(_folded_literal, text))))
@@ -221,14 +231,13 @@ def _folded_literal(char: str) -> str:
 
 
 def _rewritten(pattern: str, change: Callable[[str], str]) -> str:
-    """Return a pattern with its text changed, and what follows a backslash left alone."""
+    """Return a pattern as it is seen, with its text changed; escapes stay."""
+
+    def readable(text: str) -> str:  # ASCII white space may be syntax, as in (?x)
+        return re.sub(r"[^\x00-\x7f]+", lambda found: found[0].translate(_SEEN), text)
+
     pieces = re.split(r"(\\.)", pattern, flags=re.DOTALL)
-    return "".join(it if it.startswith("\\") else change(_readable(it)) for it in pieces)
-
-
-def _readable(text: str) -> str:
-    """Return text of a pattern as it is seen. White space of ASCII may be syntax, as in (?x)."""
-    return re.sub(r"[^\x00-\x7f]+", lambda found: found[0].translate(_SEEN), text)
+    return "".join(it if it.startswith("\\") else change(readable(it)) for it in pieces)
 
 
 def _matches_nothing(pattern: re.Pattern[str]) -> bool:
@@ -237,7 +246,7 @@ def _matches_nothing(pattern: re.Pattern[str]) -> bool:
 
 
 def _compiled(pattern: str) -> re.Pattern[str] | None:
-    """Return another spelling of a pattern, ``None`` where it is none any more."""
+    """Return the pattern, ``None`` if rewriting it has made it invalid."""
     try:
         compiled = re.compile(pattern)
     except (re.error, OverflowError, RecursionError):

@@ -1,4 +1,4 @@
-"""What each field of an Ollang connection means: from a connection to a client."""
+"""What each field of an Ollang connection means for the client."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from airflow_provider_ollang.provider_info import CONNECTION_TYPE
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
-#: What Airflow's database holds of a host.
+#: What Airflow's database keeps of a host.
 MAX_HOST = 500
 
-#: One of ``/ ? # [ ]`` in a key breaks a URI, or puts the key in another field.
+#: In a URI, one of ``/ ? # [ ]`` in a key makes it invalid, or puts the key in another field.
 _KEY_IN_TEXT = (
     "In a URI, encode the API key with urllib.parse.quote(key, safe=''): ollang://:ENCODED@. "
     'Or use JSON: {"conn_type": "ollang", "password": "KEY"}.'
@@ -38,9 +38,9 @@ def client_from_connection(
     """Return a client with the connection's settings.
 
     :param connection: an Airflow connection of type ``ollang``
-    :param rate_limiter: when requests may go out
-    :param max_attempts: overrules the connection's
-    :raises InvalidInputError: a field cannot be used; the message names it as the form does
+    :param rate_limiter: when requests may start
+    :param max_attempts: overrides the connection's
+    :raises InvalidInputError: a field is invalid; the message names it as the form does
     """
     where = f"connection {connection.conn_id!r}"
     if not connection.conn_type:
@@ -50,7 +50,7 @@ def client_from_connection(
             f"{where} is of type {connection.conn_type!r:.80}, expected 'ollang': "
             "choose another connection, or change its type."
         )
-    # A key in the wrong field leaves this one empty: said first, so that no message repeats it.
+    # Checked first: if the key is in another field, no message about that field must show it.
     field = f"{where}, password (API key)"
     if not connection.password:
         raise InvalidInputError(
@@ -72,9 +72,9 @@ def client_from_connection(
 
 
 def check_environment(conn_id: str) -> None:
-    """Raise if a variable of the environment should hold the connection, and cannot be read.
+    """Raise if an environment variable defines the connection and cannot be read.
 
-    Airflow passes over one that it cannot parse, and says that the connection is not defined.
+    Airflow ignores one that it cannot parse, and says that the connection is not defined.
 
     :param conn_id: the connection that Airflow did not find
     :raises InvalidInputError: there is such a variable; its value is not shown
@@ -105,7 +105,7 @@ def _base_url(connection: Connection, where: str, *, allow_http: bool) -> str:
         raise InvalidInputError(f"{field}: expected at most {MAX_HOST} characters, got {len(host)}")
     if not host:
         if scheme or connection.port:
-            raise InvalidInputError(f"{field}: is empty, though port or schema is set")
+            raise InvalidInputError(f"{field}: is empty, although port or schema is set")
         return DEFAULT_BASE_URL
     if "://" not in host:
         host = f"{scheme or 'https'}://{_bracketed(host)}"

@@ -1,4 +1,4 @@
-"""What the operators share: parameters checked twice, and errors in Airflow's own terms."""
+"""What the operators share: parameters that are checked twice, and Airflow's exceptions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, TypeVar
 
 from airflow.providers.common.compat.sdk import (
-    AirflowException,
     AirflowFailException,
     AirflowNotFoundException,
     AirflowSkipException,
@@ -35,9 +34,9 @@ T = TypeVar("T")
 
 
 class InvalidParameterError(InvalidInputError, AirflowFailException):
-    """A parameter was refused when its operator was made.
+    """A parameter was invalid when its operator was constructed.
 
-    For a mapped task that is when the task runs: Airflow's retries must not be spent on it.
+    A mapped task's operator is constructed when the task runs: it must not be retried then.
     """
 
 
@@ -80,9 +79,9 @@ class OptionalParameter(Parameter[T | None]):
 class OllangBaseOperator(BaseOperator):
     """What the operators share: the connection, and parameters that are checked twice.
 
-    They are checked when the DAG is parsed, as far as they are known then, and again once
-    templates are rendered. ``None`` leaves an optional one out; one that was given and is then
-    rendered to nothing is an error: a filter or a limit must not get lost on the way.
+    They are checked when the DAG is parsed, as far as they are known then, and again once templates
+    are rendered. ``None`` leaves out an optional one. A template that renders to nothing is an
+    error: it cannot silently disable a filter or a limit.
     """
 
     _parameters: ClassVar[Mapping[str, Parameter[Any]]] = MappingProxyType({})
@@ -102,7 +101,7 @@ class OllangBaseOperator(BaseOperator):
             self.retry_policy = RetryAfterPolicy()
 
     def _check_parameters(self) -> None:
-        """Refuse what can be known to be wrong; called at the end of each constructor."""
+        """Raise for what is already known to be invalid; called at the end of each constructor."""
         self._left_out = {
             name
             for name, parameter in self._parameters.items()
@@ -120,7 +119,7 @@ class OllangBaseOperator(BaseOperator):
                     ) from error
 
     def _take_parameters(self) -> None:
-        """Take all parameters as they are rendered, before anything is done with one of them."""
+        """Take the rendered values of all parameters, before any of them is used."""
         self._values = {name: self._rendered(name) for name in self._parameters}
 
     def _rendered(self, name: str) -> Any:
@@ -129,7 +128,7 @@ class OllangBaseOperator(BaseOperator):
             return None
         if parameters.is_nothing(value):
             raise InvalidInputError(f"{name}: the template rendered to {value!r}. {parameter.hint}")
-        # A text that a template wrote None or nothing into means something else.
+        # With None, or nothing, in place of an expression, a text means something else.
         for item in value if isinstance(value, (list, tuple, set, frozenset)) else [value]:
             if isinstance(item, str) and item in self._incomplete:
                 raise InvalidInputError(
@@ -160,38 +159,35 @@ class OllangBaseOperator(BaseOperator):
 
     @contextmanager
     def _client(self, rate_limiter: RateLimiter | None = None) -> Iterator[OllangClient]:
-        """Yield a client that sends nothing more once the task was told to end."""
+        """Yield a client that sends nothing more once the task is stopped."""
         hook = OllangHook(self._ollang_conn_id)
         with hook.get_conn(rate_limiter=rate_limiter) as client:
             self._running = client
-            # Airflow only calls on_kill() and lets the task go on: it may have come before this.
+            # Airflow only calls on_kill() and lets the task go on; it may have done so before this.
             if self._is_killed:
                 client.rate_limiter.stop()
             try:
                 yield client
-            finally:  # threads of a call that broke off must not try again
+            finally:  # threads of a call that was interrupted must not try again
                 client.rate_limiter.stop()
 
     @contextmanager
     def _airflow_exceptions(self) -> Iterator[None]:
-        """Turn this package's errors into Airflow's: final ones fail the task without retries."""
+        """Turn this package's errors into Airflow's; final ones fail the task without retries."""
         try:
             yield
         except AirflowNotFoundException as error:
             raise AirflowFailException(
-                f"{error}. Add a connection of type ollang, with the API key as its password. If a "
-                "secrets backend holds one, it cannot be reached or its value cannot be parsed."
+                f"{error}. Add a connection of type ollang, with the API key as its password. If "
+                "it is in a secrets backend, that cannot be reached, or its value cannot be parsed."
             ) from error
         except OllangError as error:
-            raise self._airflow_exception(error) from error
-
-    def _airflow_exception(self, error: OllangError) -> AirflowException:
-        text = with_hint(str(error), error.hint)
-        if not isinstance(error, InvalidInputError):  # that one names its field
-            text += f" {self._where()}"
-        if error.is_final:
-            return AirflowFailException(text)
-        return exception_to_retry(text, error.retry_after)
+            text = with_hint(str(error), error.hint)
+            if not isinstance(error, InvalidInputError):  # that one names its field
+                text += f" {self._where()}"
+            if error.is_final:
+                raise AirflowFailException(text) from error
+            raise exception_to_retry(text, error.retry_after) from error
 
     def _where(self) -> str:
         """Return the connection and the base URL, for the end of a message."""
@@ -199,12 +195,12 @@ class OllangBaseOperator(BaseOperator):
         return f"(connection {self.ollang_conn_id!r}{base_url})"
 
     def _skip(self, reason: str) -> NoReturn:
-        # Airflow logs the exception too, but in a group that its UI folds.
+        # Airflow logs the exception too, but in a group that its UI collapses.
         self.log.info("Skipped: %s", reason)
         raise AirflowSkipException(reason)
 
     def _push(self, context: Context, key: str, value: Any) -> None:
-        """Push an XCom that every database takes: text in it may be anything that people wrote."""
+        """Push an XCom that every database accepts, whatever text people wrote."""
         context["ti"].xcom_push(key=key, value=storable(value))
 
     def on_kill(self) -> None:
