@@ -43,13 +43,13 @@ with DAG(
 ):
 
     @task.short_circuit
-    def is_meant(params: dict | None = None) -> bool:
-        """Skip the cancel in a preview."""
+    def is_not_preview(params: dict | None = None) -> bool:
+        """Skip the cancel request in a preview."""
         if params["preview"]:
             log.info("Preview: would cancel order %s if it is pending.", params["order_id"])
         return not params["preview"]
 
-    is_meant() >> CancelOrderOperator(
+    is_not_preview() >> CancelOrderOperator(
         task_id="cancel_order",
         order_id="{{ params.order_id }}",
         require_status=["pending"],

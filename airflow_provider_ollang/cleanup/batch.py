@@ -57,12 +57,9 @@ class Batch:
     """One pass over a list of orders.
 
     :param client: the API; the batch stops its rate limiter to end early
-    :param order_ids: distinct, checked order ids, in the order in which to start
-    :param max_workers: up to this many requests at the same time
+    :param order_ids: distinct, checked order ids
     :param conditions: read each order right before its cancel request, and skip it if one of these
         does not hold
-    :param preview: send no cancel requests, say what would happen
-    :param tolerated_codes: error codes that are not failures
     :param report: gets each result as soon as it is known; closed at the end
     :param cancelled_earlier: orders that an earlier try has cancelled: found cancelled, they count
         as cancelled

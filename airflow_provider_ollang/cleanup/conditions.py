@@ -128,10 +128,8 @@ class Conditions:
 
     def unmet(self, order: Order) -> Unmet | None:
         """Return why the order is not to be cancelled, or ``None`` where all conditions hold."""
-        checks = (self._status, self._name, self._folder, self._creation)
-        found = [unmet for check in checks if (unmet := check(order))]
-        # What is known for certain says more than what cannot be judged.
-        return min(found, key=lambda unmet: unmet.outcome == "invalid", default=None)
+        # What is known for certain says more than what is invalid.
+        return min(self._all_unmet(order), key=lambda it: it.outcome == "invalid", default=None)
 
     def check(self, order: Order) -> None:
         """Raise if an order, as it was just read, is not to be cancelled.
@@ -144,59 +142,38 @@ class Conditions:
         if unmet := self.unmet(order):
             raise ConditionNotMetError(order.id, unmet.outcome, unmet.reason)
 
-    def _status(self, order: Order) -> Unmet | None:
-        if self.statuses is None or is_one_of(order.status, self.statuses):
-            return None
-        expected = " or ".join(repr(status) for status in sorted(self.statuses))
-        return Unmet(
-            "status_changed" if isinstance(order.status, str) else "invalid",
-            f"its status is {quoted(order.status)}, expected {expected}",
-        )
-
-    def _name(self, order: Order) -> Unmet | None:
-        if self.exclude_name_matches is None:
-            return None
-        # A name with the key masked in it is not the name that people see.
-        if not isinstance(order.name, str) or isinstance(order.name, Masked):
-            return Unmet(
-                "invalid",
-                f"its name is {quoted(order.name)}, so exclude_name_matches cannot be checked",
-            )
-        if not self.exclude_name_matches.matches(order.name):
-            return None
-        return Unmet("excluded", f"its name {quoted(order.name)} matches exclude_name_matches")
-
-    def _folder(self, order: Order) -> Unmet | None:
-        if self.exclude_folder_ids is None:
-            return None
-        if not is_id(order.folder_id):
-            return Unmet("invalid", f"its folderId is {quoted(order.folder_id)}")
-        if not is_one_of_ids(order.folder_id, self.exclude_folder_ids):
-            return None
-        return Unmet("excluded", f"its folder {quoted(order.folder_id)} is in exclude_folder_ids")
-
-    def _creation(self, order: Order) -> Unmet | None:
-        if self.created_before is None:
-            return None
-        created = order.created
-        if created is None or created < EARLIEST:
-            return Unmet("invalid", f"its createdAt is {quoted(order.created_at)}")
-        if created <= self.created_before:
-            return None
-        return Unmet(
-            "excluded",
-            f"it was created at {order.created_at}, after {format_time(self.created_before)}",
-        )
+    def _all_unmet(self, order: Order) -> Iterator[Unmet]:
+        if self.statuses is not None and not is_one_of(order.status, self.statuses):
+            expected = " or ".join(repr(status) for status in sorted(self.statuses))
+            reason = f"its status is {quoted(order.status)}, expected {expected}"
+            yield Unmet("status_changed" if isinstance(order.status, str) else "invalid", reason)
+        if self.exclude_name_matches is not None:
+            # A name with the key masked in it is not the name that people see.
+            if not isinstance(order.name, str) or isinstance(order.name, Masked):
+                name = quoted(order.name)
+                reason = f"its name is {name}, so exclude_name_matches cannot be checked"
+                yield Unmet("invalid", reason)
+            elif self.exclude_name_matches.matches(order.name):
+                reason = f"its name {quoted(order.name)} matches exclude_name_matches"
+                yield Unmet("excluded", reason)
+        if self.exclude_folder_ids is not None:
+            folder = quoted(order.folder_id)
+            if not is_id(order.folder_id):
+                yield Unmet("invalid", f"its folderId is {folder}")
+            elif order.folder_id.casefold() in {it.casefold() for it in self.exclude_folder_ids}:
+                yield Unmet("excluded", f"its folder {folder} is in exclude_folder_ids")
+        if self.created_before is not None:
+            created, limit = order.created, self.created_before
+            if created is None or created < EARLIEST:
+                yield Unmet("invalid", f"its createdAt is {quoted(order.created_at)}")
+            elif created > limit:
+                reason = f"it was created at {order.created_at}, after {format_time(limit)}"
+                yield Unmet("excluded", reason)
 
 
 def is_id(value: object) -> bool:
     """Return whether a field's value, which may be anything, can be an id."""
     return isinstance(value, str) and bool(value.strip())
-
-
-def is_one_of_ids(value: object, ids: Collection[str]) -> bool:
-    """Return whether a field's value is one of the ids, in upper or lower case."""
-    return isinstance(value, str) and value.casefold() in {it.casefold() for it in ids}
 
 
 def _spellings(name: str) -> Iterator[str]:

@@ -98,11 +98,6 @@ class OrderResult:
             hint=error.hint,
         )
 
-    @property
-    def likely_ours(self) -> bool:
-        """Whether it was found cancelled, most likely by an earlier request of this task."""
-        return self.outcome is Outcome.ALREADY_CANCELLED and self.response_lost
-
     def to_json(self) -> dict[str, Any]:
         """Return the result as the report holds it."""
         fields = asdict(self)
@@ -165,7 +160,8 @@ class BatchResult:
         if not self.is_tolerated(result):
             self.failures += 1
             self.first_failure = self.first_failure or result
-        self.likely_ours += result.likely_ours
+        was_cancelled = result.outcome is Outcome.ALREADY_CANCELLED
+        self.likely_ours += was_cancelled and result.response_lost
         if result.outcome is Outcome.CANCELLED:
             if len(self.cancelled) < KEPT_RESULTS:
                 self.cancelled.append(result.id)

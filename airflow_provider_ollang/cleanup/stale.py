@@ -53,18 +53,9 @@ EXPECTED_STATUSES = STATUSES | CANCELLED_STATUSES | {"review"}
 
 @dataclass(frozen=True)
 class StaleRule:
-    """What makes an order stale. Everything that is set must hold; an invalid order is never stale.
+    """What makes an order stale: the parameters of ``FindStaleOrdersOperator`` of the same names.
 
-    :param reference_time: the time that ages are counted to, with a zone
-    :param older_than: the age from which an order is stale
-    :param statuses: the order has one of these
-    :param order_types: the order has one of these
-    :param project_ids: the order belongs to one of these
-    :param folder_ids: the order is in one of these; each candidate is read once for it
-    :param exclude_folder_ids: the order is in none of these, in upper or lower case; also read
-    :param name_matches: found in the order's name
-    :param exclude_name_matches: not found in the order's name
-    :param exclude_order_ids: never these, in upper or lower case
+    Everything that is set must hold; an invalid order is never stale.
     """
 
     reference_time: datetime

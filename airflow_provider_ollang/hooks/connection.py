@@ -89,7 +89,7 @@ def _extra(connection: Connection, where: str) -> dict[str, Any]:
     extra = connection.extra_dejson
     if not isinstance(extra, dict):
         raise InvalidInputError(f"{where}, extra: expected a JSON object, got {extra!r:.80}")
-    return extra
+    return {name: value for name, value in extra.items() if value not in (None, "")}
 
 
 def _base_url(connection: Connection, where: str, *, allow_http: bool) -> str:
@@ -108,16 +108,12 @@ def _base_url(connection: Connection, where: str, *, allow_http: bool) -> str:
             raise InvalidInputError(f"{field}: is empty, although port or schema is set")
         return DEFAULT_BASE_URL
     if "://" not in host:
-        host = f"{scheme or 'https'}://{_bracketed(host)}"
+        is_ipv6 = host.count(":") > 1 and not host.startswith("[")
+        host = f"{scheme or 'https'}://{f'[{host}]' if is_ipv6 else host}"
     url = check_base_url(host, allow_http=allow_http, field=field)
     if scheme and not url.startswith(f"{scheme}://"):
         raise InvalidInputError(f"{field}: {url!r:.200} contradicts the schema {scheme!r}")
     return check_base_url(_with_port(url, connection.port, field), allow_http=True, field=field)
-
-
-def _bracketed(host: str) -> str:
-    """Return an IPv6 address in brackets, any other host as it is."""
-    return f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host
 
 
 def _with_port(url: str, port: int | None, field: str) -> str:
@@ -135,9 +131,7 @@ def _number(
     extra: dict[str, Any], name: str, where: str, *, default: float, most: int, whole: bool = False
 ) -> float:
     """Return a positive number; a URI gives it as text."""
-    value = extra.get(name)
-    if value is None or value == "":
-        return default
+    value = extra.get(name, default)
     try:
         number = float(value) if not isinstance(value, bool) else math.nan
     except (TypeError, ValueError, OverflowError):
@@ -151,9 +145,7 @@ def _number(
 
 
 def _flag(extra: dict[str, Any], name: str, where: str, *, default: bool) -> bool:
-    value = extra.get(name)
-    if value is None or value == "":
-        return default
+    value = extra.get(name, default)
     flag = _TRUTH_VALUES.get(str(value).strip().lower())
     if flag is None:
         raise InvalidInputError(f"{where}, extra {name}: expected true or false, got {value!r:.80}")
@@ -161,8 +153,6 @@ def _flag(extra: dict[str, Any], name: str, where: str, *, default: bool) -> boo
 
 
 def _verify(extra: dict[str, Any], where: str) -> bool | str:
-    value = extra.get("verify")
-    if value is None or value == "":
-        return True
+    value = extra.get("verify", True)
     flag = _TRUTH_VALUES.get(str(value).strip().lower())
     return check_verify(str(value), field=f"{where}, extra verify") if flag is None else flag

@@ -126,7 +126,8 @@ class CancelOrderOperator(OllangBaseOperator):
         except (ConditionNotMetError, ApiError) as error:
             if not self._is_skipped(error):
                 raise
-            note = f" Note: {LOST_RESPONSE_NOTE}." if _is_likely_ours(error) else ""
+            likely_ours = error.outcome == "already_cancelled" and error.response_lost
+            note = f" Note: {LOST_RESPONSE_NOTE}." if likely_ours else ""
             self._skip(f"Nothing to cancel: {error}.{note}")
         self.log.info("Order %s is cancelled (attempts: %d).", self._order_id, receipt.attempts)
 
@@ -139,12 +140,6 @@ class CancelOrderOperator(OllangBaseOperator):
         if isinstance(error, ConditionNotMetError):
             return error.outcome != "invalid"
         return error.meaning in self._skip_on_codes
-
-
-def _is_likely_ours(error: ConditionNotMetError | ApiError) -> bool:
-    from airflow_provider_ollang.cleanup.result import OrderResult
-
-    return OrderResult.from_error("", error).likely_ours
 
 
 class FindStaleOrdersOperator(OllangBaseOperator):

@@ -46,7 +46,7 @@ _DURATION = re.compile(
 ANY = "*"
 
 
-def refuse(name: str, value: Any, expected: str) -> InvalidInputError:
+def invalid(name: str, value: Any, expected: str) -> InvalidInputError:
     """Return the error that names the parameter, what is expected, and what it got."""
     return InvalidInputError(f"{name}: expected {expected}, got {shown(value)}")
 
@@ -70,9 +70,9 @@ def is_rendered_later(value: Any) -> bool:
 def text(name: str, value: Any) -> str:
     """Return text that is not blank, and that can be sent: half a surrogate pair cannot."""
     if not isinstance(value, str) or is_nothing(value) or re.search("[\ud800-\udfff]", value):
-        raise refuse(name, value, "text")
+        raise invalid(name, value, "text")
     if value != value.strip():
-        error = refuse(name, value, "text without white space around it")
+        error = invalid(name, value, "text without white space around it")
         raise InvalidInputError(
             f"{error.message}. Remove it, in a template with {{{{ … | trim }}}}. If a pattern "
             "needs it, write [ ], as in '[ ]keep'."
@@ -83,14 +83,14 @@ def text(name: str, value: Any) -> str:
 def identifier(name: str, value: Any) -> str:
     """Return text on one line, without invisible characters."""
     if not text(name, value).isprintable():
-        raise refuse(name, value, "text on one line without invisible characters")
+        raise invalid(name, value, "text on one line without invisible characters")
     return str(value)
 
 
 def connection_id(name: str, value: Any) -> str:
     """Return the id of a connection, no longer than Airflow's database takes."""
     if len(identifier(name, value)) > MAX_CONNECTION_ID:
-        raise refuse(name, value, f"text of at most {MAX_CONNECTION_ID} characters")
+        raise invalid(name, value, f"text of at most {MAX_CONNECTION_ID} characters")
     return str(value)
 
 
@@ -99,7 +99,7 @@ def flag(name: str, value: Any) -> bool:
     if isinstance(value, str):
         value = _FLAGS.get(value.strip().lower(), value)
     if not isinstance(value, bool):
-        raise refuse(name, value, "True or False")
+        raise invalid(name, value, "True or False")
     return value
 
 
@@ -108,7 +108,7 @@ def whole_number(name: str, value: Any, *, least: int) -> int:
     if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", value, re.ASCII):
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise refuse(name, value, f"a whole number, {least} or more")
+        raise invalid(name, value, f"a whole number, {least} or more")
     return value
 
 
@@ -120,7 +120,7 @@ def positive_whole_number(name: str, value: Any) -> int:
 def workers(name: str, value: Any) -> int:
     """Return a number of workers: each is a thread, and a connection."""
     if (number := positive_whole_number(name, value)) > MAX_WORKERS:
-        raise refuse(name, value, f"a whole number from 1 to {MAX_WORKERS}")
+        raise invalid(name, value, f"a whole number from 1 to {MAX_WORKERS}")
     return number
 
 
@@ -143,7 +143,7 @@ def duration(name: str, value: Any) -> timedelta:
     """Return a duration above 0, from a timedelta or ISO 8601 text without months and years."""
     parsed = _parse_duration(name, value) if isinstance(value, str) else value
     if not isinstance(parsed, timedelta) or parsed <= timedelta(0):
-        raise refuse(
+        raise invalid(
             name,
             value,
             "a duration above 0 as a timedelta or in ISO 8601, such as P7D, P2W or P1DT12H, with "
@@ -156,24 +156,23 @@ def moment(name: str, value: Any) -> datetime:
     """Return a time with a zone, from a datetime or ISO 8601 text."""
     parsed = parse_time(value) if isinstance(value, str) else value
     if not isinstance(parsed, datetime) or parsed.tzinfo is None:
-        raise refuse(name, value, "a time with a zone, such as 2026-01-31T06:00:00Z")
+        raise invalid(name, value, "a time with a zone, such as 2026-01-31T06:00:00Z")
     return parsed
 
 
 def pattern(name: str, value: Any) -> NamePattern:
     """Return a regular expression that does not match every name."""
+    written = text(name, value)
     try:
-        return NamePattern(text(name, value))
-    except InvalidInputError:
-        raise
+        return NamePattern(written)
     except (re.error, ValueError, OverflowError, RecursionError) as error:
-        raise refuse(name, value, f"a regular expression ({error})") from error
+        raise invalid(name, value, f"a regular expression ({error})") from error
 
 
 def names(name: str, value: Any) -> tuple[str, ...]:
     """Return one or more texts."""
     if not (items := codes(name, value)):
-        raise refuse(name, value, "a list that is not empty")
+        raise invalid(name, value, "a list that is not empty")
     return items
 
 
@@ -192,7 +191,7 @@ def excluded_names(name: str, value: Any) -> tuple[str, ...]:
     """Return the texts of a list, which may be empty, without ``"*"``."""
     items = codes(name, value)
     if ANY in items:
-        raise refuse(
+        raise invalid(
             name, value, "a list of ids; '*' is not one, and an empty list excludes nothing"
         )
     return items
@@ -202,7 +201,7 @@ def statuses(name: str, value: Any) -> tuple[str, ...]:
     """Return one or more of the documented order statuses."""
     items = names(name, value)
     if ANY in items:
-        raise refuse(name, value, "statuses; '*' would include running and finished orders")
+        raise invalid(name, value, "statuses; '*' would include running and finished orders")
     return _known(name, items, STATUSES)
 
 
@@ -226,7 +225,7 @@ def order_ids(name: str, value: Any) -> list[str]:
     """Return the order ids of a list, which may be empty, each once."""
     items = _list(name, value)
     if any(isinstance(item, (list, tuple)) for item in items):
-        raise refuse(name, value, "a list of order ids; map chunks with .expand(order_ids=…)")
+        raise invalid(name, value, "a list of order ids; map chunks with .expand(order_ids=…)")
     ids = (check_order_id(item, field=f"{name}[{index}]") for index, item in enumerate(items))
     return list(dict.fromkeys(ids))
 
@@ -237,14 +236,14 @@ def report_path(name: str, value: Any) -> str:
     # file://a would be a file in whatever folder the worker runs in.
     is_absolute = re.match(r"(?:(?:file|local)://)?/|(?!file:|local:)[a-z][a-z0-9+]*://", path)
     if not is_absolute or path.endswith("/"):
-        raise refuse(name, value, "an absolute path or URL of a file, such as s3://bucket/a.jsonl")
+        raise invalid(name, value, "an absolute path or URL of a file, such as s3://bucket/a.jsonl")
     return path
 
 
 def project_id(name: str, value: Any) -> str:
     """Return a project's id, which has the form of an order's."""
     if is_nothing(value) or not isinstance(value, str) or not re.fullmatch(_ID, value):
-        raise refuse(name, value, "a project id (1 to 128 of A-Z, a-z, 0-9, '_' and '-')")
+        raise invalid(name, value, "a project id (1 to 128 of A-Z, a-z, 0-9, '_' and '-')")
     return value
 
 
@@ -253,7 +252,7 @@ def choice(*allowed: str) -> Callable[[str, Any], str]:
 
     def parse(name: str, value: Any) -> str:
         if value not in allowed:
-            raise refuse(name, value, f"one of {', '.join(allowed)}")
+            raise invalid(name, value, f"one of {', '.join(allowed)}")
         return str(value)
 
     return parse
@@ -263,7 +262,7 @@ def level(name: str, value: Any) -> int:
     """Return 0 for AI only, or 1 for a human review."""
     number = whole_number(name, value, least=0)
     if number not in LEVELS:
-        raise refuse(name, value, "0 (AI) or 1 (human review), a whole number")
+        raise invalid(name, value, "0 (AI) or 1 (human review), a whole number")
     return number
 
 
@@ -272,9 +271,9 @@ def target_languages(name: str, value: Any) -> tuple[TargetLanguage, ...]:
     items = enumerate(_list(name, value))
     languages = tuple(_target_language(f"{name}[{index}]", item) for index, item in items)
     if not languages:
-        raise refuse(name, value, "a list that is not empty")
+        raise invalid(name, value, "a list that is not empty")
     if len({it.language for it in languages}) < len(languages):
-        raise refuse(name, value, "a list that names each language once")
+        raise invalid(name, value, "a list that names each language once")
     return languages
 
 
@@ -282,7 +281,7 @@ def callback_url(name: str, value: Any) -> str:
     """Return an absolute http(s) URL."""
     url = text(name, value)
     if not re.fullmatch(r"https?://[^\s/?#]+\S*", url):
-        raise refuse(name, value, "an http(s) URL, such as https://example.com/ollang")
+        raise invalid(name, value, "an http(s) URL, such as https://example.com/ollang")
     return url
 
 
@@ -290,14 +289,14 @@ def memories(name: str, value: Any) -> tuple[str, ...]:
     """Return ids of translation memories, up to 20."""
     ids = names(name, value)
     if len(ids) > MAX_MEMORIES:
-        raise refuse(name, value, f"a list of up to {MAX_MEMORIES} ids")
+        raise invalid(name, value, f"a list of up to {MAX_MEMORIES} ids")
     return ids
 
 
 def awaited_order_ids(name: str, value: Any) -> list[str]:
     """Return order ids, each once, at least one."""
     if not (ids := order_ids(name, value)):
-        raise refuse(name, value, "a list that is not empty, of order ids")
+        raise invalid(name, value, "a list that is not empty, of order ids")
     return ids
 
 
@@ -311,7 +310,7 @@ def _target_language(name: str, value: Any) -> TargetLanguage:
     code, is_rush = fields.get("language"), fields.get("isRush", False)
     is_code = isinstance(code, str) and re.fullmatch(_LANGUAGE, code, re.ASCII)
     if not is_code or is_nothing(code) or fields.keys() - {"language", "isRush"}:
-        raise refuse(
+        raise invalid(
             name, value, 'a language code such as "fr", or {"language": "fr", "isRush": true}'
         )
     return TargetLanguage(str(code), flag(f"{name}.isRush", is_rush))
@@ -321,7 +320,7 @@ def _unless_any(name: str, items: tuple[str, ...]) -> tuple[str, ...] | None:
     if items == (ANY,):
         return None
     if ANY in items:
-        raise refuse(name, items, "either names or ['*'] alone, which means any")
+        raise invalid(name, items, "either names or ['*'] alone, which means any")
     return items
 
 
@@ -343,7 +342,7 @@ def _list(name: str, value: Any) -> list[Any]:
             items = None
     # Not an iterator: the check at parse time would use it up.
     if not isinstance(items, Collection) or isinstance(items, (str, bytes, Mapping)):
-        raise refuse(name, value, "a list, such as ['a', 'b']")
+        raise invalid(name, value, "a list, such as ['a', 'b']")
     return list(items)
 
 
@@ -353,13 +352,13 @@ def _number(name: str, value: Any, expected: str, is_allowed: Callable[[float], 
     except (ValueError, OverflowError):
         number = None
     if number is None or isinstance(value, bool) or not is_allowed(number):
-        raise refuse(name, value, expected)
+        raise invalid(name, value, expected)
     return number
 
 
 def _parse_duration(name: str, value: str) -> timedelta | None:
     if re.match("P[^T]*[YM]", value):
-        raise refuse(name, value, "a duration in days: months and years have no fixed length")
+        raise invalid(name, value, "a duration in days: months and years have no fixed length")
     found = _DURATION.fullmatch(value)
     if found is None:
         return None

@@ -102,11 +102,11 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
     def _check_wait(self) -> None:
         """Refuse what no single parser can see."""
         if not isinstance(self.deferrable, bool):  # the text 'False' would be true
-            error = parameters.refuse("deferrable", self.deferrable, "True or False, no template")
+            error = parameters.invalid("deferrable", self.deferrable, "True or False, no template")
         elif not 0 < self.poke_interval < float("inf"):
-            error = parameters.refuse("poke_interval", self.poke_interval, "seconds above 0")
+            error = parameters.invalid("poke_interval", self.poke_interval, "seconds above 0")
         elif not 0 <= self.timeout < float("inf"):
-            error = parameters.refuse("timeout", self.timeout, "seconds, 0 or more")
+            error = parameters.invalid("timeout", self.timeout, "seconds, 0 or more")
         elif overlap := self._overlap(self.target_statuses, self.failure_statuses):
             error = overlap
         else:
@@ -121,7 +121,7 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         if not both:
             return None
         expected = "other statuses than target_statuses"
-        return parameters.refuse("failure_statuses", sorted(both), expected)
+        return parameters.invalid("failure_statuses", sorted(both), expected)
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Wait for the orders, here or in the triggerer.
