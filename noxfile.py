@@ -30,8 +30,8 @@ PYTHONS = {
     "2.11": ("3.11", "3.12"),
     "3.0": ("3.11", "3.12"),
     "3.1": ("3.11", "3.12", "3.13"),
-    "3.2": ("3.11", "3.12", "3.13"),
-    "3.3": ("3.11", "3.12", "3.13"),
+    "3.2": ("3.11", "3.12", "3.13", "3.14"),
+    "3.3": ("3.11", "3.12", "3.13", "3.14"),
 }
 #: What an Airflow needs beside its core for all tests to make sense.
 ALSO = {"3.0": ("apache-airflow-providers-fab",)}  # without it no provider has a form there
@@ -69,15 +69,25 @@ def oldest(session: nox.Session, airflow: str) -> None:
     _test(session, airflow, *pins)
 
 
+@nox.session(python=["3.11", "3.14"])
+def newest(session: nox.Session) -> None:
+    """Test with the newest Airflow and packages there are: what users will install next."""
+    _run_tests(session)
+
+
 def _test(session: nox.Session, airflow: str, *pins: str) -> None:
-    [wheel] = DIST.glob("*.whl")
-    group = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "test")
-    session.install(
+    _run_tests(
+        session,
         *("--exclude-newer", f"{CUT_OFFS[airflow]}T00:00:00Z"),
         *(f"--exclude-newer-package={package}" for package in YOUNGER),
-        *(f"{wheel}[sandbox]", f"apache-airflow=={airflow}.*", *pins, *group),
-        *ALSO.get(airflow, ()),
+        *(f"apache-airflow=={airflow}.*", *pins, *ALSO.get(airflow, ())),
     )
+
+
+def _run_tests(session: nox.Session, *install_options: str) -> None:
+    [wheel] = DIST.glob("*.whl")
+    group = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "test")
+    session.install(*install_options, f"{wheel}[sandbox]", *group)
     session.chdir(_unpack_tests(Path(session.create_tmp())))
     session.run(
         *("python", "-c"),

@@ -30,7 +30,7 @@ needs_form = pytest.mark.skipif(
     reason="without WTForms this Airflow shows the form in its UI only, which has its own test",
 )
 
-LABELS = {"timeout": "Time-out (seconds)", "max_attempts": "Attempts", "verify": "CA bundle"}
+LABELS = {"timeout": "Timeout (seconds)", "max_attempts": "Max attempts", "verify": "CA bundle"}
 
 
 def schema(name: str) -> dict[str, Any]:

@@ -25,7 +25,25 @@ provider = manager.providers["airflow-provider-ollang"]
 print("found:", provider.version, manager.hooks["ollang"].hook_name)
 """
 USERS_FILE = """
+from datetime import timedelta
+
+from airflow.providers.common.compat.sdk import XComArg
+
 from airflow_provider_ollang.api.client import OllangClient
+from airflow_provider_ollang.operators.approval import ApproveOrdersOperator
+from airflow_provider_ollang.operators.ollang import (
+    BatchCancelOrdersOperator,
+    CancelOrderOperator,
+    FindStaleOrdersOperator,
+)
+from airflow_provider_ollang.sensors.ollang import OrderStatusSensor
+
+find = FindStaleOrdersOperator(task_id="find", older_than=timedelta(days=9))
+summary = XComArg(find, key="summary")
+approve = ApproveOrdersOperator(task_id="ask", order_ids=find.output, body=summary)
+BatchCancelOrdersOperator(task_id="all", order_ids=approve.output, preview="{{ params.preview }}")
+CancelOrderOperator(task_id="one", order_id=find.output)
+OrderStatusSensor(task_id="wait", order_ids=find.output)
 
 with OllangClient("key") as client:
     client.cancel_order(5)

@@ -14,15 +14,17 @@ import yaml
 from .conftest import BIN, ROOT, make, run
 
 WORKFLOWS = {path.name: path for path in (ROOT / ".github" / "workflows").glob("*.yml")}
+PARSED = {name: yaml.safe_load(path.read_text()) for name, path in WORKFLOWS.items()}
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT, DEV_TOOLS = PYPROJECT["project"], PYPROJECT["dependency-groups"]["dev"]
-CI, RELEASE = (yaml.safe_load(WORKFLOWS[name].read_text()) for name in ("ci.yml", "release.yml"))
+CI, RELEASE, NEWEST = (PARSED[name] for name in ("ci.yml", "release.yml", "newest.yml"))
 BUILDS = ("build", "wheel")
 
 
 def jobs() -> Iterator[tuple[str, Any]]:
-    for workflow in (CI, RELEASE):
-        yield from workflow["jobs"].items()
+    for name, workflow in PARSED.items():
+        for job_id, job in workflow["jobs"].items():
+            yield f"{name}: {job_id}", job
 
 
 def commands() -> list[str]:
@@ -31,7 +33,7 @@ def commands() -> list[str]:
 
 
 def test_every_workflow_is_looked_at() -> None:
-    assert set(WORKFLOWS) == {"ci.yml", "docs.yml", "release.yml"}
+    assert set(WORKFLOWS) == {"ci.yml", "docs.yml", "newest.yml", "release.yml"}
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
@@ -44,9 +46,12 @@ def test_every_action_is_pinned_by_its_hash_and_names_its_version(name: str) -> 
 
 
 def test_a_job_may_read_and_only_publishing_may_prove_who_it_is() -> None:
-    assert CI["permissions"] == RELEASE["permissions"] == {"contents": "read"}
+    assert all(one["permissions"] == {"contents": "read"} for one in PARSED.values())
     more = {name: job["permissions"] for name, job in jobs() if "permissions" in job}
-    assert more == {"publish": {"id-token": "write", "attestations": "write"}}
+    assert more == {
+        "docs.yml: publish": {"pages": "write", "id-token": "write"},
+        "release.yml: publish": {"id-token": "write", "attestations": "write"},
+    }
     assert RELEASE["jobs"]["publish"]["environment"] == "pypi"
 
 
@@ -122,7 +127,9 @@ def test_ci_tests_the_wheel_that_it_built_once() -> None:
         }
     ]
     assert download("dist", "dist/") in wheel
-    assert CI["jobs"]["check"]["strategy"]["matrix"] == {"target": ["test", "test-scheduler"]}
+    assert CI["jobs"]["check"]["strategy"]["matrix"] == {
+        "target": ["test", "test-scheduler", "lint-workflows"]
+    }
 
 
 def test_no_failure_is_passed_over_and_no_secret_is_read() -> None:
@@ -139,6 +146,13 @@ def test_the_wheel_is_tested_on_every_version_that_the_project_names() -> None:
     pin = re.compile(r"apache-airflow\[[a-z,]+\]==(.*)")
     [newest] = [found[1] for one in DEV_TOOLS if (found := pin.fullmatch(str(one)))]
     assert newest.startswith(matrix["airflow"][-1])
+
+
+def test_each_week_the_newest_packages_are_tested_on_the_oldest_and_the_newest_python() -> None:
+    assert NEWEST[True]["schedule"] == [{"cron": "17 5 * * 1"}]
+    classified = CI["jobs"]["wheel"]["strategy"]["matrix"]["python"]
+    [job] = NEWEST["jobs"].values()
+    assert job["strategy"]["matrix"]["python"] == [classified[0], classified[-1]]
 
 
 def test_every_command_is_a_target_that_exists() -> None:

@@ -192,7 +192,7 @@ def test_what_is_approved_is_what_was_shown_or_nothing(
     answer(scheduler, run_id, "Approve")
 
     assert scheduler.wait_for_run(DAG_ID, run_id) == "failed"
-    assert "another list now than the one" in scheduler.log(DAG_ID, run_id, APPROVAL)
+    assert "order_ids has changed since it was shown" in scheduler.log(DAG_ID, run_id, APPROVAL)
     assert statuses(sandbox) == ["pending"] * 5
 
 
