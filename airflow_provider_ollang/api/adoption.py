@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ollang.api.creation import CreatedOrder, OrderRequest
@@ -32,6 +32,8 @@ COMPANIONS: Mapping[str, str] = {"subtitle": "cc", "aiDubbing": "cc"}
 
 #: Seconds before each look for new orders: a slow server may still be creating them.
 LOOK_AFTER_SECONDS = (0, 1, 2, 4, 8, 15, 30)
+#: What is created later is not the request's: a connection's ``timeout`` is 10 minutes at most.
+LONGEST_REQUEST = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +42,23 @@ class Watermark:
 
     :param since: when the newest order was created; ``None`` if there was no order
     :param known: ids of the orders that were created in that same moment
+    :param until: when the request has ended for certain; ``None`` if that is unknown
     """
 
     since: datetime | None = None
     known: frozenset[str] = frozenset()
+    until: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as it can be kept."""
-        return {"since": format_time(self.since), "known": sorted(self.known)}
+        times = {"since": format_time(self.since), "until": format_time(self.until)}
+        return {**times, "known": sorted(self.known)}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Watermark:
         """Return what :meth:`to_json` has kept."""
-        return cls(parse_time(fields["since"]), frozenset(fields["known"]))
+        since, until = parse_time(fields["since"]), parse_time(fields["until"])
+        return cls(since, frozenset(fields["known"]), until)
 
 
 def read_watermark(client: OllangClient) -> Watermark:
@@ -62,11 +68,13 @@ def read_watermark(client: OllangClient) -> Watermark:
     """
     page = client.list_orders(OrderQuery(direction="desc"))
     times = [order.created for order in page.orders if order.created]
+    now = datetime.now(UTC)
+    until = (page.server_time or now) + LONGEST_REQUEST
     if not times:
-        return Watermark()
+        return Watermark(until=until)
     # An order from the future must not make the new ones look old.
-    since = min(max(times), datetime.now(UTC))
-    return Watermark(parse_time(format_time(since)), frozenset(str(it.id) for it in page.orders))
+    since = parse_time(format_time(min(max(times), now)))
+    return Watermark(since, frozenset(str(it.id) for it in page.orders), until)
 
 
 def find_created(
@@ -144,6 +152,8 @@ def match_orders(orders: Iterable[Order], request: OrderRequest) -> list[Created
 
 def _is_new(order: Order, before: Watermark) -> bool:
     if not order.id or str(order.id) in before.known or order.created is None:
+        return False
+    if before.until is not None and order.created > before.until:
         return False
     return before.since is None or order.created >= before.since
 

@@ -167,6 +167,16 @@ def test_an_order_from_the_future_does_not_make_new_ones_look_old(
     assert {order.id for order in found} == {order.id for order in created}
 
 
+def test_orders_that_are_created_long_after_a_request_are_another_ones(
+    sandbox: Sandbox, client: OllangClient
+) -> None:
+    before = Watermark.from_json(json.loads(json.dumps(read_watermark(client).to_json())))
+    tomorrow = {"age": timedelta(days=-1), "projectId": PROJECT, "type": "document"}
+    for language in ["fr", "de"]:
+        sandbox.orders.add(targetLanguage=language, **tomorrow)
+    assert look_for_created(client, request_of(), before) == []
+
+
 def test_an_order_of_another_level_is_not_what_was_asked_for(
     sandbox: Sandbox, client: OllangClient
 ) -> None:
