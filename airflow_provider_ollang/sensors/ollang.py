@@ -57,7 +57,8 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
     :param deferrable: whether to wait in the triggerer; ``[operators] default_deferrable`` if left
         out
     :param cancel_on_kill: cancel the orders, which cannot be undone, when a user ends the task, it
-        is killed and not retried, or it times out. Never on success, a clear, or a restart.
+        is killed and not retried, or it times out. A worker that is stopped or restarted kills its
+        tasks: set ``retries``, or defer. Never on success, a clear, or a restart of the triggerer.
         Deferred before Airflow 3.3, only when it times out
     :param ollang_conn_id: the connection
     """
