@@ -347,7 +347,7 @@ def test_a_native_template_that_turns_an_id_into_a_number_says_so(
 ) -> None:
     operator = make(CancelOrderOperator, order_id="{{ params.id }}")
     operator.order_id = 123
-    with pytest.raises(AirflowFailException, match=r"order_id.*text.*int 123"):
+    with pytest.raises(AirflowFailException, match=r"order_id.*text.*int: 123"):
         operator.execute(make_run().context)
     assert sandbox.requests == []
 
