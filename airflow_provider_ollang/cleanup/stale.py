@@ -122,10 +122,8 @@ class StaleRule:
         except InvalidInputError:
             return f"its id is {quoted(order.id)}"
         created = order.created
-        if created is None:
+        if created is None or created < EARLIEST:
             return f"its createdAt is {quoted(order.created_at)}"
-        if created < EARLIEST:
-            return f"its createdAt is {quoted(order.created_at)}, too early to be true"
         if not is_one_of(order.status, EXPECTED_STATUSES):
             return f"its status is {quoted(order.status)}"
         if self.exclude_name_matches and not isinstance(order.name, str):

@@ -126,8 +126,8 @@ class ApproveOrdersOperator(ApprovalOperator):
         body = self.body or ""
         if (size := len(body.encode())) > MAX_BODY_BYTES:
             raise AirflowFailException(
-                f"body: {size} bytes is too long, Airflow keeps up to {MAX_BODY_BYTES}. Ask about "
-                "fewer orders: set limit on FindStaleOrdersOperator."
+                f"body: {size} bytes are too many, the limit is {MAX_BODY_BYTES}. Ask about fewer "
+                "orders: set limit on FindStaleOrdersOperator."
             )
         ids_in_body = set(re.findall(r"[A-Za-z0-9_-]+", html.unescape(body)))
         hidden = [order_id for order_id in order_ids if order_id not in ids_in_body]

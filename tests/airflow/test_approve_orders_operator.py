@@ -38,7 +38,7 @@ def test_inherited_retries_do_not_ask_again() -> None:
 
 
 def test_nobody_is_asked_about_no_order(run: Any) -> None:
-    with pytest.raises(AirflowSkipException, match="no order to ask about"):
+    with pytest.raises(AirflowSkipException, match="no orders to approve"):
         run.execute(approval([]))
 
 

@@ -120,7 +120,7 @@ def test_a_later_try_that_finds_all_cancelled_succeeds(
     run = make_run(ti=make_ti(try_number=2))
     ids = add_orders(1, 2, status="cancelled")
     assert run.execute(batch(ids)) == {"total": 2, "already_cancelled": 2}
-    assert "These counts are of try 2 alone" in logged()
+    assert "These counts are for try 2 only" in logged()
 
 
 @pytest.mark.parametrize("options", [{}, {"require_status": ["pending"]}])
