@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' airflow_provider_ollang/__init__.py)
 
-#: Tests that need neither a database nor a process of their own, apart from those marked slow.
-FAST_TESTS := tests/api tests/cleanup tests/sandbox
+#: Folders whose tests need no Airflow database, apart from those marked slow.
+FAST_TESTS := tests/api tests/chaos tests/cleanup tests/docs tests/packaging tests/sandbox
 
 .DEFAULT_GOAL := help
 

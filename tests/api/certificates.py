@@ -31,47 +31,31 @@ class ServerCertificate:
 def issue(folder: Path, *, without: str) -> ServerCertificate:
     """Return a certificate for 127.0.0.1; it or its CA's lacks the extension."""
     ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    of_ca: dict[str, tuple[x509.ExtensionType, bool]] = {
-        "basicConstraints": (x509.BasicConstraints(True, None), without != "critical"),
-        "keyUsage": (CERT_SIGN, True),
-        "subjectKeyIdentifier": (
-            x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()),
-            False,
-        ),
-    }
-    of_server: dict[str, tuple[x509.ExtensionType, bool]] = {
-        "subjectAltName": (x509.SubjectAlternativeName([address]), False),
-        "authorityKeyIdentifier": (
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()),
-            False,
-        ),
-    }
+    ca_public, now = ca_key.public_key(), datetime.now(UTC)
+
+    def signed(
+        name: str, public_key: ec.EllipticCurvePublicKey, *extensions: x509.ExtensionType
+    ) -> bytes:
+        builder = x509.CertificateBuilder(
+            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "CA")]),
+            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]),
+            public_key,
+            x509.random_serial_number(),
+            now - timedelta(days=1),
+            now + timedelta(days=1),
+        )
+        for value in extensions:
+            if value.oid._name != without:
+                is_critical = value is CERT_SIGN or (value is constraints and without != "critical")
+                builder = builder.add_extension(value, is_critical)
+        return builder.sign(ca_key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+    constraints = x509.BasicConstraints(True, None)
+    ca_id = x509.SubjectKeyIdentifier.from_public_key(ca_public)
+    issuer_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_public)
+    host = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
     issued = ServerCertificate(folder / "server.pem", folder / "ca.pem")
-    issued.bundle.write_bytes(_signed("CA", ca_key, ca_key, of_ca, without))
+    issued.bundle.write_bytes(signed("CA", ca_public, constraints, CERT_SIGN, ca_id))
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    issued.path.write_bytes(private + _signed("server", key, ca_key, of_server, without))
+    issued.path.write_bytes(private + signed("server", key.public_key(), host, issuer_id))
     return issued
-
-
-def _signed(
-    name: str,
-    key: ec.EllipticCurvePrivateKey,
-    ca_key: ec.EllipticCurvePrivateKey,
-    extensions: dict[str, tuple[x509.ExtensionType, bool]],
-    without: str,
-) -> bytes:
-    now, day = datetime.now(UTC), timedelta(days=1)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
-        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "CA")]))
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - day)
-        .not_valid_after(now + day)
-    )
-    for extension, (value, is_critical) in extensions.items():
-        if extension != without:
-            builder = builder.add_extension(value, is_critical)
-    return builder.sign(ca_key, hashes.SHA256()).public_bytes(Encoding.PEM)

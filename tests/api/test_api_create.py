@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from airflow_provider_ollang.api.rate_limiter import no_waiting
 from airflow_provider_ollang.sandbox import Sandbox, Stub
 from tests.faults import KINDS
 
-from .conftest import RawServer, client_of
+from .conftest import RawServer, client_of, each_kind
 
 CREATE = "/integration/orders/create"
 #: One of the projects that the sandbox knows.
@@ -75,7 +76,7 @@ UNHARMED = {"refused", "wrong-type", "page-without-end", "moves-on"}
 ACTED_ON = {"reset-after", "timeout-after", "truncated", "malformed", "empty"}
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@each_kind
 def test_a_create_is_sent_again_only_where_nothing_can_have_been_created(
     sandbox: Sandbox, client: OllangClient, kind: str
 ) -> None:
@@ -89,11 +90,11 @@ def test_a_create_is_sent_again_only_where_nothing_can_have_been_created(
             client.create_order(request_of())
         assert caught.value.response_lost is (kind != "429-hour")
     assert sent(sandbox) == (2 if kind in NOT_ACTED_ON else 1)
-    if caught_kind := kind in ACTED_ON:
+    if kind in ACTED_ON:
         found = look_for_created(client, request_of(), before)
         assert {order.id for order in found} == {order["id"] for order in sandbox.orders}
     elif kind not in NOT_ACTED_ON | UNHARMED:
-        assert look_for_created(client, request_of(), before) == [], caught_kind
+        assert look_for_created(client, request_of(), before) == []
 
 
 def test_a_connection_that_is_refused_before_anything_is_sent_is_tried_again() -> None:
@@ -121,16 +122,15 @@ def test_an_unknown_project_is_named_whatever_the_errors_format(
 
 @pytest.mark.parametrize(
     "body",
-    [b"{}", b"[]", b'[{"id": "a"}]', b'[{"orderId": "a b"}]', b'[{"orderId": "a"}, 5]', b'["a"]'],
+    [b"{}", b"[]", b'[{"orderId": "a b"}]', b'[{"orderId": "a"}, 5]'],
 )
 def test_a_201_that_lists_no_orders_may_have_created_some(body: bytes) -> None:
     head = f"HTTP/1.1 201 Created\r\nContent-Length: {len(body)}\r\n\r\n"
-    with RawServer(head.encode() + body) as server, no_waiting():
-        client = OllangClient("key", base_url=f"http://127.0.0.1:{server.port}")
+    with RawServer(head.encode() + body) as server, server.client() as client:
         with pytest.raises(errors.UnexpectedResponseError) as caught:
             client.create_order(request_of())
+        assert len(server.requests) == 1
     assert caught.value.response_lost
-    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -199,11 +199,9 @@ BOTH = [order("fr"), order("de")]
     [
         (BOTH, {"subtitle-fr", "subtitle-de"}),
         ([*BOTH, order("en", "cc")], {"subtitle-fr", "subtitle-de", "cc-en"}),
-        ([*BOTH, order("fr", "cc")], {"subtitle-fr", "subtitle-de", "cc-fr"}),
         ([*BOTH, order("it", "cc")], {"subtitle-fr", "subtitle-de"}),
         ([order("FR"), order("de")], {"subtitle-FR", "subtitle-de"}),
         ([*BOTH, order("it")], {"subtitle-fr", "subtitle-de"}),
-        ([*BOTH, order("fr", "document")], {"subtitle-fr", "subtitle-de"}),
         ([*BOTH, order("fr", project_id="other")], {"subtitle-fr", "subtitle-de"}),
         ([*BOTH, order("fr", id="x", status="cancelled")], {"subtitle-fr", "subtitle-de"}),
         ([], set()),
@@ -231,10 +229,6 @@ def test_orders_that_appear_late_are_waited_for(sandbox: Sandbox) -> None:
     with client_of(sandbox) as client:
         before = read_watermark(client)
         wanted = {"projectId": PROJECT, "type": "document", "targetLanguage": "fr"}
-        client.rate_limiter.sleep = lambda seconds: (
-            seconds
-            and sandbox.orders.add(  # type: ignore[method-assign]
-                age=timedelta(), **wanted
-            )
-        )
+        add = partial(sandbox.orders.add, age=timedelta(), **wanted)
+        client.rate_limiter.sleep = lambda seconds: seconds and add()  # type: ignore[method-assign]
         assert len(look_for_created(client, request, before)) == 1

@@ -1,97 +1,73 @@
-"""An answer that comes too slowly, wherever in it the server is slow."""
+"""A response that is received too slowly, wherever in it the server is slow."""
 
 from __future__ import annotations
 
-import socket
-import ssl
-import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from itertools import chain, repeat
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import pytest
 import trustme
 
 from airflow_provider_ollang.api import errors
 from airflow_provider_ollang.api.client import OllangClient
-from airflow_provider_ollang.api.retry import RetryPolicy
 
-from .conftest import error_of_cancel
+from ..relays import TlsRelay
+from .conftest import ONCE, PartsServer, error_of_cancel
 
-ONCE = RetryPolicy(max_attempts=1)
 TIMEOUT, EVERY_SECONDS = 0.5, 0.05
 #: Ten times the time-out: then the server goes away, so that a client that waits is found out.
 PARTS = 100
 
 
-def slowly(start: bytes, part: bytes = b" ") -> Iterator[bytes]:
-    return chain([start], repeat(part, PARTS))
+def slowly(start: bytes, part: bytes = b" ") -> Callable[[], Iterator[bytes]]:
+    return lambda: dripping([start, *[part] * PARTS])
+
+
+def dripping(parts: Iterable[bytes]) -> Iterator[bytes]:
+    for part in parts:
+        yield part
+        time.sleep(EVERY_SECONDS)
 
 
 OK = b"HTTP/1.1 200 OK\r\n"
+BODY = slowly(OK + b"Content-Length: 99999\r\n\r\n")
 SLOW = {
-    "status": lambda: slowly(b"H"),
-    "headers": lambda: slowly(OK + b"X-Slow: "),
-    "more headers": lambda: slowly(OK, b"X-Slow: 1\r\n"),
-    "body": lambda: slowly(OK + b"Content-Length: 99999\r\n\r\n"),
-    "body of unknown length": lambda: slowly(OK + b"Connection: close\r\n\r\n"),
-    "chunks": lambda: slowly(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
-    "size of a chunk": lambda: slowly(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"0"),
+    "status": slowly(b"H"),
+    "headers": slowly(OK, b"X-Slow: 1\r\n"),
+    "body": BODY,
+    "chunks": slowly(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
 }
 
 
-@contextmanager
-def dripping(parts: Iterable[bytes], tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """Serve one connection part by part, and yield the port."""
-
-    def serve() -> None:
-        try:
-            connection, _ = listener.accept()
-            if tls:
-                connection = tls.wrap_socket(connection, server_side=True)
-            with connection:
-                connection.recv(65536)
-                for part in parts:
-                    connection.sendall(part)
-                    time.sleep(EVERY_SECONDS)
-        except OSError:  # the client went away, as it should
-            pass
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield listener.getsockname()[1]
-        thread.join(timeout=30)
-        assert not thread.is_alive()
+@pytest.fixture
+def server() -> Iterator[PartsServer]:
+    with PartsServer() as server:
+        yield server
+        server.wait_until_idle()
 
 
-@pytest.mark.parametrize("place", list(SLOW))
-def test_an_answer_that_drips_is_given_up_in_time(place: str) -> None:
-    with (
-        dripping(SLOW[place]()) as port,
-        OllangClient(
-            "a-key", base_url=f"http://127.0.0.1:{port}", timeout=TIMEOUT, retry_policy=ONCE
-        ) as client,
-    ):
+@pytest.mark.parametrize("place", SLOW)
+def test_a_response_that_drips_is_given_up_in_time(server: PartsServer, place: str) -> None:
+    server.parts = SLOW[place]
+    with server.client(timeout=TIMEOUT, retry_policy=ONCE) as client:
         error = error_of_cancel(client)
 
     assert type(error) is errors.TimedOutError
     assert error.response_lost
 
 
-def test_an_answer_that_drips_through_tls_is_given_up_in_time(tmp_path) -> None:
-    ca = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert("127.0.0.1").configure_cert(context)
-    bundle = tmp_path / "ca.pem"
-    ca.cert_pem.write_to_path(bundle)
-
+def test_a_response_that_drips_through_tls_is_given_up_in_time(
+    server: PartsServer, tmp_path: Path
+) -> None:
+    authority, bundle = trustme.CA(), tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(bundle)
+    server.parts = BODY
     with (
-        dripping(SLOW["body"](), tls=context) as port,
+        TlsRelay(f"http://127.0.0.1:{server.port}", authority.issue_cert("127.0.0.1")) as relay,
         OllangClient(
             "a-key",
-            base_url=f"https://127.0.0.1:{port}",
+            base_url=f"https://127.0.0.1:{relay.port}",
             timeout=TIMEOUT,
             verify=str(bundle),
             retry_policy=ONCE,
@@ -100,12 +76,8 @@ def test_an_answer_that_drips_through_tls_is_given_up_in_time(tmp_path) -> None:
         assert type(error_of_cancel(client)) is errors.TimedOutError
 
 
-def test_a_slow_answer_that_ends_in_time_is_taken() -> None:
+def test_a_slow_response_that_ends_in_time_is_taken(server: PartsServer) -> None:
     parts = [b"HTTP/1.1 2", b"04 No Co", b"ntent\r\nX-Slow", b": 1\r\n", b"\r\n"]
-    with (
-        dripping(parts) as port,
-        OllangClient(
-            "a-key", base_url=f"http://127.0.0.1:{port}", timeout=30, retry_policy=ONCE
-        ) as client,
-    ):
+    server.parts = lambda: dripping(parts)
+    with server.client(timeout=30, retry_policy=ONCE) as client:
         assert client.cancel_order("o-1").attempts == 1

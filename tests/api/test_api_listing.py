@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -11,9 +12,8 @@ from airflow_provider_ollang.api import errors, listing
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.models import OrderQuery
 from airflow_provider_ollang.sandbox import Sandbox, Stub
-from tests.faults import KINDS
 
-from .conftest import SOME_ID, client_of
+from .conftest import SOME_ID, client_of, error_of_listing
 
 LISTING = "/integration/orders"
 
@@ -74,132 +74,86 @@ def test_all_pages_are_read_oldest_first_and_each_order_once(
     assert pages == ["1", "2", "3"]
 
 
-def test_an_empty_listing_is_no_order(client: OllangClient) -> None:
-    assert list(client.iter_orders()) == []
-
-
-def test_an_order_that_shifted_to_the_next_page_comes_once(
-    sandbox: Sandbox, client: OllangClient
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [page(["a", "b"], has_next=True), page(["b", "c"], 2)],  # shifted to the next page
+        [page(["a", "b", "a", "c"])],
+    ],
+)
+def test_an_order_that_is_listed_twice_is_read_once(
+    sandbox: Sandbox, client: OllangClient, pages: list[Stub]
 ) -> None:
-    sandbox.respond_next(page(["a", "b"], has_next=True), page(["b", "c"], 2))
+    sandbox.respond_next(*pages)
 
     assert [order.id for order in client.iter_orders()] == ["a", "b", "c"]
 
 
-def test_an_order_that_stands_twice_on_one_page_comes_once(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
-    sandbox.respond_next(page(["a", "b", "a"]))
-
-    assert [order.id for order in client.iter_orders()] == ["a", "b"]
+def listed(data: Any, **meta: Any) -> Stub:
+    return Stub.json(200, {"data": data, "meta": {"page": 1, "hasNextPage": False, **meta}})
 
 
 @pytest.mark.parametrize(
-    "body",
+    "response",
     [
-        [],
-        None,
-        "orders",
-        {},
-        {"data": []},
-        {"meta": {"page": 1, "hasNextPage": False}},
-        {"data": None, "meta": {"page": 1, "hasNextPage": False}},
-        {"data": {"id": "a"}, "meta": {"page": 1, "hasNextPage": False}},
-        {"data": [], "meta": []},
-        {"data": [], "meta": {}},
-        {"data": [], "meta": {"page": 1}},
-        {"data": [], "meta": {"page": 1, "hasNextPage": None}},
-        {"data": [], "meta": {"page": 1, "hasNextPage": "false"}},
-        {"data": [], "meta": {"page": 1, "hasNextPage": 0}},
-        {"data": [], "meta": {"page": 2, "hasNextPage": False}},
-        {"data": [], "meta": {"page": 0, "hasNextPage": False}},
-        {"data": [], "meta": {"page": "1", "hasNextPage": False}},
-        {"data": [], "meta": {"page": None, "hasNextPage": False}},
+        Stub.json(200, []),
+        Stub.json(200, {"data": []}),
+        Stub.json(200, {"meta": {"page": 1, "hasNextPage": False}}),
+        listed({"id": "a"}),
+        Stub.json(200, {"data": [], "meta": []}),
+        Stub.json(200, {"data": [], "meta": {"page": 1}}),
+        listed([], hasNextPage=0),
+        listed([], hasNextPage="false"),
+        listed([], page=2),
+        listed([], page="1"),
+        Stub(200, body=b"<html></html>"),
+        Stub(200, body=b"null"),
+        Stub.json(201, {"data": [], "meta": {"page": 1, "hasNextPage": False}}),
     ],
 )
-def test_what_is_no_page_is_no_empty_list(
-    sandbox: Sandbox, client: OllangClient, body: Any
+def test_an_invalid_page_is_not_an_empty_list(
+    sandbox: Sandbox, client: OllangClient, response: Stub
 ) -> None:
-    sandbox.respond_always(Stub.json(200, body))
+    sandbox.respond_always(response)
 
-    with pytest.raises(errors.UnexpectedResponseError):
-        list(client.iter_orders())
-
-
-@pytest.mark.parametrize("body", [b"", b"<html></html>", b"\xff", b'{"data": [', b"null"])
-def test_a_listing_that_is_no_json_is_no_empty_list(
-    sandbox: Sandbox, client: OllangClient, body: bytes
-) -> None:
-    sandbox.respond_always(Stub(200, body=body))
-
-    with pytest.raises(errors.UnexpectedResponseError):
-        list(client.iter_orders())
+    assert isinstance(error_of_listing(client), errors.UnexpectedResponseError)
 
 
-@pytest.mark.parametrize("status", [204, 201, 302])
-def test_a_listing_counts_only_with_a_200(
-    sandbox: Sandbox, client: OllangClient, status: int
-) -> None:
-    sandbox.respond_always(Stub(status))
+def test_items_that_are_not_objects_are_not_dropped(sandbox: Sandbox, client: OllangClient) -> None:
+    sandbox.respond_next(listed([None, ["x"], {"id": "a"}]))
 
-    with pytest.raises(errors.UnexpectedResponseError):
-        list(client.iter_orders())
-
-
-def test_items_that_are_no_objects_are_not_dropped(sandbox: Sandbox, client: OllangClient) -> None:
-    meta = {"page": 1, "hasNextPage": False}
-    sandbox.respond_next(Stub.json(200, {"data": [None, 5, ["x"], {"id": "a"}], "meta": meta}))
-
-    assert [order.id for order in client.iter_orders()] == [None, None, None, "a"]
+    assert [order.id for order in client.iter_orders()] == [None, None, "a"]
 
 
 @pytest.mark.parametrize(
-    ("trouble", "kind"),
+    ("trouble", "kind", "attempts"),
     [
-        (Stub.json(400, {"message": "no"}), errors.BadRequestError),
-        (Stub(200, body=b"<html>"), errors.UnexpectedResponseError),
-        (page(["z"], 1), errors.UnexpectedResponseError),
-        (Stub(307, {"Location": "/"}), errors.UnexpectedResponseError),
-        (Stub.json(401, {"code": "UNAUTHORIZED"}), errors.UnauthorizedError),
+        (Stub.json(400, {"message": "no"}), errors.BadRequestError, 1),
+        (Stub.json(401, {"code": "UNAUTHORIZED"}), errors.UnauthorizedError, 1),
+        (Stub(503), errors.ServerError, 4),
+        (Stub(200, body=b"<html>"), errors.UnreadableResponseError, 4),
+        (page(["z"], 1), errors.UnreadableResponseError, 4),
     ],
 )
 def test_a_listing_that_breaks_off_is_an_error(
-    sandbox: Sandbox, client: OllangClient, trouble: Stub, kind: type[errors.OllangError]
+    sandbox: Sandbox,
+    client: OllangClient,
+    trouble: Stub,
+    kind: type[errors.OllangError],
+    attempts: int,
 ) -> None:
     sandbox.respond_next(page(["a"], has_next=True))
     sandbox.respond_always(trouble)
 
-    with pytest.raises(kind):
-        list(client.iter_orders())
+    error = error_of_listing(client)
 
-
-def test_a_listing_whose_second_page_stays_away_is_an_error(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
-    sandbox.respond_next(page(["a"], has_next=True))
-    sandbox.respond_always(Stub(503))
-
-    with pytest.raises(errors.ServerError) as caught:
-        list(client.iter_orders())
-    assert caught.value.attempts == client.retry_policy.max_attempts
-
-
-def test_trouble_on_a_page_that_passes_changes_nothing(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
-    for _ in range(60):
-        sandbox.orders.add()
-    sandbox.respond_next(*(Stub(fault="reset-after"), Stub(), Stub(fault="502"), Stub(fault="429")))
-
-    assert len(list(client.iter_orders())) == 60
+    assert (type(error), error.attempts, error.order_id) == (kind, attempts, None)
 
 
 @pytest.mark.parametrize(
     "trouble",
     [
-        Stub(200),
         Stub(200, body=b"<html>Please log in</html>"),
-        Stub(200, body=b'{"data": ['),
         Stub(302, {"Location": "https://elsewhere.invalid/"}),
         Stub(403, body=b"<html>Blocked</html>"),
         page(["a"], 1, has_next=True),
@@ -221,8 +175,7 @@ def test_a_listing_that_repeats_itself_is_an_error(
 ) -> None:
     sandbox.respond_next(page(["a", "b"], has_next=True), page(ids, 2, has_next=True))
 
-    with pytest.raises(errors.UnexpectedResponseError, match=r"page 2 .* no new order"):
-        list(client.iter_orders())
+    assert re.search("page 2 .* no new order", str(error_of_listing(client)))
     assert len(sandbox.requests) == 2
 
 
@@ -233,8 +186,7 @@ def test_a_listing_without_end_is_given_up(
     pages = [page([f"o-{number}"], number, has_next=True) for number in range(1, 9)]
     sandbox.respond_next(*pages)
 
-    with pytest.raises(errors.UnexpectedResponseError, match="more than 5 pages"):
-        list(client.iter_orders())
+    assert "more than 5 pages" in str(error_of_listing(client))
     assert len(sandbox.requests) == 5
 
 
@@ -264,10 +216,8 @@ def test_a_listing_that_changes_while_it_is_read_is_warned_of(
     [
         (0, 0),
         (7, 7),
-        (None, None),
         ("7", None),
         (True, None),
-        (1.5, None),
         (-1, None),
         (10**400, None),
     ],
@@ -283,7 +233,7 @@ def test_an_item_count_is_a_whole_number_or_unknown(
 # Pages that are read side by side.
 
 
-def test_pages_are_read_side_by_side_and_come_in_their_order(sandbox: Sandbox) -> None:
+def test_pages_are_read_side_by_side_and_yielded_in_order(sandbox: Sandbox) -> None:
     added = [sandbox.orders.add(age=timedelta(minutes=minutes))["id"] for minutes in range(400)]
     sandbox.respond_always(Stub(delay=0.2), path=LISTING)
     begin = time.monotonic()
@@ -297,13 +247,12 @@ def test_pages_are_read_side_by_side_and_come_in_their_order(sandbox: Sandbox) -
     assert together < sum(0.2 for _ in pages)  # one after the other, that is the least
 
 
-@pytest.mark.parametrize("kind", ["reset-after", "malformed"])
-@pytest.mark.parametrize("page", [1, 2, 5, 6])
-def test_pages_side_by_side_come_whole_whichever_meets_a_fault(
-    sandbox: Sandbox, client: OllangClient, kind: str, page: int
+@pytest.mark.parametrize("page", [1, 2, 6])
+def test_pages_side_by_side_are_whole_whichever_meets_a_fault(
+    sandbox: Sandbox, client: OllangClient, page: int
 ) -> None:
     ids = {sandbox.orders.add()["id"] for _ in range(280)}
-    sandbox.respond_next(*[Stub()] * (page - 1), Stub(fault=KINDS[kind]), path=LISTING)
+    sandbox.respond_next(*[Stub()] * (page - 1), Stub(fault="malformed"), path=LISTING)
 
     assert {order.id for order in client.iter_orders(readers=4)} == ids
 
@@ -332,9 +281,9 @@ def test_an_order_is_read_with_all_its_fields(sandbox: Sandbox, client: OllangCl
 
 
 @pytest.mark.parametrize(
-    "body", [{"id": "other", "status": "pending"}, {"status": "pending"}, [], None, "pending", 5]
+    "body", [{"id": "other", "status": "pending"}, {"status": "pending"}, [], None]
 )
-def test_an_answer_about_another_order_is_unexpected(
+def test_a_response_about_another_order_is_unexpected(
     sandbox: Sandbox, client: OllangClient, body: Any
 ) -> None:
     sandbox.respond_always(Stub.json(200, body))

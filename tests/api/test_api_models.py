@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ollang.api.models import Order, OrderQuery, format_time, parse_time
+from airflow_provider_ollang.api.models import Order, format_time, parse_time
 
 
 @pytest.mark.parametrize(
@@ -35,18 +35,14 @@ def test_a_time_with_a_zone_is_read_as_utc(text: str, moment: datetime) -> None:
         "2024-01-15",
         "2024-01-15T10:30:00",  # no zone
         "2024-01-15\ud80010:30:00Z",  # Python takes anything between date and time
-        "2024-13-45T10:30:00Z",
         "2024-02-30T10:30:00Z",
         "0001-01-01T00:00:00+14:00",  # before year 1 in UTC
         "9999-12-31T23:59:59-14:00",  # after year 9999 in UTC
         1705314600,
-        1705314600.5,
-        True,
         ["2024-01-15T10:30:00Z"],
-        {"$date": "2024-01-15T10:30:00Z"},
     ],
 )
-def test_what_is_no_time_with_a_zone_is_none(value: Any) -> None:
+def test_anything_but_a_time_with_a_zone_is_none(value: Any) -> None:
     assert parse_time(value) is None
 
 
@@ -87,12 +83,3 @@ def test_an_order_keeps_unknown_fields_and_statuses() -> None:
     assert (order.id, order.status, order.other) == ("o-1", "onTheMoon", {"rate": 2})
     assert order.created == datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
     assert (order.name, order.type, order.project_id) == (None, None, None)
-
-
-def test_a_query_names_only_what_is_set() -> None:
-    assert OrderQuery().params(1, 50) == {
-        "pageOptions[page]": "1",
-        "pageOptions[take]": "50",
-        "pageOptions[orderBy]": "createdAt",
-        "pageOptions[orderDirection]": "asc",
-    }

@@ -1,39 +1,31 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_ollang.api import errors
 from airflow_provider_ollang.api.responses import (
     error_from_response,
     one_line,
-    parse_json,
     parse_retry_after,
 )
+from tests.anything import any_json, bodies
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 SECRET = "k3y-that-nobody-may-see"
 
-anything_json = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(SECRET),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(
-            st.sampled_from(["code", "message", "error", "statusCode"]) | st.text(), inner
-        )
-    ),
-    max_leaves=12,
+shown_fields = st.dictionaries(
+    st.sampled_from(["code", "message", "error", "detail", SECRET]),
+    any_json | st.just(SECRET) | st.lists(st.just(SECRET), max_size=2),
 )
-any_body = (
-    st.binary()
-    | anything_json.map(lambda value: json.dumps(value).encode())
-    | st.builds(lambda a, b: a + SECRET.encode() + b, st.binary(), st.binary())
+any_body = bodies(any_json, shown_fields) | st.builds(
+    lambda a, b: a + SECRET.encode() + b, st.binary(), st.binary()
 )
 any_headers = st.dictionaries(
     st.sampled_from(["Retry-After", "Location", "Content-Type"]),
@@ -53,47 +45,28 @@ def error_from_json(status: int, value: Any, **options: Any) -> errors.OllangErr
         (None, None),
         ("", None),
         ("0", 0),
-        ("7", 7),
         (" 7 ", 7),
         ("1.5", 1.5),
-        ("3600", 3600),
         ("Thu, 01 Jan 2026 12:00:30 GMT", 30),
         ("Thu, 01 Jan 2026 12:00:30 -0000", 30),
         ("Thu, 01 Jan 2026 13:00:30 +0100", 30),
         ("Thu, 01 Jan 2026 11:59:00 GMT", 0),
+        ("Thursday, 01-Jan-26 12:00:30 GMT", 30),
         ("soon", None),
         ("-5", None),
-        ("+5", None),
         ("1e9", None),
-        ("nan", None),
         ("inf", None),
-        ("0x10", None),
         ("٣", None),
-        ("5s", None),
-        ("3600, 3600", 3600),
         ("60,120 , 90", 120),
         ("7, soon, -1, ", 7),
-        (", ,soon", None),
-        ("Thu, 01 Jan 2026 12:00:30 GMT, 20", 30),
         ("40, Thu, 01 Jan 2026 12:00:30 GMT", 40),
         ("Thu, 01 Jan 2026 12:00:30 GMT, Thu, 01 Jan 2026 12:00:50 GMT", 50),
-        ("Thursday, 01-Jan-26 12:00:30 GMT", 30),
-        ("Thu Jan  1 12:00:30 2026", 30),
     ],
 )
 def test_retry_after_is_seconds_or_a_date_or_nothing(
     value: str | None, seconds: float | None
 ) -> None:
     assert parse_retry_after(value, now=NOW) == seconds
-
-
-def test_a_retry_after_date_counts_from_the_present_by_default() -> None:
-    in_an_hour = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
-
-    seconds = parse_retry_after(in_an_hour)
-
-    assert seconds is not None
-    assert 3500 < seconds <= 3600
 
 
 @given(
@@ -107,24 +80,6 @@ def test_a_retry_after_of_any_text_is_none_or_a_bearable_number(value: str) -> N
     assert seconds is None or 0 <= seconds < 1e12
 
 
-@given(st.integers(0, 10**9))
-def test_a_retry_after_in_seconds_is_that_many(seconds: int) -> None:
-    assert parse_retry_after(str(seconds)) == seconds
-
-
-@given(st.binary())
-@example(b"[" * 100_000)
-@example(b"1" * 10_000)
-@example(b"\xff\xfe{")
-def test_any_bytes_are_json_or_none(body: bytes) -> None:
-    parse_json(body)
-
-
-@given(st.dictionaries(st.text(), st.integers() | st.text()))
-def test_json_is_read_as_it_was_written(value: dict[str, Any]) -> None:
-    assert parse_json(json.dumps(value).encode()) == value
-
-
 @given(st.text(), st.text())
 def test_one_line_is_short_and_printable_and_without_the_secret(before: str, after: str) -> None:
     line = one_line(before + SECRET + after, secret=SECRET)
@@ -134,7 +89,8 @@ def test_one_line_is_short_and_printable_and_without_the_secret(before: str, aft
     assert len(line) <= 300
 
 
-@pytest.mark.parametrize("before", [*range(280, 305), *range(99_980, 100_005)])
+# Around the two lengths at which text is cut.
+@pytest.mark.parametrize("before", [280, 290, 299, 99_980, 99_990, 99_999])
 @pytest.mark.parametrize("space", ["x", " "])
 def test_no_cut_goes_through_a_secret(before: int, space: str) -> None:
     text = space * before + SECRET + " and so on" * 10
@@ -147,7 +103,7 @@ def test_no_cut_goes_through_a_secret(before: int, space: str) -> None:
 
 
 @given(st.integers(100, 599), any_headers, any_body)
-def test_any_answer_is_an_error_that_keeps_the_secret(
+def test_any_response_is_an_error_that_keeps_the_secret(
     status: int, headers: dict[str, str], body: bytes
 ) -> None:
     error = error_from_response(status, headers, body, order_id="o-1", secret=SECRET)
@@ -160,17 +116,10 @@ def test_any_answer_is_an_error_that_keeps_the_secret(
 
 
 @given(st.integers(100, 399), any_headers, any_body)
-def test_no_answer_below_400_is_a_refusal(
+def test_no_response_below_400_is_an_error_of_an_order(
     status: int, headers: dict[str, str], body: bytes
 ) -> None:
     assert type(error_from_response(status, headers, body)) is errors.UnexpectedResponseError
-
-
-@given(st.sampled_from([400, 403, 404, 409, 418]), st.binary())
-def test_no_client_error_without_a_json_object_is_a_known_refusal(status: int, body: bytes) -> None:
-    error = error_from_response(status, {}, b"<html>" + body)
-
-    assert type(error) is errors.UnexpectedResponseError
 
 
 @given(
@@ -179,14 +128,14 @@ def test_no_client_error_without_a_json_object_is_a_known_refusal(status: int, b
         lambda code: code not in errors.ERROR_BY_CODE
     ),
 )
-def test_an_unknown_code_is_never_a_known_refusal(status: int, code: str) -> None:
+def test_an_unknown_code_is_never_taken_for_a_known_one(status: int, code: str) -> None:
     error = error_from_json(status, {"code": code})
 
     assert type(error) is errors.ApiError
     assert error.code == code
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 418, 500, 503])
+@pytest.mark.parametrize("status", [400, 401, 404, 503])
 @pytest.mark.parametrize(("code", "kind"), list(errors.ERROR_BY_CODE.items()))
 def test_a_known_code_decides_over_the_status(
     status: int, code: str, kind: type[errors.ApiError]
@@ -206,11 +155,8 @@ def test_a_known_code_decides_over_the_status(
         (404, errors.OrderNotFoundError, "ORDER_NOT_FOUND"),
         (409, errors.OrderAlreadyCancelledError, "ORDER_ALREADY_CANCELLED"),
         (418, errors.ApiError, None),
-        (422, errors.ApiError, None),
         (429, errors.RateLimitedError, None),
         (500, errors.ServerError, None),
-        (501, errors.ServerError, None),
-        (503, errors.ServerError, None),
         (599, errors.ServerError, None),
     ],
 )
@@ -240,7 +186,6 @@ def envelope(detail: object, **fields: object) -> dict[str, object]:
         (400, "Unexpected token } in JSON", "BadRequest", False),
         (401, "Invalid or missing API key", "Unauthorized", True),
         (403, "Access denied", "AccessDenied", True),
-        (404, "Order not found", "OrderNotFound", True),
         (404, "Not Found", "OrderNotFound", True),
         (404, "Cannot POST /api/integration/orders/cancel/o-1", "WrongBaseUrl", False),
         (409, "Order already cancelled", "OrderAlreadyCancelled", True),
@@ -274,12 +219,11 @@ def test_an_envelope_without_detail_shows_its_message(detail: object) -> None:
         {"statusCode": 404, "message": "Route POST:/integration/x not found", "error": "Not Found"},
         {"message": "no Route matched with those values"},
         {"detail": "Not Found"},
-        {"message": "Not Found", "documentation_url": "https://docs.example"},
         {"timestamp": 1, "status": 404, "error": "Not Found", "path": "/integration/x"},
         {},
     ],
 )
-def test_a_404_of_a_router_is_a_wrong_base_url_and_no_missing_order(body: Any) -> None:
+def test_a_404_of_a_router_is_a_wrong_base_url_and_not_a_missing_order(body: Any) -> None:
     error = error_from_json(404, body)
 
     assert type(error) is errors.WrongBaseUrlError
@@ -304,8 +248,8 @@ def test_a_404_to_a_request_about_no_order_is_a_wrong_base_url() -> None:
         (502, errors.ServerError),
     ],
 )
-@pytest.mark.parametrize("body", [b"<html>no</html>", b"", b"[]", b'"text"', b"null", b"\xff"])
-def test_a_body_that_is_no_json_object_is_documented_for_no_refusal(
+@pytest.mark.parametrize("body", [b"<html>no</html>", b"", b"[]", b"\xff"])
+def test_a_body_that_is_not_a_json_object_proves_no_error_of_an_order(
     status: int, kind: type[errors.OllangError], body: bytes
 ) -> None:
     error = error_from_response(status, {"Content-Type": "text/html"}, body)
@@ -314,24 +258,17 @@ def test_a_body_that_is_no_json_object_is_documented_for_no_refusal(
     assert "text/html" in str(error)
 
 
-@pytest.mark.parametrize("code", ["ORDER_ALREADY_CANCELLED ", "\tORDER_ALREADY_CANCELLED", " \n"])
-def test_a_code_with_white_space_around_it_is_none_that_we_know(code: str) -> None:
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("ORDER_ALREADY_CANCELLED ", "\tORDER_ALREADY_CANCELLED", " \n"),
+        *(0, True, ["ORDER_ALREADY_CANCELLED"], {"a": 1}),
+    ],
+)
+def test_a_code_that_is_nearly_a_known_one_is_unknown(code: Any) -> None:
     error = error_from_json(409, {"code": code})
     assert type(error) is errors.ApiError
     assert error.meaning == repr(code)
-
-
-@pytest.mark.parametrize("code", [0, False, True, 409, ["ORDER_ALREADY_CANCELLED"], {"a": 1}])
-def test_a_code_that_is_no_text_is_no_known_one(code: Any) -> None:
-    assert type(error_from_json(409, {"code": code})) is errors.ApiError
-
-
-@pytest.mark.parametrize("code", [None, ""])
-def test_an_empty_code_is_none(code: str | None) -> None:
-    error = error_from_json(409, {"code": code})
-
-    assert type(error) is errors.OrderAlreadyCancelledError
-    assert error.code is None
 
 
 @pytest.mark.parametrize(
@@ -350,8 +287,8 @@ def test_the_message_is_the_bodys(body: dict[str, Any], message: str) -> None:
     assert error_from_json(403, body).message == message
 
 
-@pytest.mark.parametrize("depth", [*range(100, 1000, 100), *range(930, 1000), 5000])
-def test_a_deeply_nested_answer_is_an_error_like_any_other(depth: int) -> None:
+@pytest.mark.parametrize("depth", [100, 900, 990, 5000])
+def test_a_deeply_nested_response_is_an_error_like_any_other(depth: int) -> None:
     body = b'{"message": [' + b"[" * depth + b"]" * depth + b"]}"
 
     assert isinstance(error_from_response(400, {}, body), errors.OllangError)
@@ -372,14 +309,3 @@ def test_a_redirect_says_where_to() -> None:
     error = error_from_response(302, {"Location": "https://elsewhere.invalid/"}, b"")
 
     assert "https://elsewhere.invalid/" in str(error)
-
-
-def test_the_error_tree_is_as_documented() -> None:
-    assert issubclass(errors.InvalidInputError, ValueError)
-    assert dict(errors.ERROR_BY_CODE) == {
-        "UNAUTHORIZED": errors.UnauthorizedError,
-        "ACCESS_DENIED": errors.AccessDeniedError,
-        "ORDER_NOT_FOUND": errors.OrderNotFoundError,
-        "ORDER_NOT_CANCELLABLE": errors.OrderNotCancellableError,
-        "ORDER_ALREADY_CANCELLED": errors.OrderAlreadyCancelledError,
-    }

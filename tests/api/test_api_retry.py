@@ -4,7 +4,6 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
 
 import pytest
 
@@ -14,10 +13,10 @@ from airflow_provider_ollang.api.rate_limiter import RateLimiter, no_waiting
 from airflow_provider_ollang.api.retry import RetryPolicy, backoff_seconds, is_retryable
 from airflow_provider_ollang.sandbox import Sandbox, Stub
 
-from .conftest import CANCEL, SOME_ID, client_of, error_of_cancel
+from .conftest import SOME_ID, client_of, error_of_cancel
 
 POLICY = RetryPolicy(wait_initial=0.5, wait_max=4, retry_after_max=60)
-CUT_OFF = Stub(400, {"Content-Length": "500"}, b'{"code": "ORDER_NOT_CANCELLABLE"')
+PASSING = (408, 425, 500, 502, 503, 504, *range(520, 525), 529)
 
 
 @pytest.mark.parametrize(
@@ -26,18 +25,11 @@ CUT_OFF = Stub(400, {"Content-Length": "500"}, b'{"code": "ORDER_NOT_CANCELLABLE
         (errors.ConnectionFailedError("m"), True),
         (errors.TimedOutError("m"), True),
         (errors.RateLimitedError("m", status=429), True),
-        (errors.RateLimitedError("m", status=429, retry_after=0), True),
         (errors.RateLimitedError("m", status=429, retry_after=60), True),
         (errors.RateLimitedError("m", status=429, retry_after=60.5), False),
-        (errors.ServerError("m", status=500), True),
-        (errors.ServerError("m", status=501), False),
-        (errors.ServerError("m", status=502), True),
-        (errors.ServerError("m", status=503), True),
         (errors.ServerError("m", status=503, retry_after=3600), False),
-        (errors.ServerError("m", status=504), True),
-        *((errors.ServerError("m", status=it), True) for it in (408, 425, 520, 524, 529)),
-        (errors.ServerError("m", status=505), False),
-        (errors.ServerError("m", status=599), False),
+        *((errors.ServerError("m", status=it), True) for it in PASSING),
+        *((errors.ServerError("m", status=it), False) for it in (501, 505, 511, 525, 599)),
         (errors.CertificateError("m"), False),
         (errors.UnexpectedResponseError("m", status=200), False),
         (errors.BadRequestError("m", status=400), False),
@@ -49,7 +41,6 @@ CUT_OFF = Stub(400, {"Content-Length": "500"}, b'{"code": "ORDER_NOT_CANCELLABLE
         (errors.InvalidInputError("m"), False),
         (errors.StoppedError("m"), False),
         (ValueError("m"), False),
-        (KeyboardInterrupt(), False),
     ],
 )
 def test_what_may_pass_is_retried(error: BaseException, is_worth: bool) -> None:
@@ -61,9 +52,7 @@ def test_what_may_pass_is_retried(error: BaseException, is_worth: bool) -> None:
     [
         (None, 1, 0, 0.5),
         (None, 2, 0, 1),
-        (None, 3, 0, 2),
         (None, 4, 0, 4),
-        (None, 5, 0, 4),
         (None, 50, 0, 4),
         (0, 3, 0, 2),  # no wait at all would hammer an API that is in trouble
         (7, 1, 7, 7),
@@ -85,68 +74,29 @@ def test_the_wait_is_what_the_api_asks_for_or_jitter_under_a_ceiling(
 
 
 @pytest.mark.parametrize(
-    "kind", ["429", "500", "502", "503", "504", "reset-before", "timeout-before"]
+    ("trouble", "kind"),
+    [
+        ("429", errors.RateLimitedError),
+        ("500", errors.ServerError),
+        ("reset-before", errors.ConnectionFailedError),
+        ("timeout-before", errors.TimedOutError),
+    ],
 )
-@pytest.mark.parametrize("max_attempts", [1, 3])
-def test_passing_trouble_is_retried_so_many_times(
-    sandbox: Sandbox, kind: str, max_attempts: int
+def test_passing_trouble_is_retried_up_to_the_limit_and_raised_as_what_it_is(
+    sandbox: Sandbox, trouble: str, kind: type[errors.OllangError]
 ) -> None:
-    sandbox.respond_always(Stub(fault=kind))
-    policy = RetryPolicy(max_attempts=max_attempts)
+    sandbox.respond_always(Stub(fault=trouble))
+    policy = RetryPolicy(max_attempts=3)
 
     with no_waiting(), client_of(sandbox, retry_policy=policy, timeout=0.2) as client:
         error = error_of_cancel(client)
 
-    assert len(sandbox.requests) == max_attempts
-    assert error.attempts == max_attempts
-    assert error.order_id == SOME_ID
+    assert (type(error), error.attempts, error.order_id) == (kind, 3, SOME_ID)
+    assert len(sandbox.requests) == 3
 
 
-@pytest.mark.parametrize(
-    ("trouble", "response_lost"),
-    [
-        (Stub(fault="429"), False),
-        (Stub(fault="500"), True),  # it may have acted before it failed
-        (Stub(fault="502"), True),
-        (Stub(fault="503"), True),
-        (Stub(fault="504"), True),
-        (Stub(fault="reset-before"), True),
-        (Stub(fault="timeout-before"), True),
-        (CUT_OFF, True),
-    ],
-)
-def test_a_cancel_succeeds_after_trouble_that_passed(
-    sandbox: Sandbox, trouble: Stub, response_lost: bool
-) -> None:
-    order_id = sandbox.orders.add()["id"]
-    sandbox.respond_next(trouble, path=CANCEL)
-
-    with no_waiting(), client_of(sandbox, timeout=0.5) as client:
-        receipt = client.cancel_order(order_id)
-
-    assert (receipt.attempts, receipt.response_lost) == (2, response_lost)
-    assert len(sandbox.requests) == 2
-    assert len(sandbox.orders.where(status="cancelled")) == 1
-
-
-def test_a_cancel_whose_answer_was_lost_reads_as_already_cancelled(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
-    order_id = sandbox.orders.add()["id"]
-    sandbox.respond_next(Stub(fault="reset-after"))
-
-    error = error_of_cancel(client, order_id)
-
-    assert type(error) is errors.OrderAlreadyCancelledError
-    assert (error.attempts, error.response_lost) == (2, True)
-    assert [received.status for received in sandbox.requests] == [None, 409]
-
-
-@pytest.mark.parametrize(
-    ("trouble", "response_lost"),
-    [("429", False), ("500", True), ("504", True), ("reset-before", True)],
-)
-def test_a_lost_answer_is_told_from_a_refusal(
+@pytest.mark.parametrize(("trouble", "response_lost"), [("429", False), ("500", True)])
+def test_a_lost_response_is_told_from_an_error_response(
     sandbox: Sandbox, client: OllangClient, trouble: str, response_lost: bool
 ) -> None:
     order_id = sandbox.orders.add(status="cancelled")["id"]
@@ -158,46 +108,12 @@ def test_a_lost_answer_is_told_from_a_refusal(
     assert (error.attempts, error.response_lost) == (2, response_lost)
 
 
-@pytest.mark.parametrize(
-    ("trouble", "kind"),
-    [
-        ("429", errors.RateLimitedError),
-        ("500", errors.ServerError),
-        ("reset-before", errors.ConnectionFailedError),
-        ("reset-after", errors.OrderAlreadyCancelledError),
-        ("timeout-before", errors.TimedOutError),
-    ],
-)
-def test_trouble_that_stays_is_raised_as_what_it_is(
-    sandbox: Sandbox, trouble: str, kind: type[errors.OllangError]
-) -> None:
-    order_id = sandbox.orders.add()["id"]
-    last = [] if trouble == "reset-after" else [Stub(fault=trouble)] * 9
-    sandbox.respond_next(Stub(fault=trouble), *last)
-
-    with no_waiting(), client_of(sandbox, timeout=0.2) as client:
-        assert type(error_of_cancel(client, order_id)) is kind
-
-
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 418, 422, 501, 505, 200, 302])
-@pytest.mark.parametrize("body", [{"message": "m"}, {"code": "SOMETHING"}])
-def test_a_final_answer_is_asked_for_once(
-    sandbox: Sandbox, client: OllangClient, status: int, body: Any
-) -> None:
-    sandbox.respond_always(Stub.json(status, body, {"Retry-After": "0"}))
-
-    assert error_of_cancel(client).attempts == 1
-    assert len(sandbox.requests) == 1
-
-
 @pytest.mark.parametrize("status", [429, 503])
-@pytest.mark.parametrize("unit", ["seconds", "date"])
 def test_a_wait_of_an_hour_is_left_to_the_caller(
-    sandbox: Sandbox, client: OllangClient, status: int, unit: str
+    sandbox: Sandbox, client: OllangClient, status: int
 ) -> None:
     in_an_hour = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
-    value = "3600" if unit == "seconds" else in_an_hour
-    sandbox.respond_always(Stub.json(status, {}, {"Retry-After": value}))
+    sandbox.respond_always(Stub.json(status, {}, {"Retry-After": in_an_hour}))
 
     error = error_of_cancel(client)
 
@@ -205,9 +121,7 @@ def test_a_wait_of_an_hour_is_left_to_the_caller(
     assert len(sandbox.requests) == 1
 
 
-@pytest.mark.parametrize(
-    ("value", "retry_after"), [("30", 30), ("soon", None), ("-1", None), ("", None)]
-)
+@pytest.mark.parametrize(("value", "retry_after"), [("30", 30), ("soon", None)])
 def test_a_bearable_or_unreadable_retry_after_does_not_end_the_call(
     sandbox: Sandbox, client: OllangClient, value: str, retry_after: float | None
 ) -> None:
@@ -241,25 +155,21 @@ def test_a_wait_beyond_the_longest_time_is_not_begun(sandbox: Sandbox) -> None:
     assert (error.attempts, error.retry_after) == (1, 50)
 
 
-@pytest.mark.parametrize("unit", ["seconds", "date"])
-def test_the_wait_that_the_api_asks_for_is_kept(sandbox: Sandbox, unit: str) -> None:
-    in_two_seconds = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
-    value = "0.4" if unit == "seconds" else in_two_seconds
-    sandbox.respond_next(Stub.json(429, {}, {"Retry-After": value}))
+def test_the_wait_that_the_api_asks_for_is_kept(sandbox: Sandbox) -> None:
+    sandbox.respond_next(Stub.json(429, {}, {"Retry-After": "0.4"}))
 
     with client_of(sandbox) as client:
         assert client.list_orders()
 
     first, second = (received.time for received in sandbox.requests)
-    # A date has no fractions: from now to it, it is more than a second.
-    assert second - first >= (0.4 if unit == "seconds" else 0.5)
+    assert second - first >= 0.4
 
 
 # A stop.
 
 
 def stop_soon(rate_limiter: RateLimiter, sandbox: Sandbox, requests: int) -> threading.Thread:
-    """Stop the rate_limiter from another thread, once so many requests have come."""
+    """Stop the rate limiter from another thread, once it has got some requests."""
 
     def wait_and_stop() -> None:
         while len(sandbox.requests) < requests:
@@ -295,7 +205,7 @@ def test_a_stop_during_an_attempt_lets_no_other_follow(sandbox: Sandbox) -> None
     assert (error.attempts, len(sandbox.requests)) == (1, 1)
 
 
-def test_a_stop_during_an_attempt_does_not_lose_its_answer(sandbox: Sandbox) -> None:
+def test_a_stop_during_an_attempt_does_not_lose_its_response(sandbox: Sandbox) -> None:
     order_id = sandbox.orders.add()["id"]
     sandbox.respond_next(Stub(delay=0.4))
 
@@ -313,27 +223,27 @@ def test_a_stopped_client_sends_nothing(sandbox: Sandbox, client: OllangClient) 
     assert sandbox.requests == []
 
 
-# A 429 holds all.
+# A 429 pauses all.
 
 
-def test_a_429_on_one_thread_holds_the_others(sandbox: Sandbox) -> None:
+def test_a_429_on_one_thread_pauses_the_others(sandbox: Sandbox) -> None:
     sandbox.respond_next(Stub.json(429, {}, {"Retry-After": "1"}))
 
     with client_of(sandbox) as client:
-        refused = threading.Thread(target=client.list_orders)
-        refused.start()
+        rejected = threading.Thread(target=client.list_orders)
+        rejected.start()
         while not (sandbox.requests and sandbox.requests[0].status):
             time.sleep(0.01)
-        time.sleep(0.2)  # until the refusal has been read
+        time.sleep(0.2)  # until the response has been read
         assert client.list_orders()
-        refused.join()
+        rejected.join()
 
     first, *others = (received.time for received in sandbox.requests)
     assert len(others) == 2
     assert all(other - first >= 0.9 for other in others)
 
 
-def test_a_429_on_the_last_attempt_holds_the_others_too(sandbox: Sandbox) -> None:
+def test_a_429_on_the_last_attempt_pauses_the_others_too(sandbox: Sandbox) -> None:
     sandbox.respond_next(Stub.json(429, {}, {"Retry-After": "1"}))
 
     with client_of(sandbox, retry_policy=RetryPolicy(max_attempts=1)) as client:

@@ -50,7 +50,7 @@ def test_every_text_of_a_json_value_is_masked() -> None:
     assert mask_json(value, "k3y") == {"a": ["x ***", {"***": "y"}], "b": 1, "c": None}
 
 
-@pytest.mark.parametrize("depth", [10, 500, 900, 5000])
+@pytest.mark.parametrize("depth", [10, 900, 5000])
 def test_json_of_any_depth_keeps_the_secret(depth: int) -> None:
     body = b"[" * depth + b'"k3y"' + b"]" * depth
 

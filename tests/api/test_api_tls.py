@@ -36,7 +36,6 @@ HOST = "api.ollang.test"  # a name that nobody but the proxy can find
 NAMELESS = "0.0.0.0"  # noqa: S104 - leads to this machine, and is none of its own names
 KEY = "the-key-that-nobody-may-read"
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
-ONE_DAY = timedelta(days=1)
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +119,7 @@ def cancel(client: OllangClient, sandbox: Sandbox) -> None:
 
 
 def assert_refused(client: OllangClient, server: TlsRelay, sandbox: Sandbox) -> str:
-    """See that the client gives up at the certificate, once and for all; return what it says."""
+    """See that the client gives up at the certificate, without a retry; return what it says."""
     with client:
         error = error_of_cancel(client)
     assert type(error) is errors.CertificateError
@@ -145,20 +144,10 @@ def test_without_its_bundle_it_is_not_trusted(server: TlsRelay, sandbox: Sandbox
     assert "set verify" in assert_refused(client_of(server), server, sandbox)
 
 
-def test_the_bundle_of_another_authority_does_not_help(
-    server: TlsRelay, sandbox: Sandbox, other_bundle: str
-) -> None:
-    assert_refused(client_of(server, verify=other_bundle), server, sandbox)
-
-
 BAD_CERTIFICATES: dict[str, Callable[[trustme.CA], trustme.LeafCert]] = {
-    "another host's": lambda authority: authority.issue_cert("elsewhere.test"),
     "another address's": lambda authority: authority.issue_cert("127.0.0.2"),
     "expired": lambda authority: authority.issue_cert(
-        "127.0.0.1", not_after=datetime.now(UTC) - ONE_DAY
-    ),
-    "not valid yet": lambda authority: authority.issue_cert(
-        "127.0.0.1", not_before=datetime.now(UTC) + ONE_DAY
+        "127.0.0.1", not_after=datetime.now(UTC) - timedelta(days=1)
     ),
 }
 
@@ -169,22 +158,6 @@ def test_a_certificate_that_does_not_fit_is_refused(
 ) -> None:
     with TlsRelay(sandbox.url, BAD_CERTIFICATES[kind](authority)) as server:
         assert_refused(client_of(server, verify=bundle), server, sandbox)
-
-
-def test_a_server_is_taken_unseen_only_with_a_warning(server: TlsRelay, sandbox: Sandbox) -> None:
-    with pytest.warns(InsecureRequestWarning):
-        cancel(client_of(server, verify=False), sandbox)
-
-
-@pytest.mark.parametrize("content", ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAA"])
-def test_a_bundle_without_a_certificate_is_refused_before_any_connection(
-    tmp_path: Path, content: str
-) -> None:
-    path = tmp_path / "bundle.pem"
-    path.write_text(content)
-    with pytest.raises(errors.InvalidInputError, match="no CA certificate") as caught:
-        OllangClient(KEY, verify=str(path))
-    assert str(path) in str(caught.value)
 
 
 # Python 3.13 and newer are stricter about certificates: set here for every Python.
@@ -244,18 +217,7 @@ def test_the_environments_bundle_is_used_where_none_is_named(
     cancel(client_of(server), sandbox)
 
 
-def test_a_bundle_of_ones_own_wins_over_the_environments(
-    server: TlsRelay,
-    sandbox: Sandbox,
-    bundle: str,
-    other_bundle: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", other_bundle)
-    cancel(client_of(server, verify=bundle), sandbox)
-
-
-def test_the_environments_bundle_does_not_widen_ones_own(
+def test_the_environments_bundle_neither_replaces_nor_widens_ones_own(
     server: TlsRelay,
     sandbox: Sandbox,
     bundle: str,
@@ -266,18 +228,18 @@ def test_the_environments_bundle_does_not_widen_ones_own(
     assert_refused(client_of(server, verify=other_bundle), server, sandbox)
 
 
-@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
-def test_verify_false_wins_over_the_environments_bundle(
+def test_verify_false_wins_over_the_environments_bundle_and_warns(
     server: TlsRelay, sandbox: Sandbox, other_bundle: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", other_bundle)
-    cancel(client_of(server, verify=False), sandbox)
+    with pytest.warns(InsecureRequestWarning):
+        cancel(client_of(server, verify=False), sandbox)
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
 def test_a_bundle_of_the_environment_that_cannot_be_read_lets_nothing_out(
-    server: TlsRelay,
     sandbox: Sandbox,
+    server: TlsRelay,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     content: str | None,
@@ -311,7 +273,7 @@ def test_a_proxy_carries_requests_that_it_cannot_read(
         assert secret.encode().lower() not in proxy.seen.lower()
 
 
-@pytest.mark.parametrize("variable", ["https_proxy", "ALL_PROXY", "all_proxy"])
+@pytest.mark.parametrize("variable", ["https_proxy", "ALL_PROXY"])
 def test_a_proxy_is_found_under_each_of_its_names(
     proxy: ConnectProxy,
     sandbox: Sandbox,
@@ -350,7 +312,7 @@ def test_a_request_to_this_machine_takes_no_proxy(
 
 @pytest.mark.parametrize(
     ("no_proxy", "by_proxy"),
-    [(NAMELESS, 0), (f"{NAMELESS}/8", 0), ("*", 0), ("elsewhere.test", 1), ("", 1)],
+    [(f"{NAMELESS}/8", 0), ("*", 0), ("elsewhere.test", 1), ("", 1)],
 )
 def test_no_proxy_names_what_takes_none(
     proxy: ConnectProxy,
@@ -370,10 +332,6 @@ def test_no_proxy_names_what_takes_none(
 # What a proxy's trouble means, and what it does not show.
 
 LOGIN = "proxy-user:proxy-s3cret"
-REFUSALS = [
-    b"HTTP/1.1 403 Forbidden\r\n\r\n",
-    b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
-]
 
 
 def assert_keeps_the_login(error: BaseException, log: str) -> None:
@@ -382,16 +340,15 @@ def assert_keeps_the_login(error: BaseException, log: str) -> None:
     assert [part for part in (*LOGIN.split(":"), encoded) if part in shown] == []
 
 
-@pytest.mark.parametrize("refusal", REFUSALS)
-def test_a_proxy_that_refuses_lets_nothing_out(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, refusal: bytes
+def test_a_proxy_that_rejects_the_login_lets_nothing_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with RawServer(refusal) as proxy:
+    with RawServer(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n") as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://{LOGIN}@127.0.0.1:{proxy.port}")
         error = error_of_cancel(behind_proxy())
 
     assert type(error) is errors.ConnectionFailedError
-    assert refusal.split(b" ")[1].decode() in str(error)
+    assert "407" in str(error)
     assert not error.response_lost
     assert proxy.connections == RetryPolicy().max_attempts
     for request in proxy.requests:
@@ -400,7 +357,7 @@ def test_a_proxy_that_refuses_lets_nothing_out(
     assert_keeps_the_login(error, caplog.text)
 
 
-def test_a_proxy_that_is_not_there_loses_no_answer(
+def test_a_proxy_that_is_not_there_loses_no_response(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with ConnectProxy({}) as gone:
@@ -436,21 +393,17 @@ def test_a_proxy_whose_certificate_cannot_be_trusted_is_not_tried_again(
         "http://{}@127.0.0.1:99999",
         "http://{}@[::1",
         "gopher://{}@127.0.0.1:1",
-        "http://{}[@127.0.0.1:1",
-        "http://127.0.0.1:1:{}",
         "http://{}%40127.0.0.1:x",
-        "socks4://{}@127.0.0.1:1",
-        "socks5://{}@127.0.0.1:1",
         "SOCKS5h://{}@127.0.0.1:1",
         "socks6://{}@127.0.0.1:1",
     ],
 )
-def test_a_proxy_that_cannot_be_one_is_refused_without_its_login(
+def test_an_unusable_proxy_is_an_error_without_its_login(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, url: str
 ) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", url.format(LOGIN))
+    monkeypatch.setenv("ALL_PROXY", url.format(LOGIN))
 
-    with pytest.raises(errors.InvalidInputError, match="HTTPS_PROXY") as caught:
+    with pytest.raises(errors.InvalidInputError, match=r"^ALL_PROXY \(or all_proxy\)") as caught:
         behind_proxy()
 
     assert_keeps_the_login(caught.value, caplog.text)
@@ -481,7 +434,7 @@ def test_a_proxy_that_speaks_tls_itself_carries_a_tunnel_too(
         st.text(alphabet="abz019.:/@?#[]\\% \n", max_size=20),
     )
 )
-def test_any_proxy_is_one_or_is_refused(url: str) -> None:
+def test_any_proxy_is_usable_or_an_error(url: str) -> None:
     try:
         found = check_proxies({"https": url}, f"https://{HOST}")
     except errors.InvalidInputError:
@@ -489,20 +442,14 @@ def test_any_proxy_is_one_or_is_refused(url: str) -> None:
     assert found == {"https": url}
 
 
-def test_the_variable_that_names_the_proxy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ALL_PROXY", "gopher://127.0.0.1:1")
-    with pytest.raises(errors.InvalidInputError, match=r"^ALL_PROXY \(or all_proxy\)"):
-        behind_proxy()
-
-
-def test_an_environment_that_is_no_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_that_is_not_text_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "NO_PROXY", os.fsdecode(b"\xff/8"))
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     with pytest.raises(errors.InvalidInputError, match="NO_PROXY"):
         OllangClient(KEY, base_url="https://10.0.0.1")
 
 
-def test_a_proxy_that_cannot_be_connected_to_is_no_python_object(
+def test_a_proxy_that_takes_no_connection_is_named_without_a_python_object(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with socket.socket() as listener, ExitStack() as queue:
@@ -520,6 +467,6 @@ def test_a_proxy_that_cannot_be_connected_to_is_no_python_object(
     assert " at 0x" not in str(error)
 
 
-def test_a_proxy_for_elsewhere_may_be_any(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_for_other_addresses_may_be_unusable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "gopher://127.0.0.1:1")
     behind_proxy()

@@ -20,20 +20,19 @@ from airflow_provider_ollang.api.validation import (
 )
 
 
-@pytest.mark.parametrize("order_id", ["65a4f0000123456789abcdef", "a", "A_b-9", "x" * 128, "0"])
-def test_an_order_id_comes_back_as_it_is(order_id: str) -> None:
+@pytest.mark.parametrize("order_id", ["65a4f0000123456789abcdef", "A_b-9", "x" * 128, "0"])
+def test_a_valid_order_id_is_returned_as_it_is(order_id: str) -> None:
     assert check_order_id(order_id) == order_id
 
 
 @pytest.mark.parametrize(
     "value",
     [
-        *("", " ", "a b", " a", "a\n", "\ta", "a/b", "../x", ".", "..", "...", "a.b", "a?b", "a#b"),
-        *("a%2fb", "ä", "٣", "x" * 129, "None", "none", "null", "NaN", "undefined", "{{ x }}"),
-        *(None, 5, 5.0, True, b"abc", ["abc"], {"id": "abc"}),
+        *("", " ", " a", "a\n", "a/b", "..", "a.b", "a?b", "a%2fb", "ä", "٣", "x" * 129, "{{ x }}"),
+        *("None", "none", "null", "NaN", "undefined", None, 5, True, b"abc", ["abc"]),
     ],
 )
-def test_what_is_no_order_id_is_refused(value: Any) -> None:
+def test_an_invalid_order_id_is_an_error_that_names_its_field(value: Any) -> None:
     with pytest.raises(InvalidInputError, match=r"^order_ids\b"):
         check_order_id(value, field="order_ids")
 
@@ -48,12 +47,12 @@ def test_an_accepted_order_id_is_safe_in_a_path(value: Any) -> None:
     assert accepted == value
 
 
-@pytest.mark.parametrize("key", ["k", "sandbox-key", "ab~!c", "x" * 500])
-def test_an_api_key_comes_back_as_it_is(key: str) -> None:
+@pytest.mark.parametrize("key", ["k", "ab~!c", "x" * 500])
+def test_a_valid_api_key_is_returned_as_it_is(key: str) -> None:
     assert check_api_key(key) == key
 
 
-@pytest.mark.parametrize("value", [None, "", "  ", 5, b"key"])
+@pytest.mark.parametrize("value", [None, "", "  ", 5])
 def test_a_missing_api_key_is_called_missing(value: Any) -> None:
     with pytest.raises(InvalidInputError, match="password: the API key is missing"):
         check_api_key(value, field="password")
@@ -66,7 +65,7 @@ def test_white_space_around_an_api_key_is_named(value: str) -> None:
 
 
 @given(st.text(min_size=5))
-def test_a_refused_api_key_stands_in_no_message_and_an_accepted_one_fits_a_header(
+def test_an_invalid_api_key_is_in_no_message_and_a_valid_one_fits_a_header(
     value: str,
 ) -> None:
     try:
@@ -83,38 +82,27 @@ def test_a_refused_api_key_stands_in_no_message_and_an_accepted_one_fits_a_heade
     ("url", "accepted"),
     [
         ("https://api-integration.ollang.com", "https://api-integration.ollang.com"),
-        ("https://api.example.com/", "https://api.example.com"),
         ("https://api.example.com:8443/v1//", "https://api.example.com:8443/v1"),
         ("http://127.0.0.1:8484", "http://127.0.0.1:8484"),
-        ("http://localhost:8484", "http://localhost:8484"),
         ("http://[::1]:8484", "http://[::1]:8484"),
     ],
 )
-def test_a_base_url_comes_back_without_a_trailing_slash(url: str, accepted: str) -> None:
+def test_a_valid_base_url_is_returned_without_a_trailing_slash(url: str, accepted: str) -> None:
     assert check_base_url(url) == accepted
 
 
 @pytest.mark.parametrize(
     "value",
     [
-        *("", "api.example.com", "ftp://example.com", "https://", "https:///path", "https://:443"),
+        *("", "api.example.com", "ftp://example.com", "https://", "https://:443"),
         *("https://a..example.com", "https://.", f"https://{'a' * 64}.example.com"),
         *("https://a b.com", "https://example.com?x=1", "https://example.com#x", "https://a\\b"),
         *("https://example.com:0", "https://example.com:99999", "https://example.com:x"),
-        *(
-            "https://ex\nample.com",
-            "https://[::1",
-            "https://münchen.example",
-            "https://h;x",
-            "https://h%00",
-            "http://[::1%25lo]",
-            None,
-            5,
-            b"https://a",
-        ),
+        *("https://ex\nample.com", "https://[::1", "https://münchen.example", "https://h;x"),
+        *("https://h%00", "http://[::1%25lo]", None, b"https://a"),
     ],
 )
-def test_what_is_no_base_url_is_refused(value: Any) -> None:
+def test_an_invalid_base_url_is_an_error(value: Any) -> None:
     with pytest.raises(InvalidInputError, match=r"^host: "):
         check_base_url(value, field="host")
 
@@ -123,8 +111,6 @@ def test_what_is_no_base_url_is_refused(value: Any) -> None:
     "url",
     [
         "http://example.com",
-        "HTTP://example.com",
-        "http://127.0.0.1.example.com",
         "http://localhost.example.com",
         "http://10.0.0.1",
         "http://0.0.0.0",
@@ -165,11 +151,9 @@ def test_an_accepted_base_url_is_https_or_goes_to_this_machine(value: str) -> No
     [
         ("127.0.0.1", True),
         ("127.8.9.10", True),
-        ("::1", True),
         ("[::1]", True),
         ("LOCALHOST", True),
         ("128.0.0.1", False),
-        ("example.com", False),
         ("localhost.example.com", False),
         ("", False),
     ],
@@ -185,9 +169,10 @@ def test_verify_is_a_truth_value_or_the_path_of_certificates(tmp_path: Path) -> 
             check_verify(neither)  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match="does not exist"):
         check_verify(str(bundle))
-    bundle.touch()
-    with pytest.raises(InvalidInputError, match="no CA certificate"):
-        check_verify(str(bundle))
+    for content in ("", "no certificate", "-----BEGIN CERTIFICATE-----\nAA"):
+        bundle.write_text(content)
+        with pytest.raises(InvalidInputError, match="no CA certificate"):
+            check_verify(str(bundle))
     trustme.CA().cert_pem.write_to_path(bundle)
     for value in (True, False, str(bundle), str(tmp_path)):
         assert check_verify(value) == value

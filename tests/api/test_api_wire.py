@@ -13,9 +13,8 @@ from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.rate_limiter import no_waiting
 from airflow_provider_ollang.api.retry import RetryPolicy
 
-from .conftest import SOME_ID, RawServer, error_of_cancel
+from .conftest import ONCE, SOME_ID, RawServer, error_of_cancel
 
-ONCE = RetryPolicy(max_attempts=1)
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\n"
 NOT_FOUND = b'HTTP/1.1 404 Not Found\r\nContent-Length: 27\r\n\r\n{"code": "ORDER_NOT_FOUND"}'
 PAGE = b'{"data": [], "meta": {"page": 1, "hasNextPage": false}}'
@@ -25,7 +24,7 @@ OK_PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(PAGE), PAGE)
 def client_of(server: RawServer, **options: Any) -> OllangClient:
     """Return a client that fails within seconds where it waits for what never follows."""
     settings = {"timeout": 2, "retry_policy": ONCE, **options}
-    return OllangClient("a-key", base_url=f"http://127.0.0.1:{server.port}", **settings)
+    return server.client(**settings)
 
 
 @pytest.fixture(autouse=True)
@@ -37,17 +36,16 @@ def _without_waiting() -> Iterator[None]:
 # A 204 has no body.
 
 
-@pytest.mark.parametrize("body", [b"", b"hello", b"5\r\nhello\r\n0\r\n\r\n"])
 @pytest.mark.parametrize(
-    "headers",
+    ("headers", "body"),
     [
-        b"Transfer-Encoding: chunked\r\n",
-        b"transfer-encoding: gzip, Chunked\r\n",
-        b"Content-Length: 5\r\n",
-        b"Content-Length: 0, 1\r\n",
-        b"Content-Length: 0\r\nContent-Length: 5\r\n",
-        b"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n",
-        b"Content-Encoding: gzip\r\nContent-Length: 20\r\n",
+        (b"Transfer-Encoding: chunked\r\n", b""),
+        (b"Transfer-Encoding: chunked\r\n", b"5\r\nhello\r\n0\r\n\r\n"),
+        (b"Content-Length: 5\r\n", b""),
+        (b"Content-Length: 5\r\n", b"hello"),
+        (b"Content-Length: 0, 1\r\n", b""),
+        (b"Content-Length: 0\r\nContent-Length: 5\r\n", b"hello"),
+        (b"Content-Encoding: gzip\r\nContent-Length: 20\r\n", b""),
     ],
 )
 def test_a_204_that_announces_a_body_is_a_success_and_ends_its_connection(
@@ -81,22 +79,18 @@ def test_other_responses_without_a_body_fail_at_once(status: int) -> None:
     assert server.connections == 2
 
 
-# Interim responses come before the response.
+# Interim responses stand before the response.
 
-INTERIM = {
-    "100": b"HTTP/1.1 100 Continue\r\n\r\n",
-    "102": b"HTTP/1.1 102 Processing\r\n\r\n",
-    "103": b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n",
-    "103 with a length": b"HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n",
-    "103 that closes": b"HTTP/1.1 103 Early Hints\r\nConnection: close\r\n\r\n",
-    "unknown": b"HTTP/1.1 199 X\r\nTransfer-Encoding: chunked\r\n\r\n",
-}
-INTERIM["several"] = b"".join(INTERIM.values())
+INTERIM = [
+    b"HTTP/1.1 100 Continue\r\n\r\n",
+    b"HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n",
+    b"HTTP/1.1 103 Early Hints\r\nConnection: close\r\n\r\n",
+    b"HTTP/1.1 199 X\r\nTransfer-Encoding: chunked\r\n\r\n",
+]
 
 
-@pytest.mark.parametrize("interim", INTERIM)
-def test_interim_responses_are_read_past(interim: str) -> None:
-    first = INTERIM[interim]
+@pytest.mark.parametrize("first", [*INTERIM, b"".join(INTERIM)])
+def test_interim_responses_are_read_past(first: bytes) -> None:
     with (
         RawServer(first + NO_CONTENT + b"\r\n", first + NOT_FOUND, first + OK_PAGE) as server,
         client_of(server) as client,
@@ -109,11 +103,9 @@ def test_interim_responses_are_read_past(interim: str) -> None:
 
 # Passing trouble, as gateways and networks in front of an API report it.
 
-TROUBLE = [408, 425, 429, 500, 502, 503, 504, *range(520, 525), 529]
-
 
 @pytest.mark.parametrize("body", [b"", b"<h1>Timeout</h1>", b'{"message": "busy"}'])
-@pytest.mark.parametrize("status", TROUBLE)
+@pytest.mark.parametrize("status", [408, 429, 503, 524])
 def test_passing_trouble_is_retried(status: int, body: bytes) -> None:
     head = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
     with (
@@ -123,11 +115,11 @@ def test_passing_trouble_is_retried(status: int, body: bytes) -> None:
         receipt = client.cancel_order("o-1")
         assert list(client.iter_orders()) == []
     assert receipt.attempts == 2
-    # All but the refusal of 429 may follow a cancel that was acted on.
+    # All but 429 may follow a cancel that was acted on.
     assert receipt.response_lost is (status != 429)
 
 
-@pytest.mark.parametrize("status", [501, 505, 511, 525, 530, 599])
+@pytest.mark.parametrize("status", [501, 525])
 def test_other_errors_of_a_server_are_not_retried(status: int) -> None:
     head = b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % status
     with RawServer(head) as server, client_of(server, retry_policy=RetryPolicy()) as client:
@@ -161,25 +153,21 @@ def order_in(charset: str, name: str) -> bytes:
     [
         ("application/json", "utf-8", NAME),
         ("", "utf-8-sig", NAME),
-        ("application/json; charset=utf-8", "utf-8-sig", NAME),
         ("application/json", "utf-16", NAME),
         ("application/json; charset=UTF-16LE", "utf-16-le", NAME),
-        ("application/json", "utf-32", NAME),
-        ("application/json; charset=shift_jis", "shift_jis", "テスト"),
         ('application/json; Charset = "Shift_JIS"; q=1', "shift_jis", "テスト"),
         ("application/json;charset=iso-8859-1", "iso-8859-1", "Café"),
-        ("application/json; charset=windows-1252", "cp1252", "Café – “x”"),
         ("text/plain; charset=iso-2022-jp", "iso-2022-jp", "テスト"),
         ("application/json; charset=iso-8859-1", "utf-8", NAME),  # declared wrong, as many do
         ("application/json; charset=nonsense", "utf-8", NAME),
     ],
 )
 def test_a_body_is_read_in_its_charset(content_type: str, charset: str, name: str) -> None:
-    refusal = json.dumps({"code": "ORDER_NOT_FOUND", "message": name}, ensure_ascii=False)
+    not_found = json.dumps({"code": "ORDER_NOT_FOUND", "message": name}, ensure_ascii=False)
     with (
         RawServer(
             response(200, content_type.encode(), order_in(charset, name)),
-            response(404, content_type.encode(), refusal.encode(charset)),
+            response(404, content_type.encode(), not_found.encode(charset)),
         ) as server,
         client_of(server) as client,
     ):
@@ -190,9 +178,9 @@ def test_a_body_is_read_in_its_charset(content_type: str, charset: str, name: st
 
 @pytest.mark.parametrize(
     "content_type",
-    ["application/json", "a/b; charset=nonsense", "a/b; charset=zlib", "a/b; charset=ascii"],
+    ["application/json", "a/b; charset=nonsense", "a/b; charset=zlib"],
 )
-def test_a_body_in_no_charset_that_is_known_names_it(content_type: str) -> None:
+def test_a_body_in_an_unknown_charset_is_an_error_that_names_it(content_type: str) -> None:
     body = order_in("iso-8859-1", "Café")
     with (
         RawServer(response(200, content_type.encode(), body)) as server,
@@ -203,6 +191,7 @@ def test_a_body_in_no_charset_that_is_known_names_it(content_type: str) -> None:
     assert f"({content_type}, in neither UTF-8 nor a charset" in str(caught.value)
 
 
+@pytest.mark.slow("reads 5 MB of JSON")
 def test_an_order_with_an_evaluation_of_each_segment_is_read() -> None:
     segment = {"start": 1.5, "text": '"Ja"', "issues": [{"type": "grammar"}]}
     order = {"id": SOME_ID, "latestEvaluation": {"segments": [segment] * 80_000}}

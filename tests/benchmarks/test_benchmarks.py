@@ -42,6 +42,7 @@ def test_each_benchmark_has_a_miniature() -> None:
     assert set(MINIATURES) == set(BENCHMARKS)
 
 
+@pytest.mark.slow("runs a benchmark, if a small one")
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_a_benchmark_runs_and_writes_what_it_found(name: str, tmp_path: Path) -> None:
     written = run_all(tmp_path, name)[name]
@@ -53,6 +54,7 @@ def test_a_benchmark_runs_and_writes_what_it_found(name: str, tmp_path: Path) ->
     assert written["machine"]["cores"] == os.cpu_count()
 
 
+@pytest.mark.slow("runs two benchmarks, and matplotlib")
 def test_a_plot_is_drawn_for_each_result_that_has_one(tmp_path: Path) -> None:
     run_all(tmp_path, "scale", "connections")
     [image] = plot.draw_all(tmp_path, tmp_path / "images")
@@ -75,7 +77,8 @@ def test_a_missed_target_is_named_and_fails(
     assert json.loads((tmp_path / "batch.json").read_text())["met"] is not bool(code)
 
 
-def test_a_benchmark_that_does_not_exist_is_refused() -> None:
+@pytest.mark.slow("imports every benchmark in a process of its own")
+def test_an_unknown_benchmark_is_an_error() -> None:
     command = [sys.executable, "-m", "benchmarks", "speed"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2

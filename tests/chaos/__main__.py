@@ -30,13 +30,13 @@ def main() -> int:
     if seen.is_good:
         console.print(f"[green]Nothing was lost, and no report is untrue.[/] Again: {again}")
         return 0
-    console.print(f"[red]The clean-up broke its word.[/] Again: {again}")
+    console.print(f"[red]Orders were lost, or a report is untrue.[/] Again: {again}")
     return 1
 
 
 def _print(seen: Observation) -> None:
     verdict = seen.verdict
-    left = {f"left, recorded as {outcome}": number for outcome, number in verdict.left.items()}
+    left = {f"left, reported as {outcome}": number for outcome, number in verdict.left.items()}
     _table("what became of the stale orders", {"cancelled": verdict.cancelled, **left})
     _table(
         "what must be 0",
@@ -52,7 +52,7 @@ def _print(seen: Observation) -> None:
         {
             "seconds": round(seen.seconds),
             "workers killed": seen.killed,
-            "records (one for each try of a chunk)": seen.reports,
+            "reports (one for each try of a chunk)": seen.reports,
             "requests": seen.requests,
             "of them with a fault": sum(seen.faults.values()),
         },

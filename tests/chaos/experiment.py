@@ -37,7 +37,7 @@ WORKER_TITLE, TASK_TITLE = "airflow worker -- LocalExecutor", "airflow worker --
 AIRFLOW = {
     "AIRFLOW__CORE__PARALLELISM": "4",
     "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "4",
-    # A worker that died is missed after so many seconds.
+    # A worker that died is missed after this many seconds.
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
 }
@@ -59,7 +59,7 @@ class Observation:
     verdict: Verdict
     requests: int
     faults: Mapping[str, int]
-    records: int
+    reports: int
     killed: int
     orphans: int
     seconds: float
@@ -88,15 +88,15 @@ def observe(orders: int, chunk_size: int, seed: int) -> Observation:
                 killed = _run(Scheduler(url, home), airflow, sandbox, orders)
                 seconds = time.monotonic() - begin
                 orphans = _wait_for_orphans(airflow)
-            lines = list(_lines(home / "records"))
-            records = len(list((home / "records").iterdir()))
+            lines = list(_lines(home / "reports"))
+            reports = len(list((home / "reports").iterdir()))
         received = sandbox.requests
         status_of = {order["id"]: order["status"] for order in sandbox.orders}
     return Observation(
         verdict=judge(stale, status_of, _cancelled_at(received), lines),
         requests=len(received),
         faults=Counter(request.fault for request in received if request.fault),
-        records=records,
+        reports=reports,
         killed=killed,
         orphans=orphans,
         seconds=seconds,
@@ -192,7 +192,7 @@ def _cancelled_at(received: list[RecordedRequest]) -> dict[str, float]:
 
 
 def _lines(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines of all records, the earlier ones first."""
+    """Yield the lines of all reports, the earlier ones first."""
     lines = [
         json.loads(line) for report in folder.iterdir() for line in report.read_text().splitlines()
     ]

@@ -45,7 +45,7 @@ def verdict(status: str, *lines: dict[str, Any], stale: bool = True) -> Verdict:
         ("ongoing", {"failed", "not_tried", "status_changed", "not_cancellable"}),
     ],
 )
-def test_a_record_is_true_if_the_order_is_as_it_says(
+def test_a_line_is_true_if_the_order_is_as_it_says(
     status: str, true: set[str], outcome: str
 ) -> None:
     found = verdict(status, line(outcome))
@@ -54,7 +54,7 @@ def test_a_record_is_true_if_the_order_is_as_it_says(
     assert found.contradicted == (frozenset() if outcome in true else {"o"})
 
 
-def test_a_cancel_may_be_admitted_as_a_lost_answer() -> None:
+def test_a_cancel_may_be_admitted_as_a_lost_response() -> None:
     assert verdict("cancelled", line("failed", response_lost=True)).is_good
     assert not verdict("cancelled", line("failed")).is_good
 
@@ -73,7 +73,7 @@ def test_an_order_is_not_cancelled_before_it_is(outcome: str) -> None:
     assert verdict("cancelled", line(outcome, time=NOON + timedelta(seconds=1))).is_good
 
 
-def test_an_order_without_a_record_is_unaccounted() -> None:
+def test_an_order_without_a_line_is_unaccounted() -> None:
     assert verdict("pending").unaccounted == {"o"}
     assert verdict("cancelled").contradicted == {"o"}
     assert verdict("pending", stale=False).is_good
@@ -86,7 +86,7 @@ def test_a_cancelled_order_that_was_not_stale_is_wrong() -> None:
     assert not found.is_good
 
 
-def test_what_was_left_is_counted_by_its_last_record() -> None:
+def test_what_was_left_is_counted_by_its_last_line() -> None:
     found = judge(
         frozenset({"a", "b", "c"}),
         {"a": "cancelled", "b": "pending", "c": "pending"},

@@ -1,4 +1,4 @@
-"""What the records say, held against what the sandbox knows."""
+"""What the reports say, held against what the sandbox knows."""
 
 from __future__ import annotations
 

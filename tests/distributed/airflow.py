@@ -44,10 +44,10 @@ SETTINGS = {
     "AIRFLOW__API__WORKERS": "1",
     # A worker takes no task that it cannot begin at once: the other one may be free.
     "AIRFLOW__CELERY__WORKER_PREFETCH_MULTIPLIER": "1",
-    # A task whose worker died is missed after so many seconds ...
+    # A task whose worker died is missed after this many seconds ...
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
-    # ... and one that it had taken and not begun after so many.
+    # ... and one that it had taken and not begun after this many.
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
 }
@@ -65,9 +65,9 @@ class Cluster:
     processes: Processes
 
     @property
-    def records(self) -> Path:
-        """The folder of the batches' records."""
-        return _records(self.scheduler.home)
+    def reports(self) -> Path:
+        """The folder of the batches' reports."""
+        return _reports(self.scheduler.home)
 
 
 @contextmanager
@@ -111,12 +111,12 @@ def _environment(
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
         "AIRFLOW_CONN_OLLANG_DEFAULT": json.dumps(connection),
         "CLEANUP_CHUNK_SIZE": str(chunk_size),
-        "CLEANUP_RECORDS": str(_records(home)),
+        "CLEANUP_REPORTS": str(_reports(home)),
     }
 
 
-def _records(home: Path) -> Path:
-    return home / "records"
+def _reports(home: Path) -> Path:
+    return home / "reports"
 
 
 def _command(*arguments: str) -> list[str]:

@@ -26,17 +26,15 @@ def observe(home: Path) -> Observation:
         stale, listed = _add_orders(sandbox)
         before = _status_of(sandbox)
         with cluster(sandbox, home, CHUNK_SIZE) as airflow:
-            begin = time.monotonic()
             run_id = airflow.scheduler.trigger(DAG_ID)
             chunks = _wait_for_chunks(airflow, run_id)
             killed_at, killed = _kill_a_worker(airflow, sandbox, run_id, chunks)
             state = airflow.scheduler.wait_for_run(DAG_ID, run_id, PATIENCE_SECONDS)
-            seconds = time.monotonic() - begin
             airflow.processes.raise_if_ended(KILLED)
             tries = [it for chunk in range(len(chunks)) for it in _tries(airflow, run_id, chunk)]
             done = [it.chunk for it in tries if it.state == "success"]
             counts = [_xcom(airflow, run_id, TASK_ID, "counts", chunk) for chunk in done]
-        records = sorted(airflow.records.iterdir())
+        reports = sorted(airflow.reports.iterdir())
         return Observation(
             stale=stale,
             others={order_id: it for order_id, it in before.items() if order_id not in stale},
@@ -47,11 +45,10 @@ def observe(home: Path) -> Observation:
             counts=counts,
             requests=sandbox.requests,
             status_of=_status_of(sandbox),
-            lines=_lines(records),
-            records=frozenset(path.name for path in records),
+            lines=_lines(reports),
+            reports=frozenset(path.name for path in reports),
             killed_at=killed_at,
             killed=killed,
-            seconds=seconds,
         )
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
-from statistics import median
 from typing import Any
 
 from airflow_provider_ollang.sandbox import RecordedRequest
 
-#: What a worker had sent before its end comes within this time, and no retry as early.
+#: What a worker had sent before its end is received within this time, and no retry as early.
 LAST_REQUESTS_SECONDS = 5
 
 
@@ -43,10 +41,9 @@ class Observation:
     :param requests: what the sandbox received, in order
     :param status_of: the status of every order at the end
     :param lines: the lines of all reports
-    :param reports: the names of the records
+    :param reports: the names of the reports
     :param killed_at: when a worker was killed, in seconds since the epoch
     :param killed: the processes that were killed with it
-    :param seconds: how long the run took
     """
 
     stale: frozenset[str]
@@ -59,10 +56,9 @@ class Observation:
     requests: list[RecordedRequest]
     status_of: Mapping[str, str]
     lines: list[dict[str, Any]]
-    records: frozenset[str]
+    reports: frozenset[str]
     killed_at: float
     killed: int
-    seconds: float
 
     @property
     def lost(self) -> frozenset[int]:
@@ -90,13 +86,6 @@ class Observation:
             if it in cancelled_at and not self._is_late(cancelled_at[it])
         )
 
-    @property
-    def seconds_until_tried_again(self) -> float:
-        """How long after the kill the first lost chunk was tried again."""
-        lost = self.lost_orders
-        late = [it.time for it in self.requests if it.order_id in lost and self._is_late(it.time)]
-        return min(late, default=math.inf) - self.killed_at
-
     def spans(self) -> dict[tuple[int, bool], tuple[float, float]]:
         """Return when the sandbox got the first and the last request of each try.
 
@@ -119,13 +108,8 @@ class Observation:
         """Return how many tries sent requests at the same time at most, as the sandbox saw it."""
         return _most_at_once(self.spans().values())
 
-    def seconds_a_chunk(self) -> float:
-        """Return the median time of a try that nothing cut short."""
-        whole = [span for (chunk, _), span in self.spans().items() if chunk not in self.lost]
-        return median(end - begin for begin, end in whole)
-
     def _is_late(self, moment: float) -> bool:
-        """Return whether it was no more the killed worker that did something."""
+        """Return whether it was no longer the killed worker that did something."""
         return moment > self.killed_at + LAST_REQUESTS_SECONDS
 
 

@@ -79,9 +79,9 @@ def redis(logs: Path) -> Iterator[str]:
 
 
 def _wait_for(processes: Processes, *command: str) -> None:
-    def answers() -> bool:
+    def responds() -> bool:
         processes.raise_if_ended()
         done = subprocess.run(command, check=False, capture_output=True, timeout=START_SECONDS)
         return done.returncode == 0
 
-    wait_for(answers, START_SECONDS)
+    wait_for(responds, START_SECONDS)

@@ -76,12 +76,12 @@ def test_the_counts_of_all_tasks_add_up_to_what_was_done(seen: Observation) -> N
     }
 
 
-def test_the_records_of_all_tries_name_every_order_and_are_true(seen: Observation) -> None:
+def test_the_reports_of_all_tries_name_every_order_and_are_true(seen: Observation) -> None:
     possible = {_report(it) for it in seen.tries}
     # A try that died before it had sent anything may have left none.
     sent = {chunk for chunk, again in seen.spans() if not again}
     needed = {_report(it) for it in seen.tries if it.state == "success" or it.chunk in sent}
-    assert needed <= seen.records <= possible
+    assert needed <= seen.reports <= possible
     assert {line["id"] for line in seen.lines} == seen.stale
     found = judge(seen.stale, seen.status_of, seen.cancelled_at, seen.lines)
     assert found.is_good, found

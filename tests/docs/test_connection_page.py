@@ -41,6 +41,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> str:
     return folder
 
 
+@pytest.mark.slow("runs Airflow's commands")
 @pytest.mark.parametrize("command", commands("airflow connections add "))
 def test_a_connection_from_the_command_line_gives_a_client(command: str, home: str) -> None:
     words = shlex.split(command)

@@ -69,6 +69,7 @@ def test_the_python_blocks_of_a_page_run_in_their_order(page: Page) -> None:
                 exec(compile(block.code, page.name, "exec"), namespace)  # noqa: S102 - our own
 
 
+@pytest.mark.slow("a pytest of its own, with Airflow in it")
 def test_the_example_of_testing_a_dag_passes_where_it_is_copied_to(tmp_path: Path) -> None:
     page = PAGES["docs/guides/test-your-dag.md"]
     files = {block.file: block.code for block in page.blocks if block.file}
@@ -111,6 +112,7 @@ def test_every_link_inside_the_repository_leads_somewhere(page: Page) -> None:
             assert anchor in PAGES[target.relative_to(ROOT).as_posix()].anchors, link
 
 
+@pytest.mark.slow("builds the whole site")
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     run(sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site"))
     for name in ("index.html", "project/security/index.html", "reference/operators/index.html"):

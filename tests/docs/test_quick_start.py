@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from airflow_provider_ollang.sandbox import Sandbox
 
 from .pages import PAGES, ROOT, run
 
+pytestmark = pytest.mark.slow("runs Airflow's commands")
 README, PAGE = PAGES["README.md"], PAGES["docs/quick-start.md"]
 
 

@@ -72,6 +72,15 @@ def dist(checkout: Path) -> Path:
     return checkout / "dist"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs the distributions."""
+    slow = pytest.mark.slow("builds the distributions, or installs them")
+    built = {"dist", "checkout"}
+    for item in items:
+        if built & set(getattr(item, "fixturenames", ())):
+            item.add_marker(slow)
+
+
 @pytest.fixture(scope="session")
 def wheel(dist: Path) -> Path:
     [wheel] = dist.glob("*.whl")

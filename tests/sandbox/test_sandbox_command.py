@@ -94,15 +94,12 @@ def test_a_port_in_use_is_one_sentence(sandbox):
     ("argument", "expected"),
     [
         ("--port=65536", "port must be from 0 to 65535, got 65536"),
-        ("--port=http", "argument --port: invalid int value: 'http'"),
         ("--orders=-1", "order_count must be 0 or more, got -1"),
-        ("--seed=x", "argument --seed: invalid int value: 'x'"),
         ("--latency-ms=inf", "latency_ms must be a number, 0 or more, got inf"),
         ("--rate-limit=0", "rate_limit must be a number above 0, got 0.0"),
         ("--faults=flood=1", "faults must name reset-before, "),
         ("--lifecycle=completed=1", "lifecycle must name pending, ongoing, got 'completed'"),
         ("--callback-twice=2", "callback_twice must be from 0 to 1, got 2.0"),
-        ("--error-format=xml", "argument --error-format: invalid choice: 'xml'"),
         ("--api-key= ", "api_key must be ASCII text, and not blank"),
     ],
 )

@@ -12,7 +12,7 @@ from airflow_provider_ollang.sandbox import Sandbox
 CANCEL = "/integration/orders/cancel/"
 NOT_CANCELLABLE = "The order is already in progress or completed"
 
-#: What a POST meets: its path, the status, and the documented error, message and code.
+#: For a POST: its path, the status, and the documented error, message and code.
 ERRORS = {
     "completed": (
         *(CANCEL + "completed", 400, "Order not cancellable", NOT_CANCELLABLE),
@@ -35,9 +35,7 @@ ERRORS = {
         *("The order has already been cancelled", "ORDER_ALREADY_CANCELLED"),
     ),
     "no route": ("/cancel", 404, "Not Found", "Cannot POST /cancel", None),
-    "no method": ("/health", 404, "Not Found", "Cannot POST /health", None),
     "500": (CANCEL + "x", 500, "Internal Server Error", "Internal server error", None),
-    "503": (CANCEL + "x", 503, "Service Unavailable", "Service Unavailable", None),
     "429": (
         *(CANCEL + "x", 429, "Too Many Requests"),
         *("ThrottlerException: Too Many Requests", None),

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from itertools import islice
 
 import pytest
 import requests
 
 from airflow_provider_ollang.sandbox import Sandbox, Stub, faults
-from airflow_provider_ollang.sandbox.faults import FaultInjector, parse_faults
+from airflow_provider_ollang.sandbox.faults import parse_faults
 from airflow_provider_ollang.sandbox.middleware import RateLimiter
 from tests.faults import KINDS
 
@@ -32,8 +29,6 @@ def statuses(client, count):
         ("429", 429, "application/json", "pending"),
         ("500", 500, "application/json", "pending"),
         ("502", 502, "text/html", "pending"),
-        ("503", 503, "application/json", "pending"),
-        ("504", 504, "text/html", "pending"),
         ("html", 200, "text/html", "pending"),
         ("redirect", 302, "text/html", "pending"),
         ("malformed", 200, "application/json", "cancelled"),
@@ -68,42 +63,6 @@ def test_a_cancel_meets_a_fault(sandbox, client, kind, status, content_type, ord
     assert statuses(client, 1) == [200]
 
 
-def test_each_429_says_in_its_own_way_how_long_to_wait(sandbox, client):
-    kinds = ["429", "429-bare", "429-nonsense", "429-hour", "429-date"]
-    sandbox.respond_next(*map(stub, kinds))
-
-    *waits, date = [client.get("/health").headers.get("Retry-After") for _ in kinds]
-
-    assert waits == ["1", None, "soon", "3600"]
-    ahead = parsedate_to_datetime(date) - datetime.now(UTC)
-    assert timedelta() < ahead <= timedelta(seconds=2)
-
-
-def test_a_drip_goes_on_until_the_client_leaves(sandbox):
-    sandbox.respond_next(stub("slow-drip"))
-
-    with requests.get(f"{sandbox.url}/health", stream=True, timeout=10) as response:
-        assert list(islice(response.iter_content(1), 3)) == [b" "] * 3
-
-
-def test_a_listing_can_be_spoilt(sandbox, client):
-    whole = client.get("/integration/orders")
-    sandbox.respond_next(*map(stub, ("malformed", "empty", "truncated")))
-
-    assert client.get("/integration/orders").content == whole.content[:-1]
-    assert client.get("/integration/orders").content == b""
-    with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
-        client.get("/integration/orders")
-
-
-def test_a_listing_can_be_without_end(sandbox, client):
-    last = client.list(page=120, take=2)
-    sandbox.respond_next(stub("page-without-end"))
-
-    assert last["meta"]["hasNextPage"] is False
-    assert client.list(page=120, take=2)["meta"]["hasNextPage"] is True
-
-
 @pytest.mark.parametrize("kind", ["page-without-end", "moves-on"])
 def test_a_fault_that_a_request_cannot_meet_leaves_it_alone(sandbox, client, kind):
     sandbox.respond_next(stub(kind))
@@ -112,25 +71,19 @@ def test_a_fault_that_a_request_cannot_meet_leaves_it_alone(sandbox, client, kin
     assert sandbox.requests[-1].fault is None
 
 
-def test_faults_come_as_often_as_asked_by_seed_and_again_after_a_reset():
+def test_faults_are_as_frequent_as_asked_by_seed_and_the_same_after_a_reset():
     def drawn(seed):
         with Sandbox(faults="500=0.3,503=0.2", seed=seed) as sandbox:
-            first = statuses(Client(sandbox), 200)
+            first = statuses(Client(sandbox), 100)
             sandbox.reset()
             assert statuses(Client(sandbox), 20) == first[:20]
             return first
 
     first = drawn(1)
     assert first == drawn(1) != drawn(2)
-    assert 30 < first.count(500) < 90
-    assert 20 < first.count(503) < 60
+    assert 10 < first.count(500) < 55
+    assert 5 < first.count(503) < 40
     assert set(first) == {200, 500, 503}
-
-
-def test_a_certain_fault_is_always_drawn():
-    injector = FaultInjector({KINDS["500"]: 1.0}, seed=0)
-
-    assert {injector.draw() for _ in range(100)} == {KINDS["500"]}
 
 
 def test_every_kind_can_be_asked_for_together():

@@ -32,5 +32,5 @@ with DAG(
     BatchCancelOrdersOperator.partial(
         task_id="cancel",
         require_status=["pending"],
-        report_path=f"{os.environ['AIRFLOW_HOME']}/records/batch.jsonl",
+        report_path=f"{os.environ['AIRFLOW_HOME']}/reports/batch.jsonl",
     ).expand(order_ids=find.output)

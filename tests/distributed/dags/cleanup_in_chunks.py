@@ -29,6 +29,6 @@ with DAG(
     BatchCancelOrdersOperator.partial(
         task_id="cancel_stale_orders",
         require_status=["pending"],
-        report_path=f"{os.environ['CLEANUP_RECORDS']}/batch.jsonl",
+        report_path=f"{os.environ['CLEANUP_REPORTS']}/batch.jsonl",
         pool="ollang",
     ).expand(order_ids=find_stale_orders.output)
