@@ -1,8 +1,8 @@
 """The provider's description for Airflow: the one source of the connection form's metadata.
 
 Airflow 3.2 and newer read ``conn-fields`` and ``ui-field-behaviour`` from here without importing
-the hook; older ones ask :class:`~airflow_provider_ollang.hooks.ollang.OllangHook`, which derives
-its answers from here.
+the hook; older ones call :class:`~airflow_provider_ollang.hooks.ollang.OllangHook`, which takes
+them from here.
 """
 
 from __future__ import annotations
@@ -19,26 +19,25 @@ CONNECTION_TYPE: dict[str, Any] = {
         "hidden-fields": ["login", "port", "schema"],
         "relabeling": {"host": "Base URL", "password": "API key"},
         "placeholders": {
-            "host": "https://api-integration.ollang.com (the default)",
-            "password": "from the Ollang dashboard: project settings, API keys",
+            "host": "https://api-integration.ollang.com (default)",
+            "password": "from Ollang: Project settings > API keys",
         },
     },
     "conn-fields": {
         "timeout": {
-            "label": "Time-out (seconds)",
-            "description": "How long to wait for an answer to one request. Default: 30.",
+            "label": "Timeout (seconds)",
+            "description": "Time limit for a complete response. Default: 30.",
             "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 600},
         },
         "max_attempts": {
-            "label": "Attempts",
-            "description": "How often one request is sent at most, when the API is busy or "
-            "cannot be reached. Default: 4.",
+            "label": "Max attempts",
+            "description": "Tries per request when the API is busy or unreachable. Default: 4.",
             "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 10},
         },
         "verify": {
             "label": "CA bundle",
-            "description": "Path of a file with the certificates to trust, on the workers. "
-            'Empty: the usual ones. "false" switches the check off: never in production.',
+            "description": "Path, on the workers, of a file with the certificates to trust. Empty: "
+            'the default ones. "false" turns the check off: never in production.',
             "schema": {"type": ["string", "null"]},
         },
     },
@@ -67,7 +66,7 @@ PROVIDER_INFO: dict[str, Any] = {
             "integration-name": "Ollang",
             "python-modules": [
                 "airflow_provider_ollang.operators.ollang",
-                # Airflow 3.1 and newer; on an older one importing it says so.
+                # Airflow 3.1 and newer; on an older one, importing it raises.
                 "airflow_provider_ollang.operators.approval",
             ],
         }

@@ -1,4 +1,4 @@
-"""A throw-away Airflow, set up for the example DAGs and a sandbox."""
+"""A temporary Airflow, set up for the example DAGs and a sandbox."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
 
 @contextmanager
 def airflow_home(sandbox: Sandbox, dags_folder: Path = EXAMPLE_DAGS) -> Iterator[dict[str, str]]:
-    """Yield the environment of an Airflow with a fresh SQLite database; all goes at the end."""
+    """Yield the environment of an Airflow with a new SQLite database; all of it is deleted."""
     with tempfile.TemporaryDirectory(prefix="ollang-demo-") as home:
         connection = {"conn_type": "ollang", "host": sandbox.url, "password": sandbox.api_key}
         environment = {
@@ -37,7 +37,7 @@ def airflow_home(sandbox: Sandbox, dags_folder: Path = EXAMPLE_DAGS) -> Iterator
 
 
 def run_airflow(environment: Mapping[str, str], *arguments: str) -> None:
-    """Run an ``airflow`` command; show what it said only if it failed."""
+    """Run an ``airflow`` command; show its output only if it fails."""
     command = [sys.executable, "-m", "airflow", *arguments]
     done = subprocess.run(  # noqa: S603 - our own command
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -21,25 +21,25 @@ from demo.airflow_home import airflow_home
 
 DAG_ID = "example_ollang_nightly_cleanup"
 STALE_AFTER = timedelta(days=7)
-LOST_ANSWERS = 2
-#: The DAG previews by default: real cancels are asked for.
+LOST_RESPONSES = 2
+#: By default, the DAG cancels nothing.
 CONF = {"preview": False, "older_than_days": STALE_AFTER.days}
 
 console = Console(highlight=False)
 
 
 def main() -> int:
-    """Run the demonstration and return the exit code: 0 if exactly the stale orders went."""
+    """Run the demo and return the exit code: 0 if exactly the stale orders were cancelled."""
     with Sandbox(latency_ms=50) as sandbox:
         console.print(f"[bold]Sandbox[/] with {len(sandbox.orders)} orders on {sandbox.url}")
-        lost = [Stub(fault="reset-after")] * LOST_ANSWERS
+        lost = [Stub(fault="reset-after")] * LOST_RESPONSES
         sandbox.respond_next(*lost, method="POST")
         before, stale = _status_of_all(sandbox), _stale_ids(sandbox)
         console.print(
-            f"{len(stale)} of them are pending, older than "
-            f"{STALE_AFTER.days} days, and not to be kept by their names."
+            f"{len(stale)} of them are pending, older than {STALE_AFTER.days} days, and not named "
+            "to be kept."
         )
-        console.print("[bold]Airflow[/] gets a fresh home and database …")
+        console.print("[bold]Airflow[/] gets a new home and database …")
         with airflow_home(sandbox) as environment:
             console.print(f"[bold]DAG[/] {DAG_ID} runs …")
             xcoms = _run_dag(sandbox, environment)
@@ -55,7 +55,7 @@ def _status_of_all(sandbox: Sandbox) -> dict[str, str]:
 
 
 def _stale_ids(sandbox: Sandbox) -> set[str]:
-    """Return what the clean-up is to cancel, worked out independently of it."""
+    """Return what the clean-up should cancel, computed independently of it."""
     cut_off = datetime.now(UTC) - STALE_AFTER
     return {
         order["id"]
@@ -66,7 +66,7 @@ def _stale_ids(sandbox: Sandbox) -> set[str]:
 
 
 def _run_dag(sandbox: Sandbox, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Run the DAG in a process of its own, and show what reaches the sandbox meanwhile."""
+    """Run the DAG in another process, and show what reaches the sandbox meanwhile."""
     home = Path(environment["AIRFLOW_HOME"])
     output, log = home / "xcoms.json", home / "dag.log"
     command = [sys.executable, "-m", "demo.run_dag", DAG_ID, json.dumps(CONF), str(output)]
@@ -83,12 +83,12 @@ def _run_dag(sandbox: Sandbox, environment: Mapping[str, str]) -> dict[str, Any]
 
 
 def _show_progress(sandbox: Sandbox, process: subprocess.Popen[bytes]) -> None:
-    with console.status("Airflow starts") as status:
+    with console.status("Airflow is starting") as status:
         while process.poll() is None:
             received = Counter(request.method for request in sandbox.requests)
             if received:
                 reads, cancels = received["GET"], received["POST"]
-                status.update(f"{reads} reads and {cancels} cancels have reached the sandbox")
+                status.update(f"The sandbox has received {reads} reads, {cancels} cancel requests")
             time.sleep(0.1)
     console.print(f"The DAG run is done: the sandbox received {len(sandbox.requests)} requests.")
 
@@ -96,19 +96,19 @@ def _show_progress(sandbox: Sandbox, process: subprocess.Popen[bytes]) -> None:
 def _print_outcomes(xcoms: Mapping[str, Any]) -> None:
     counts = xcoms["cancel_stale_orders.counts"]
     found = len(xcoms["find_stale_orders.orders"])
-    refused = ("not_cancellable", "not_found", "access_denied")
-    table = Table("what the clean-up says", "orders", title=None)
+    rejected = ("not_cancellable", "not_found", "access_denied")
+    table = Table("outcome", "orders")
     table.columns[1].justify = "right"
     table.add_row("found", str(found))
     table.add_row("cancelled", str(counts.get("cancelled", 0)))
     table.add_row("already cancelled *", str(counts.get("already_cancelled", 0)))
-    table.add_row("refused", str(sum(counts.get(name, 0) for name in refused)))
-    table.add_row("moved on since they were found", str(counts.get("status_changed", 0)))
+    table.add_row("rejected by the API", str(sum(counts.get(name, 0) for name in rejected)))
+    table.add_row("status changed meanwhile", str(counts.get("status_changed", 0)))
     table.add_row("left for the next run", str(found - counts["total"]))
     console.print(table)
     console.print(
-        f"* The sandbox dropped its first {LOST_ANSWERS} answers to a cancel on purpose: sent "
-        "again, these cancels met orders that were cancelled already."
+        f"* On purpose, the sandbox dropped its responses to the first {LOST_RESPONSES} cancel "
+        "requests. Sent again, they found the orders already cancelled."
     )
 
 
@@ -129,13 +129,13 @@ def _verdict(
 ) -> int:
     changed = {order_id for order_id in before if before[order_id] != after[order_id]}
     were_cancelled = all(after[order_id] == "cancelled" for order_id in changed)
-    said = counts.get("cancelled", 0) + counts.get("already_cancelled", 0)
-    if changed == stale and were_cancelled and said == len(stale):
-        console.print("[green]Exactly the stale pending orders are cancelled, and no other.[/]")
+    reported = counts.get("cancelled", 0) + counts.get("already_cancelled", 0)
+    if changed == stale and were_cancelled and reported == len(stale):
+        console.print("[green]Exactly the stale pending orders are cancelled, and no others.[/]")
         return 0
     console.print(
-        f"[red]Wrong:[/] {len(stale)} were stale, {len(changed)} changed, {said} were said to be "
-        f"cancelled. Not as they should be: {sorted(changed ^ stale)}"
+        f"[red]Wrong:[/] {len(stale)} were stale, {len(changed)} changed, {reported} were reported "
+        f"as cancelled. Unexpected: {sorted(changed ^ stale)}"
     )
     return 1
 

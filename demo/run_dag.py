@@ -1,4 +1,4 @@
-"""Run one example DAG to its end in this process and print what its tasks pushed, as JSON.
+"""Run one example DAG to its end in this process and write the XComs of its tasks as JSON.
 
 Usage: ``python -m demo.run_dag DAG_ID CONF OUTPUT_FILE``, in the environment of an Airflow 3.
 """

@@ -38,15 +38,14 @@ def settings(port: int) -> dict[str, str]:
 
 
 def interrupt_on_signals() -> None:
-    """Let the first SIGINT, SIGTERM or SIGHUP raise KeyboardInterrupt, and ignore what follows.
+    """Let the first SIGINT, SIGTERM or SIGHUP raise KeyboardInterrupt, and ignore any later one.
 
-    What is ignored already stays so: nohup does that to SIGHUP, and a shell to the SIGINT of what
-    it starts in the background. SIGTERM always counts.
+    SIGINT and SIGHUP stay ignored where they are, as in a shell's background job or under nohup.
     """
     signs = [sign for sign in ENDING if signal.getsignal(sign) is not signal.SIG_IGN]
 
     def interrupt(*_: object) -> None:
-        for sign in ENDING:  # a second one would break off the ending of Airflow
+        for sign in ENDING:  # a second one would interrupt the shutdown of Airflow
             signal.signal(sign, signal.SIG_IGN)
         raise KeyboardInterrupt
 

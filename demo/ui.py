@@ -14,7 +14,7 @@ console = Console(highlight=False)
 
 
 def main() -> int:
-    """Serve until Ctrl-C or SIGTERM, then end every process that was started."""
+    """Serve until Ctrl-C or SIGTERM, then end every process that this has started."""
     interrupt_on_signals()
     try:
         with Sandbox(latency_ms=50) as sandbox, airflow_home(sandbox) as environment:
@@ -27,10 +27,10 @@ def main() -> int:
                     "Approve. It previews. To cancel, trigger "
                     "example_ollang_cleanup_with_approval with Preview switched off, and approve."
                 )
-                console.print("Ctrl-C ends both.")
+                console.print("Press Ctrl-C to stop both.")
                 return airflow.wait()
     except KeyboardInterrupt:
-        console.print("Airflow and the sandbox have ended.")
+        console.print("Airflow and the sandbox have stopped.")
         return 0
 
 

@@ -1,13 +1,12 @@
 """### Cancel a handful of Ollang orders, one task each
 
-Each order is a task of its own: those that were cancelled before, or are not `pending` any more,
-are skipped; the rest is cancelled. That is made for dozens of orders; for hundreds use
-`BatchCancelOrdersOperator`, which needs one task. **A cancelled order cannot be brought back**, so
-it starts as a preview: it sends no cancel, and says which orders it would cancel. Switch
-**Preview** off in the form to cancel.
+Each order gets its own task. Orders that are already cancelled, or no longer `pending`, are
+skipped. This suits dozens of orders; for hundreds use `BatchCancelOrdersOperator`, which needs one
+task. **Cancelled orders cannot be restored**, so **Preview** is on by default: it sends no cancel
+requests, and says which orders it would cancel. Turn it off in the form to cancel.
 
-A run that is triggered while the DAG is paused also unpauses it ("Unpause … on trigger" is ticked
-in the form); this DAG has no schedule, so no other run starts then.
+Triggering a run while the DAG is paused also unpauses it ("Unpause … on trigger" is checked in the
+form). This DAG has no schedule, so no other run starts.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ with DAG(
             minItems=1,
             maxItems=50,
             title="Orders",
-            description="The ids of the orders to cancel, one a line.",
+            description="The ids of the orders to cancel, one per line.",
         ),
         "preview": Param(
             True,
@@ -48,16 +47,15 @@ with DAG(
 
     @task
     def orders_to_cancel(params: dict | None = None) -> list[str]:
-        """Return the order ids that the run was triggered with, and none in a preview."""
+        """Return the order ids that the run was triggered with; an empty list in a preview."""
         if not params["preview"]:
             return params["order_ids"]
-        log.info("Preview: these would be cancelled, if pending: %s", params["order_ids"])
+        log.info("Preview: would cancel these orders if they are pending: %s", params["order_ids"])
         return []
 
     CancelOrderOperator.partial(
         task_id="cancel_order",
         require_status=["pending"],
         map_index_template="{{ task.order_id }}",
-        doc_md="Cancels one order, which cannot be undone; is skipped if there is nothing to "
-        "cancel.",
+        doc_md="Cancels one order, which cannot be undone. Skipped if it is no longer pending.",
     ).expand(order_id=orders_to_cancel())

@@ -1,11 +1,11 @@
 """### Cancel one Ollang order
 
-Trigger it with an order's id. The task is skipped if the order was cancelled before, or if it is
-not `pending` any more. **A cancelled order cannot be brought back**, so it starts as a preview: it
-sends no cancel, and says which order it would cancel. Switch **Preview** off in the form to cancel.
+Trigger it with an order's id. The task is skipped if the order is already cancelled, or no longer
+`pending`. **Cancelled orders cannot be restored**, so **Preview** is on by default: it sends no
+cancel request, and says which order it would cancel. Turn it off in the form to cancel.
 
-A run that is triggered while the DAG is paused also unpauses it ("Unpause … on trigger" is ticked
-in the form); this DAG has no schedule, so no other run starts then.
+Triggering a run while the DAG is paused also unpauses it ("Unpause … on trigger" is checked in the
+form). This DAG has no schedule, so no other run starts.
 """
 
 from __future__ import annotations
@@ -43,16 +43,15 @@ with DAG(
 ):
 
     @task.short_circuit
-    def is_meant(params: dict | None = None) -> bool:
-        """Skip the cancel in a preview."""
+    def is_not_preview(params: dict | None = None) -> bool:
+        """Skip the cancel request in a preview."""
         if params["preview"]:
-            log.info("Preview: order %s would be cancelled, if pending.", params["order_id"])
+            log.info("Preview: would cancel order %s if it is pending.", params["order_id"])
         return not params["preview"]
 
-    is_meant() >> CancelOrderOperator(
+    is_not_preview() >> CancelOrderOperator(
         task_id="cancel_order",
         order_id="{{ params.order_id }}",
         require_status=["pending"],
-        doc_md="Cancels the order, which cannot be undone; is skipped if there is nothing to "
-        "cancel.",
+        doc_md="Cancels the order, which cannot be undone. Skipped if it is no longer pending.",
     )

@@ -1,21 +1,21 @@
 """### Clean-up of thousands of stale Ollang orders
 
-One task finds them, and mapped tasks cancel 500 each, two at a time, on as many workers as there
-are. **A cancelled order cannot be brought back**, so it starts as a preview: it sends no cancel and
-says for each order what would happen. Switch **Preview** off in the form for one run that cancels.
+One task finds them, and mapped tasks cancel 500 each, two at a time, on any of the workers.
+**Cancelled orders cannot be restored**, so **Preview** is on by default: it sends no cancel
+requests, and says for each order what would happen. Turn it off in the form for one run that
+cancels.
 
-A run that is triggered while the DAG is paused also unpauses it ("Unpause … on trigger" is ticked
-in the form). A scheduled run then starts beside it, and uses the defaults, not what the form says.
+Triggering a run while the DAG is paused also unpauses it ("Unpause … on trigger" is checked in the
+form). A scheduled run then starts as well, and uses the defaults, not what the form says.
 
-`max_orders` and `max_share` limit the clean-up as a whole, before it is cut into chunks. The report
-of each chunk, a line of JSON for each order, is written to the folder or URL in the Airflow
-Variable `ollang_reports`, such as `s3://your-bucket/ollang`, without it to `/tmp/ollang-reports` on
-the worker.
+`max_orders` and `max_share` limit the clean-up as a whole, before it is split into chunks. The
+report of each chunk, one line of JSON for each order, is written to the folder or URL in the
+Airflow Variable `ollang_reports`, such as `s3://your-bucket/ollang`. Without that variable, it is
+written to `/tmp/ollang-reports` on the worker.
 
-Two tasks at 10 requests a second each are 20 a second for this DAG. Where several DAGs share the
-limit of one account, give their tasks the same Airflow pool instead (`pool="ollang"`, made with
-`airflow pools set ollang 2 "calls of the Ollang API"`): tasks whose pool does not exist never
-start.
+Two tasks at 10 requests per second each make 20 per second for this DAG. If several DAGs share the
+limit of one account, put their tasks into one Airflow pool instead: `pool="ollang"`, created with
+`airflow pools set ollang 2 "calls of the Ollang API"`. Tasks whose pool does not exist never start.
 """
 
 from __future__ import annotations
@@ -29,11 +29,17 @@ from airflow_provider_ollang.operators.ollang import (
     FindStaleOrdersOperator,
 )
 
-# What nobody who may trigger a run can change.
+# Whoever triggers a run cannot change these.
 LEAST_AGE_DAYS = 14
 MOST_STALE = 20_000
 CHUNK = 500
 STATUSES = ["pending"]
+KEPT_NAMES = "(?i)keep"
+# The cut-off of find_stale_orders, to be checked again. Airflow 2 has no run_after.
+CUT_OFF = (
+    "{{ dag_run.run_after | default(data_interval_end)"
+    " - macros.timedelta(days=params.older_than_days) }}"
+)
 REPORTS = "{{ var.value.get('ollang_reports', '/tmp/ollang-reports') }}"
 
 with DAG(
@@ -81,7 +87,7 @@ with DAG(
         task_id="find_stale_orders",
         older_than="P{{ params.older_than_days }}D",
         statuses=STATUSES,
-        exclude_name_matches="(?i)keep",
+        exclude_name_matches=KEPT_NAMES,
         max_orders="{{ params.max_orders }}",
         max_share=0.5,
         chunk_size=CHUNK,
@@ -91,11 +97,13 @@ with DAG(
     BatchCancelOrdersOperator.partial(
         task_id="cancel_stale_orders",
         require_status=STATUSES,
+        exclude_name_matches=KEPT_NAMES,
+        created_before=CUT_OFF,
         max_orders=CHUNK,
         requests_per_second=10,
         preview="{{ params.preview }}",
         report_path=REPORTS + "/{{ dag.dag_id }}/{{ run_id }}.jsonl",
         max_active_tis_per_dagrun=2,
-        doc_md="Cancels one list of 500; that cannot be undone. Each mapped task has its own XCom "
-        "`counts`.",
+        doc_md="Cancels one list of 500 orders, which cannot be undone. Each mapped task has its "
+        "own XCom `counts`.",
     ).expand(order_ids=find_stale_orders.output)

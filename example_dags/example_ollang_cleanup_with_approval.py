@@ -1,22 +1,24 @@
 """### Clean-up of stale Ollang orders that a person approves
 
 Finds stale orders, shows them as a table, and waits for a person under *Required Actions* in
-Airflow's UI. After **Approve**, exactly the orders of that table are cancelled; each is read once
-more right before its cancel, and left alone if it is not pending. After **Reject**, or without a
-response within 12 hours, nothing is cancelled, and marking the approval as success does not change
-that: only a person's response gives a list. **A cancelled order cannot be brought back**, so it
-starts as a preview: even after an approval it sends no cancel, and says for each order what would
-happen. Switch **Preview** off in the form for one run that cancels.
+Airflow's UI. After **Approve**, exactly the orders of that table are cancelled. Each is read once
+more right before its cancel request, and skipped if it is no longer pending or has been renamed to
+be kept. After **Reject**, or without a response within 12 hours, nothing is cancelled, even if
+somebody marks the approval as success: only a person's response returns a list.
 
-A run that is triggered while the DAG is paused also unpauses it ("Unpause … on trigger" is ticked
-in the form). A scheduled run then starts beside it, and uses the defaults, not what the form says.
+**Cancelled orders cannot be restored**, so **Preview** is on by default: even after an approval, it
+sends no cancel requests, and says for each order what would happen. Turn it off in the form for one
+run that cancels.
 
-The report, a line of JSON for each order, is written to the folder or URL in the Airflow Variable
-`ollang_reports`, such as `s3://your-bucket/ollang`, without it to `/tmp/ollang-reports` on the
-worker.
+Triggering a run while the DAG is paused also unpauses it ("Unpause … on trigger" is checked in the
+form). A scheduled run then starts as well, and uses the defaults, not what the form says.
 
-Needs Airflow 3.1 or newer, which brought approvals, with `apache-airflow-providers-standard` 1.12.2
-or newer; on an older Airflow this file defines no DAG.
+The report, one line of JSON for each order, is written to the folder or URL in the Airflow Variable
+`ollang_reports`, such as `s3://your-bucket/ollang`. Without that variable, it is written to
+`/tmp/ollang-reports` on the worker.
+
+Needs Airflow 3.1 or newer, with `apache-airflow-providers-standard` 1.12.2 or newer. On an older
+Airflow, this file defines no DAG.
 """
 
 from __future__ import annotations
@@ -43,11 +45,17 @@ except AirflowOptionalProviderFeatureException:
         "example_ollang_cleanup_with_approval is left out: approvals need Airflow 3.1 or newer."
     )
 
-# What nobody who may trigger a run can change.
+# Whoever triggers a run cannot change these.
 LEAST_AGE_DAYS = 7
 MOST_STALE = 500
-MOST_SHOWN = 100  # a summary has that many rows at most
+MOST_SHOWN = 100  # the rows of a summary
 STATUSES = ["pending"]
+KEPT_NAMES = "(?i)keep"
+# The cut-off of find_stale_orders, to be checked again. Airflow 2 has no run_after.
+CUT_OFF = (
+    "{{ dag_run.run_after | default(data_interval_end)"
+    " - macros.timedelta(days=params.older_than_days) }}"
+)
 REPORTS = "{{ var.value.get('ollang_reports', '/tmp/ollang-reports') }}"
 
 if ApproveOrdersOperator:
@@ -74,7 +82,7 @@ if ApproveOrdersOperator:
                 minimum=1,
                 maximum=MOST_SHOWN,
                 title="Orders per approval",
-                description="Asks about the oldest N orders. The rest wait for the next run.",
+                description="Asks about N orders, another selection in each run.",
             ),
             "preview": Param(
                 True,
@@ -91,7 +99,7 @@ if ApproveOrdersOperator:
             task_id="find_stale_orders",
             older_than="P{{ params.older_than_days }}D",
             statuses=STATUSES,
-            exclude_name_matches="(?i)keep",
+            exclude_name_matches=KEPT_NAMES,
             limit="{{ params.limit }}",
             max_orders=MOST_STALE,
             execution_timeout=timedelta(minutes=30),
@@ -103,7 +111,7 @@ if ApproveOrdersOperator:
             order_ids=find_stale_orders.output,
             body=find_stale_orders.output["summary"],
             response_timeout=timedelta(hours=12),
-            # Who may respond; without it, everybody who may edit the DAG's runs.
+            # Who may respond; if left out, everybody who may edit the DAG's runs.
             # assigned_users=[{"id": "42", "name": "anna"}],
             doc_md="Waits for a person under *Required Actions*. Without a response it fails, and "
             "nothing is cancelled.",
@@ -113,9 +121,11 @@ if ApproveOrdersOperator:
             task_id="cancel_approved_orders",
             order_ids=approve_cancels.output,
             require_status=STATUSES,
+            exclude_name_matches=KEPT_NAMES,
+            created_before=CUT_OFF,
             max_orders=MOST_SHOWN,
             preview="{{ params.preview }}",
             report_path=REPORTS + "/{{ dag.dag_id }}/{{ run_id }}.jsonl",
             execution_timeout=timedelta(hours=1),
-            doc_md="Cancels exactly the orders that were approved; that cannot be undone.",
+            doc_md="Cancels exactly the approved orders, which cannot be undone.",
         )

@@ -1,7 +1,7 @@
-"""### Count the Ollang orders that wait, by type
+"""### Count pending Ollang orders by type
 
-A task of your own: `OllangHook` gives a client of the API, with its retries and typed errors. This
-one only reads. What it returns can be seen under the task's XCom.
+Your own task: `OllangHook` returns a client of the API, with retries and typed errors. This one
+only reads. The task's XCom shows what it returns.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 The orders are the setup of the work, and their cancel is its teardown. It runs whether the work
 went well or not: a finished order cannot be cancelled any more, so only what a failed pipeline has
 left behind is. **Everything that needs the orders must stand between the two**, waiting for them
-included. The teardown changes neither a failed run nor a successful one.
+included. Whoever marks the wait or the run as success ends the wait: the teardown then cancels
+what is not finished. The teardown changes neither a failed run nor a successful one.
 
 **A cancelled order cannot be brought back**, so it starts as a preview: the teardown then says what
 it would cancel. **Each run creates orders, and an order costs money, in a preview too.**

@@ -1,23 +1,25 @@
 """### Nightly clean-up of stale Ollang orders
 
-Finds the orders that have been pending for longer than `older_than_days`, and cancels them. **A
-cancelled order cannot be brought back**, so it starts as a preview: it sends no cancel and says for
-each order what would happen. Switch **Preview** off in the form for one run that cancels; change
-its default in this file once the log lists exactly the orders that you expect, every night.
+Finds the orders that have been pending for longer than `older_than_days`, and cancels them.
+**Cancelled orders cannot be restored**, so **Preview** is on by default: it sends no cancel
+requests, and says for each order what would happen. Turn it off in the form for one run that
+cancels; change its default in this file once the log lists exactly the orders that you expect,
+every night.
 
-A run that is triggered while the DAG is paused also unpauses it ("Unpause … on trigger" is ticked
-in the form). A scheduled run then starts beside it, and uses the defaults, not what the form says.
+Triggering a run while the DAG is paused also unpauses it ("Unpause … on trigger" is checked in the
+form). A scheduled run then starts as well, and uses the defaults, not what the form says.
 
 What keeps it from cancelling too much:
 
-- orders younger than a week, and those with "keep" in their names, are never touched;
+- orders younger than a week, and those with "keep" in their names, are never cancelled;
 - more stale orders than `max_orders` fail the run before anything is cancelled;
-- each order is read once more right before its cancel, and left alone if it is not pending;
+- each order is read once more right before its cancel request, and skipped if it is no longer
+  pending, has been renamed to be kept, or is too young after all;
 - ages are counted to the time of the run, so that a retry sees the same orders.
 
-The report, a line of JSON for each order, is written to the folder or URL in the Airflow Variable
-`ollang_reports`, such as `s3://your-bucket/ollang`, without it to `/tmp/ollang-reports` on the
-worker.
+The report, one line of JSON for each order, is written to the folder or URL in the Airflow Variable
+`ollang_reports`, such as `s3://your-bucket/ollang`. Without that variable, it is written to
+`/tmp/ollang-reports` on the worker.
 """
 
 from __future__ import annotations
@@ -31,10 +33,16 @@ from airflow_provider_ollang.operators.ollang import (
     FindStaleOrdersOperator,
 )
 
-# What nobody who may trigger a run can change.
+# Whoever triggers a run cannot change these.
 LEAST_AGE_DAYS = 7
 MOST_CANCELS = 300
 STATUSES = ["pending"]
+KEPT_NAMES = "(?i)keep"
+# The cut-off of find_stale_orders, to be checked again. Airflow 2 has no run_after.
+CUT_OFF = (
+    "{{ dag_run.run_after | default(data_interval_end)"
+    " - macros.timedelta(days=params.older_than_days) }}"
+)
 REPORTS = "{{ var.value.get('ollang_reports', '/tmp/ollang-reports') }}"
 
 with DAG(
@@ -82,7 +90,7 @@ with DAG(
         task_id="find_stale_orders",
         older_than="P{{ params.older_than_days }}D",
         statuses=STATUSES,
-        exclude_name_matches="(?i)keep",
+        exclude_name_matches=KEPT_NAMES,
         max_orders="{{ params.max_orders }}",
         execution_timeout=timedelta(minutes=30),
         doc_md="Reads all orders and returns the ids of the stale ones, oldest first. XCom "
@@ -93,9 +101,11 @@ with DAG(
         task_id="cancel_stale_orders",
         order_ids=find_stale_orders.output,
         require_status=STATUSES,
+        exclude_name_matches=KEPT_NAMES,
+        created_before=CUT_OFF,
         max_orders=MOST_CANCELS,
         preview="{{ params.preview }}",
         report_path=REPORTS + "/{{ dag.dag_id }}/{{ run_id }}.jsonl",
-        doc_md="Cancels exactly these orders; that cannot be undone. XCom `counts` says how many, "
-        "XCom `not_cancelled` which ones were left and why.",
+        doc_md="Cancels these orders, which cannot be undone. XCom `counts` says how many, XCom "
+        "`not_cancelled` which ones were not cancelled and why.",
     )

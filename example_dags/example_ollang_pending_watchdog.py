@@ -25,7 +25,7 @@ from airflow_provider_ollang.operators.ollang import (
 
 # What nobody who may trigger a run can change.
 LEAST_HOURS = 4
-MOST_CANCELS = 50
+MOST_CANCELS = 100
 STATUSES = ["pending"]
 
 with DAG(
@@ -58,7 +58,7 @@ with DAG(
             description="An order that is pending for longer is cancelled.",
         ),
         "max_orders": Param(
-            10,
+            50,
             type="integer",
             minimum=0,
             maximum=MOST_CANCELS,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ollang.api.creation import CreatedOrder, OrderRequest
@@ -32,6 +32,8 @@ COMPANIONS: Mapping[str, str] = {"subtitle": "cc", "aiDubbing": "cc"}
 
 #: Seconds before each look for new orders: a slow server may still be creating them.
 LOOK_AFTER_SECONDS = (0, 1, 2, 4, 8, 15, 30)
+#: What is created later is not the request's: a connection's ``timeout`` is 10 minutes at most.
+LONGEST_REQUEST = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +42,23 @@ class Watermark:
 
     :param since: when the newest order was created; ``None`` if there was no order
     :param known: ids of the orders that were created in that same moment
+    :param until: when the request has ended for certain; ``None`` if that is unknown
     """
 
     since: datetime | None = None
     known: frozenset[str] = frozenset()
+    until: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as it can be kept."""
-        return {"since": format_time(self.since), "known": sorted(self.known)}
+        times = {"since": format_time(self.since), "until": format_time(self.until)}
+        return {**times, "known": sorted(self.known)}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Watermark:
         """Return what :meth:`to_json` has kept."""
-        return cls(parse_time(fields["since"]), frozenset(fields["known"]))
+        since, until = parse_time(fields["since"]), parse_time(fields["until"])
+        return cls(since, frozenset(fields["known"]), until)
 
 
 def read_watermark(client: OllangClient) -> Watermark:
@@ -62,17 +68,19 @@ def read_watermark(client: OllangClient) -> Watermark:
     """
     page = client.list_orders(OrderQuery(direction="desc"))
     times = [order.created for order in page.orders if order.created]
+    now = datetime.now(UTC)
+    until = (page.server_time or now) + LONGEST_REQUEST
     if not times:
-        return Watermark()
-    # The API takes milliseconds: what is cut off must not let an older order pass for a new one.
-    since = parse_time(format_time(max(times)))
-    return Watermark(since, frozenset(str(order.id) for order in page.orders))
+        return Watermark(until=until)
+    # An order from the future must not make the new ones look old.
+    since = parse_time(format_time(min(max(times), now)))
+    return Watermark(since, frozenset(str(it.id) for it in page.orders), until)
 
 
 def find_created(
     client: OllangClient, request: OrderRequest, before: Watermark
 ) -> list[CreatedOrder]:
-    """Return the orders that a request has created, an empty list if there are none.
+    """Return the orders that a request has created, possibly none.
 
     :param request: what was asked for
     :param before: what was there before the request was sent
@@ -126,16 +134,16 @@ def match_orders(orders: Iterable[Order], request: OrderRequest) -> list[Created
         if order.project_id == request.project_id
         and not is_one_of(order.status, CANCELLED_STATUSES)
     ]
-    wanted = Counter(it.language for it in request.target_languages)
+    wanted = Counter(it.language.lower() for it in request.target_languages)
     found = [
         order
         for order in candidates
-        if order.type == request.order_type and order.target_language in wanted
+        if order.type == request.order_type and _language_of(order) in wanted
     ]
     if not found:
         return []
     companions = _companions(candidates, found, request)
-    languages = Counter(order.target_language for order in found)
+    languages = Counter(map(_language_of, found))
     is_exact = languages == wanted and _are_unique(companions)
     if not is_exact:
         raise _ambiguous([*found, *companions], request)
@@ -145,7 +153,13 @@ def match_orders(orders: Iterable[Order], request: OrderRequest) -> list[Created
 def _is_new(order: Order, before: Watermark) -> bool:
     if not order.id or str(order.id) in before.known or order.created is None:
         return False
+    if before.until is not None and order.created > before.until:
+        return False
     return before.since is None or order.created >= before.since
+
+
+def _language_of(order: Order) -> str:
+    return str(order.target_language).lower()
 
 
 def _companions(

@@ -47,8 +47,7 @@ class Sighting:
     @classmethod
     def of(cls, order: Order) -> Sighting:
         """Return what matters of an order."""
-        is_text = isinstance(order.created_at, str)
-        return cls(str(order.id), order.status, order.created_at if is_text else None)
+        return cls(str(order.id), order.status, order.created_at if order.created else None)
 
 
 def read_orders(client: OllangClient, created: Mapping[str, str | None]) -> Iterator[Sighting]:

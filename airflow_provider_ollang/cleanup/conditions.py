@@ -1,4 +1,4 @@
-"""What must hold for an order before it is cancelled, as one read of it shows."""
+"""What must hold for an order before it is cancelled, by its name, status, folder and age."""
 
 from __future__ import annotations
 
@@ -7,16 +7,23 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from airflow_provider_ollang.api.models import Order, format_time, is_one_of, quoted
+from airflow_provider_ollang.api.errors import ConditionNotMetError
+from airflow_provider_ollang.api.models import (
+    CANCELLED_STATUSES,
+    Order,
+    format_time,
+    is_one_of,
+    quoted,
+)
 from airflow_provider_ollang.api.secret import Masked
 
-#: An earlier date is a placeholder, and would make a new order the oldest of all.
+#: An earlier date is a placeholder: it would make a new order the oldest of all.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
-#: Characters that nobody sees although Unicode does not call them controls: fillers, variation
-#: selectors, unassigned ones. Source: Unicode, DerivedCoreProperties, Default_Ignorable_Code_Point.
+#: Invisible characters that Unicode does not call controls: fillers, variation selectors,
+#: unassigned ones. Source: Unicode, DerivedCoreProperties, Default_Ignorable_Code_Point.
 _IGNORABLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
     "\U000e0000-\U000e0fff]"
@@ -24,12 +31,12 @@ _IGNORABLE = re.compile(
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs"})
 _BLANK_BRAILLE = "\u2800"
 
-#: Texts in which a pattern that asks for nothing is found without a single character.
+#: A pattern that matches the empty text in one of these matches any name.
 _PROBES = ("", "\ua66e", "0")
 
 
 class _Readable(dict[int, str]):
-    """For ``str.translate``: every white space as a space, and what nobody sees as given."""
+    """For ``str.translate``: white space becomes a space, an invisible character what is given."""
 
     def __init__(self, invisible: str) -> None:
         self._invisible = invisible
@@ -59,9 +66,9 @@ _TYPED = str.maketrans(
 class NamePattern:
     r"""A regular expression that is searched in an order's name, however the name is spelled.
 
-    One name can be written in many ways that look the same: composed or decomposed, with
-    no-break spaces, full-width letters, or characters that nobody sees. Upper and lower case
-    differ unless the pattern says ``(?i)``, and so do letters of different alphabets.
+    One name can be written in many ways that look the same: composed or decomposed, with no-break
+    spaces, full-width letters, or invisible characters. Upper and lower case differ unless the
+    pattern says ``(?i)``, and so do letters of different alphabets.
 
     :param pattern: the regular expression
     :raises re.error: it is not a regular expression
@@ -74,30 +81,28 @@ class NamePattern:
         if _matches_nothing(as_written):
             raise ValueError("it matches the empty text, and so every name")
         self._as_written = as_written
-        self._composed = _compiled(_composed_pattern(pattern)) or as_written
+        self._composed = _compiled(_rewritten(pattern, _composed)) or as_written
         self._folded = _compiled(_folded_pattern(pattern)) or self._composed
+        self._literals = tuple(_literals(pattern, as_written.flags))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.pattern!r})"
 
     def matches(self, name: str) -> bool:
-        """Return whether the name matches in any of its spellings. For what must not be missed."""
-        variants = dict.fromkeys((self._as_written, self._composed, self._folded))
+        """Return whether the name matches in any of its spellings, for an exclusion."""
+        variants = dict.fromkeys((self._as_written, self._composed, self._folded, *self._literals))
         return any(variant.search(text) for text in _spellings(name) for variant in variants)
 
     def matches_surely(self, name: str) -> bool:
-        """Return whether the name matches as it is seen. For what must not include too much.
-
-        Unicode's compatibility forms also equate what a person can tell apart (² and 2), so they
-        can only rule a name out here.
-        """
+        """Return whether the name matches as it is seen, for what must not include too much."""
+        # Unicode's compatibility forms also equate what a person can tell apart (² and 2): here,
+        # they can only rule a name out.
         seen = _composed(name.translate(_SEEN))
         return bool(self._composed.search(seen) and self._folded.search(_folded(seen)))
 
 
-@dataclass(frozen=True, slots=True)
-class Unmet:
-    """Why an order is left alone.
+class Unmet(NamedTuple):
+    """Why an order is not to be cancelled.
 
     :param outcome: ``invalid`` where it cannot be judged
     :param reason: part of a sentence, for a person
@@ -109,7 +114,7 @@ class Unmet:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What must hold for an order. The finder and the batch check the same ones.
+    """What must hold for an order to be cancelled. The finder and the batch share this code.
 
     :param statuses: the order has one of these
     :param exclude_name_matches: the order's name does not match
@@ -123,66 +128,53 @@ class Conditions:
     created_before: datetime | None = None
 
     def unmet(self, order: Order) -> Unmet | None:
-        """Return why the order is left alone, or ``None`` where all conditions hold."""
-        checks = (self._status, self._name, self._folder, self._creation)
-        found = [unmet for check in checks if (unmet := check(order))]
-        # What is known for certain says more than what cannot be judged.
-        return min(found, key=lambda unmet: unmet.outcome == "invalid", default=None)
+        """Return why the order is not to be cancelled, or ``None`` where all conditions hold."""
+        # What is known for certain says more than what is invalid.
+        return min(self._all_unmet(order), key=lambda it: it.outcome == "invalid", default=None)
 
-    def _status(self, order: Order) -> Unmet | None:
-        if self.statuses is None or is_one_of(order.status, self.statuses):
-            return None
-        expected = " or ".join(repr(status) for status in sorted(self.statuses))
-        return Unmet(
-            "status_changed" if isinstance(order.status, str) else "invalid",
-            f"its status is {quoted(order.status)}, expected {expected}",
-        )
+    def check(self, order: Order) -> None:
+        """Raise if an order, as it was just read, is not to be cancelled.
 
-    def _name(self, order: Order) -> Unmet | None:
-        if self.exclude_name_matches is None:
-            return None
-        # A name that the key was taken out of is not the name that people see.
-        if not isinstance(order.name, str) or isinstance(order.name, Masked):
-            return Unmet(
-                "invalid",
-                f"its name is {quoted(order.name)}, which exclude_name_matches cannot be checked "
-                "against",
-            )
-        if not self.exclude_name_matches.matches(order.name):
-            return None
-        return Unmet("excluded", f"its name {quoted(order.name)} matches exclude_name_matches")
+        :raises ConditionNotMetError: it is already cancelled, or a condition does not hold
+        """
+        if is_one_of(order.status, CANCELLED_STATUSES):
+            reason = f"its status is {quoted(order.status)}"
+            raise ConditionNotMetError(order.id, "already_cancelled", reason)
+        if unmet := self.unmet(order):
+            raise ConditionNotMetError(order.id, unmet.outcome, unmet.reason)
 
-    def _folder(self, order: Order) -> Unmet | None:
-        if self.exclude_folder_ids is None:
-            return None
-        if not is_id(order.folder_id):
-            return Unmet("invalid", f"its folderId is {quoted(order.folder_id)}")
-        if not is_one_of_ids(order.folder_id, self.exclude_folder_ids):
-            return None
-        return Unmet("excluded", f"its folder {quoted(order.folder_id)} is in exclude_folder_ids")
-
-    def _creation(self, order: Order) -> Unmet | None:
-        if self.created_before is None:
-            return None
-        created = order.created
-        if created is None or created < EARLIEST:
-            return Unmet("invalid", f"its createdAt is {quoted(order.created_at)}")
-        if created <= self.created_before:
-            return None
-        return Unmet(
-            "excluded",
-            f"it was created at {order.created_at}, after {format_time(self.created_before)}",
-        )
+    def _all_unmet(self, order: Order) -> Iterator[Unmet]:
+        if self.statuses is not None and not is_one_of(order.status, self.statuses):
+            expected = " or ".join(repr(status) for status in sorted(self.statuses))
+            reason = f"its status is {quoted(order.status)}, expected {expected}"
+            yield Unmet("status_changed" if isinstance(order.status, str) else "invalid", reason)
+        if self.exclude_name_matches is not None:
+            # A name with the key masked in it is not the name that people see.
+            if not isinstance(order.name, str) or isinstance(order.name, Masked):
+                name = quoted(order.name)
+                reason = f"its name is {name}, so exclude_name_matches cannot be checked"
+                yield Unmet("invalid", reason)
+            elif self.exclude_name_matches.matches(order.name):
+                reason = f"its name {quoted(order.name)} matches exclude_name_matches"
+                yield Unmet("excluded", reason)
+        if self.exclude_folder_ids is not None:
+            folder = quoted(order.folder_id)
+            if not is_id(order.folder_id):
+                yield Unmet("invalid", f"its folderId is {folder}")
+            elif order.folder_id.casefold() in {it.casefold() for it in self.exclude_folder_ids}:
+                yield Unmet("excluded", f"its folder {folder} is in exclude_folder_ids")
+        if self.created_before is not None:
+            created, limit = order.created, self.created_before
+            if created is None or created < EARLIEST:
+                yield Unmet("invalid", f"its createdAt is {quoted(order.created_at)}")
+            elif created > limit:
+                reason = f"it was created at {order.created_at}, after {format_time(limit)}"
+                yield Unmet("excluded", reason)
 
 
 def is_id(value: object) -> bool:
-    """Return whether a field's value, which may be anything, can be the id of something."""
+    """Return whether a field's value, which may be anything, can be an id."""
     return isinstance(value, str) and bool(value.strip())
-
-
-def is_one_of_ids(value: object, ids: Collection[str]) -> bool:
-    """Return whether a field's value is one of the ids, in upper or lower case."""
-    return isinstance(value, str) and value.casefold() in {it.casefold() for it in ids}
 
 
 def _spellings(name: str) -> Iterator[str]:
@@ -206,8 +198,12 @@ def _folded(text: str) -> str:
     return unicodedata.normalize("NFKC", text).translate(_TYPED)
 
 
-def _composed_pattern(pattern: str) -> str:
-    return _rewritten(pattern, _composed)
+def _literals(pattern: str, flags: int) -> Iterator[re.Pattern[str]]:
+    """Yield the pattern as plain text: ``Trailer (final)`` may be a name that somebody pasted."""
+    plain = re.sub(r"^\(\?[a-zA-Z]+\)", "", pattern)
+    for text in dict.fromkeys((plain, _composed(plain.translate(_SEEN)), _folded(plain))):
+        if text.strip():
+            yield re.compile(re.escape(text), flags & re.IGNORECASE)
 
 
 def _folded_pattern(pattern: str) -> str:
@@ -221,14 +217,13 @@ def _folded_literal(char: str) -> str:
 
 
 def _rewritten(pattern: str, change: Callable[[str], str]) -> str:
-    """Return a pattern with its text changed, and what follows a backslash left alone."""
+    """Return a pattern as it is seen, with its text changed; escapes stay."""
+
+    def readable(text: str) -> str:  # ASCII white space may be syntax, as in (?x)
+        return re.sub(r"[^\x00-\x7f]+", lambda found: found[0].translate(_SEEN), text)
+
     pieces = re.split(r"(\\.)", pattern, flags=re.DOTALL)
-    return "".join(it if it.startswith("\\") else change(_readable(it)) for it in pieces)
-
-
-def _readable(text: str) -> str:
-    """Return text of a pattern as it is seen. White space of ASCII may be syntax, as in (?x)."""
-    return re.sub(r"[^\x00-\x7f]+", lambda found: found[0].translate(_SEEN), text)
+    return "".join(it if it.startswith("\\") else change(readable(it)) for it in pieces)
 
 
 def _matches_nothing(pattern: re.Pattern[str]) -> bool:
@@ -237,7 +232,7 @@ def _matches_nothing(pattern: re.Pattern[str]) -> bool:
 
 
 def _compiled(pattern: str) -> re.Pattern[str] | None:
-    """Return another spelling of a pattern, ``None`` where it is none any more."""
+    """Return the pattern, ``None`` if rewriting it has made it invalid."""
     try:
         compiled = re.compile(pattern)
     except (re.error, OverflowError, RecursionError):

@@ -1,8 +1,7 @@
-"""The report of a batch: one JSON object a line, out of the process as soon as may be.
+"""The report of a batch: JSON Lines, written as soon as possible, since the task may be killed.
 
-A task that is killed leaves what it did. On a file system each line is handed to the operating
-system at once. An object store cannot append, so the report is written there in numbered parts,
-a few seconds apart.
+On a file system each line is handed to the operating system at once. An object store cannot append,
+so the report is written there in numbered parts, a few seconds apart.
 """
 
 from __future__ import annotations
@@ -26,73 +25,57 @@ _FILE_PROTOCOLS = frozenset({"", "file", "local"})
 
 
 class ReportError(OllangError):
-    """A report could not be written to its end: it lacks orders that this task's log names."""
+    """A report could not be written to its end: the orders that it lacks are in the task's log."""
 
 
-class ReportPath(Protocol):
-    """The part of Airflow's ``ObjectStoragePath`` that a report needs."""
-
-    @property
-    def protocol(self) -> str:
-        """Return the file system's name, empty or ``file`` for this machine's."""
+class _Path(Protocol):
+    """What a report needs of Airflow's ``ObjectStoragePath``."""
 
     @property
-    def stem(self) -> str:
-        """Return the name without its suffix."""
-
+    def protocol(self) -> str: ...
     @property
-    def suffix(self) -> str:
-        """Return the name's ending, dot included."""
-
+    def stem(self) -> str: ...
     @property
-    def parent(self) -> Any:
-        """Return the folder."""
-
-    def exists(self) -> bool:
-        """Return whether there is such a file."""
-
-    def open(self, mode: str) -> IO[Any]:
-        """Return the open file."""
-
-    def with_name(self, name: str) -> Any:
-        """Return the path beside this one."""
+    def suffix(self) -> str: ...
+    @property
+    def parent(self) -> Any: ...
+    def exists(self) -> bool: ...
+    def open(self, mode: str) -> IO[Any]: ...
+    def with_name(self, name: str) -> Any: ...
 
 
 class ReportWriter(Protocol):
     """Where a batch writes its results. One thread at a time uses it."""
 
-    #: Results that were given to it and are not written out.
+    #: Results that it was given and has not written yet.
     pending: list[OrderResult]
 
     def write(self, result: OrderResult) -> None:
         """Add a result."""
 
     def flush(self) -> None:
-        """Bring out what is due. Called several times a second."""
+        """Write what is due. Called several times a second."""
 
     def close(self) -> None:
-        """Bring out the rest."""
+        """Write the rest."""
 
 
-def open_report(path: ReportPath, fields: Mapping[str, Any] = _NO_FIELDS) -> ReportWriter:
+def open_report(path: _Path, fields: Mapping[str, Any] = _NO_FIELDS) -> ReportWriter:
     """Return a report to write to, having shown that it can be written.
 
     :param path: the file; on an object store the name of its parts, ``name.part0001.jsonl``
     :param fields: what each line begins with
-    :raises FileExistsError: there is such a report: none is ever overwritten
-    :raises OSError: it cannot be written; object stores raise errors of their own
+    :raises FileExistsError: there is such a report, which is never overwritten
+    :raises OSError: it cannot be written; object stores raise their own errors
     """
     if path.protocol in _FILE_PROTOCOLS:
-        _make_folder(path.parent)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:  # what exists is not a report
+            number, folder = errno.ENOTDIR, str(path.parent)
+            raise NotADirectoryError(number, os.strerror(number), folder) from error
         return FileReport(path.open("xb"), fields)
     return PartedReport(path, fields)
-
-
-def _make_folder(path: Any) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:  # it is no report that exists
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from error
 
 
 class FileReport:
@@ -115,7 +98,7 @@ class FileReport:
         self.pending.clear()
 
     def flush(self) -> None:
-        """Do nothing: every line is out already."""
+        """Do nothing: every line is written already."""
 
     def close(self) -> None:
         """Close the file."""
@@ -125,12 +108,12 @@ class FileReport:
 class PartedReport:
     """A report in numbered objects. Part 0 is empty: it shows beforehand that writing works.
 
-    :param path: the name that the parts' names are made of
+    :param path: the name that the parts' names are made from
     :param fields: what each line begins with
     :raises FileExistsError: there is such a part
     """
 
-    def __init__(self, path: ReportPath, fields: Mapping[str, Any] = _NO_FIELDS) -> None:
+    def __init__(self, path: _Path, fields: Mapping[str, Any] = _NO_FIELDS) -> None:
         self.pending: list[OrderResult] = []
         self._path = path
         self._fields = fields
@@ -154,7 +137,8 @@ class PartedReport:
             self._write_part()
 
     def _write_part(self) -> None:
-        path = self._part_path()
+        name = f"{self._path.stem}.part{self._part:04d}{self._path.suffix}"
+        path = self._path.with_name(name)
         if path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
         with path.open("wb") as file:
@@ -162,12 +146,6 @@ class PartedReport:
         self.pending.clear()
         self._part += 1
         self._due = time.monotonic() + PART_EVERY_SECONDS
-
-    def _part_path(self) -> ReportPath:
-        path: ReportPath = self._path.with_name(
-            f"{self._path.stem}.part{self._part:04d}{self._path.suffix}"
-        )
-        return path
 
 
 def _line(result: OrderResult, fields: Mapping[str, Any]) -> bytes:

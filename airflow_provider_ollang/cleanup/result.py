@@ -18,7 +18,7 @@ from airflow_provider_ollang.api.errors import (
     StoppedError,
 )
 
-#: Rows and ids that a report keeps in memory; the report has all.
+#: Results and ids that are kept in memory and XCom; the report has all of them.
 KEPT_RESULTS = 1000
 
 EARLIER_TRY_NOTE = "an earlier try of this task cancelled it"
@@ -40,13 +40,6 @@ class Outcome(StrEnum):
     NOT_TRIED = "not_tried"
 
 
-def _code_of(error: OllangError, outcome: Outcome) -> str | None:
-    """Return what the API calls an outcome; a read shows a cancelled order by its status."""
-    if outcome is Outcome.ALREADY_CANCELLED:
-        return OrderAlreadyCancelledError.documented_code
-    return error.meaning if isinstance(error, ApiError) else None
-
-
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
@@ -57,13 +50,13 @@ class OrderResult:
 
     :param id: the order
     :param outcome: what became of it
-    :param http_status: the last answer's HTTP status
-    :param code: what the answer means, as the API's documentation words it
-    :param attempts: cancel requests that were sent for it; 0 means that none was
-    :param response_lost: whether one of them may have been acted on although no answer says so
+    :param http_status: the last response's HTTP status
+    :param code: what the response means, as the API's documentation words it
+    :param attempts: cancel requests sent for it, 0 for none
+    :param response_lost: whether one of them may have been acted on although no response says so
     :param message: the reason, for a person
     :param time: when this was known, in UTC
-    :param hint: what a person can do about it; it does not stand in the report
+    :param hint: what a person can do about it; not part of the report
     """
 
     id: str
@@ -82,29 +75,28 @@ class OrderResult:
     ) -> OrderResult:
         """Return what an error says became of an order.
 
-        :param was_read: the error came from reading the order, so no cancel was sent
+        :param was_read: the order was being read, so no cancel request was sent
         """
         outcome = Outcome(error.outcome)
+        # A read shows that an order is cancelled by its status, without a code.
+        code = error.meaning if isinstance(error, ApiError) else None
+        if outcome is Outcome.ALREADY_CANCELLED:
+            code = OrderAlreadyCancelledError.documented_code
         message = error.details
         if was_read and not isinstance(error, (StoppedError, ConditionNotMetError)):
-            message = f"no cancel was sent, the order could not be read: {message}"
+            message = f"no cancel request was sent, the order could not be read: {message}"
         elif outcome is Outcome.ALREADY_CANCELLED and error.response_lost:
             message = f"{message}; {LOST_RESPONSE_NOTE}"
         return cls(
             order_id,
             outcome,
             http_status=error.status,
-            code=_code_of(error, outcome),
+            code=code,
             attempts=0 if was_read or outcome is Outcome.NOT_TRIED else error.attempts,
             response_lost=error.response_lost and not was_read,
             message=message,
             hint=error.hint,
         )
-
-    @property
-    def was_own_doing(self) -> bool:
-        """Whether this task most likely cancelled an order that was found cancelled."""
-        return self.outcome is Outcome.ALREADY_CANCELLED and self.response_lost
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as the report holds it."""
@@ -115,21 +107,21 @@ class OrderResult:
 
 @dataclass(slots=True)
 class BatchResult:
-    """What a batch has done so far: never what it means to do.
+    """What a batch has done so far, never what it is going to do.
 
     :param total: orders in the batch
-    :param preview: whether it sends no cancel
-    :param tolerated_codes: refusals that are no failure
+    :param preview: whether it sends no cancel requests
+    :param tolerated_codes: error codes that are not failures
     :param counts: how many orders had which outcome
     :param failures: how many outcomes are not tolerated
     :param first_failure: the first of them
     :param cancelled: the ids of the first 1,000 orders that are ``cancelled``
-    :param own_doing: how many of the orders found cancelled this task most likely cancelled itself
+    :param likely_ours: how many of the orders found cancelled this task most likely cancelled
     :param by_earlier_tries: how many of the cancelled orders an earlier try cancelled
     :param not_cancelled: the first 1,000 results that are not ``cancelled``
-    :param ended_early: why not every order was tried, where that is so
-    :param retry_is_useless: whether every later try would end the same way
-    :param retry_after: seconds that the API asked to wait, where that ended it
+    :param stop_reason: why not every order was tried, if so
+    :param is_final: whether every later try would end the same way
+    :param retry_after: seconds that the API asked to wait, if that stopped it
     """
 
     total: int
@@ -139,18 +131,18 @@ class BatchResult:
     failures: int = 0
     first_failure: OrderResult | None = None
     cancelled: list[str] = field(default_factory=list)
-    own_doing: int = 0
+    likely_ours: int = 0
     by_earlier_tries: int = 0
     not_cancelled: list[OrderResult] = field(default_factory=list)
-    ended_early: str | None = None
-    retry_is_useless: bool = False
+    stop_reason: str | None = None
+    is_final: bool = False
     retry_after: float | None = None
 
     @property
     def retry_may_help(self) -> bool:
-        """Whether a failure may pass, as no refusal of the API does."""
+        """Whether one of the failures may pass; what the API documents does not."""
         may_pass = (Outcome.FAILED, Outcome.NOT_TRIED, Outcome.INVALID)
-        return any(self.counts[outcome] for outcome in may_pass) and not self.retry_is_useless
+        return any(self.counts[outcome] for outcome in may_pass) and not self.is_final
 
     @property
     def of_this_try(self) -> Counter[Outcome]:
@@ -168,7 +160,8 @@ class BatchResult:
         if not self.is_tolerated(result):
             self.failures += 1
             self.first_failure = self.first_failure or result
-        self.own_doing += result.was_own_doing
+        was_cancelled = result.outcome is Outcome.ALREADY_CANCELLED
+        self.likely_ours += was_cancelled and result.response_lost
         if result.outcome is Outcome.CANCELLED:
             if len(self.cancelled) < KEPT_RESULTS:
                 self.cancelled.append(result.id)
@@ -179,7 +172,7 @@ class BatchResult:
         """Return whether a result leaves the batch a success."""
         if result.outcome in (Outcome.FAILED, Outcome.NOT_TRIED):
             return result.code in self.tolerated_codes
-        if self.preview:  # it found out what it was asked for
+        if self.preview:  # it found out what would happen
             return True
         harmless = (Outcome.CANCELLED, Outcome.STATUS_CHANGED, Outcome.EXCLUDED)
         return result.outcome in harmless or result.code in self.tolerated_codes

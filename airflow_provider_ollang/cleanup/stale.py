@@ -1,11 +1,10 @@
-"""Which orders are stale: the rule, and the finding."""
+"""Which orders are stale: the rule, and what it finds."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 import math
-import sys
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -43,29 +42,20 @@ READERS = 8
 _READ_AHEAD = 100
 #: The API's clock may be behind ours by this much.
 CLOCK_TOLERANCE = timedelta(minutes=5)
-#: A shorter listing may happen to have more invalid orders than others.
+#: In a shorter listing, most orders may be invalid by chance.
 LEAST_TO_JUDGE = 10
-#: A longer text is cut in what is kept: one name may be as long as all the others together.
+#: A longer text is cut: one name may be as long as all the others together.
 MAX_TEXT = 1000
 
-#: What a status may read without a warning. ``review`` is the official SDK's word.
+#: The statuses that do not make an order invalid. ``review`` is in the official SDK.
 EXPECTED_STATUSES = STATUSES | CANCELLED_STATUSES | {"review"}
 
 
 @dataclass(frozen=True)
 class StaleRule:
-    """What makes an order stale. All that is set must hold; an invalid order is never stale.
+    """What makes an order stale: the parameters of ``FindStaleOrdersOperator`` of the same names.
 
-    :param reference_time: the time that ages are counted to, with a zone
-    :param older_than: the age from which an order is stale
-    :param statuses: the order has one of these
-    :param order_types: the order has one of these
-    :param project_ids: the order belongs to one of these
-    :param folder_ids: the order is in one of these; each candidate is read once for it
-    :param exclude_folder_ids: the order is in none of these, in upper or lower case; also read
-    :param name_matches: found in the order's name
-    :param exclude_name_matches: not found in the order's name
-    :param exclude_order_ids: never these, in upper or lower case
+    Everything that is set must hold; an invalid order is never stale.
     """
 
     reference_time: datetime
@@ -82,18 +72,19 @@ class StaleRule:
     @property
     def cut_off(self) -> datetime:
         """Orders created later than this are not stale."""
-        return self.reference_time - self.older_than
+        # In a zone with daylight saving time, Python subtracts hours of the clock on the wall.
+        return self.reference_time.astimezone(UTC) - self.older_than
 
     @property
     def asks_for_folders(self) -> bool:
-        """Whether a listing, whose orders have no folder, cannot tell which orders are stale."""
+        """Whether each order has to be read, since a listing does not show its folder."""
         return self.folder_ids is not None or bool(self.exclude_folder_ids)
 
     def query(self, *, of_any_age: bool = False) -> OrderQuery:
         """Return the listing to read: oldest first, so that new orders do not shift its pages.
 
-        It asks the server for less where one value says it all. That is for speed alone: what
-        comes back is checked again.
+        It asks the server for less where there is one value to ask for. That is only for speed:
+        every order is checked again.
 
         :param of_any_age: list every order that has one of ``statuses``
         """
@@ -108,23 +99,21 @@ class StaleRule:
         )
 
     def is_stale(self, order: Order, *, as_listed: bool = True) -> bool:
-        """Return whether an order, which is not invalid, is stale.
+        """Return whether a valid order is stale.
 
         :param as_listed: leave out its folder, which a listing does not show
         """
         return (
             (self._as_listed if as_listed else self._as_read).unmet(order) is None
-            and (self.order_types is None or is_one_of(order.type, self.order_types))
-            and (self.project_ids is None or is_one_of(order.project_id, self.project_ids))
-            and (
-                as_listed or self.folder_ids is None or is_one_of(order.folder_id, self.folder_ids)
-            )
+            and _allows(self.order_types, order.type)
+            and _allows(self.project_ids, order.project_id)
+            and (as_listed or _allows(self.folder_ids, order.folder_id))
             and (self.name_matches is None or _is_found(self.name_matches, order.name))
             and order.id.casefold() not in self._excluded_ids
         )
 
-    def reason_invalid(self, order: Order, *, as_listed: bool = True) -> str | None:
-        """Return why nothing certain can be said of an order, or ``None``.
+    def invalid_reason(self, order: Order, *, as_listed: bool = True) -> str | None:
+        """Return why an order is invalid, ``None`` if it is not.
 
         :param as_listed: leave out its folder, which a listing does not show
         """
@@ -133,18 +122,16 @@ class StaleRule:
         except InvalidInputError:
             return f"its id is {quoted(order.id)}"
         created = order.created
-        if created is None:
+        if created is None or created < EARLIEST:
             return f"its createdAt is {quoted(order.created_at)}"
-        if created < EARLIEST:
-            return f"its createdAt is {quoted(order.created_at)}, before there was such a service"
         if not is_one_of(order.status, EXPECTED_STATUSES):
             return f"its status is {quoted(order.status)}"
         if self.exclude_name_matches and not isinstance(order.name, str):
             return f"its name is {quoted(order.name)}, and exclude_name_matches is set"
-        if isinstance(order.name, Masked):  # what it was matched against is not what it is
+        if isinstance(order.name, Masked):  # it is not the name that people see
             return "its name holds the API key"
         if not as_listed and self.asks_for_folders and not is_id(order.folder_id):
-            return f"its folderId is {quoted(order.folder_id)}, and folders are asked for"
+            return f"its folderId is {quoted(order.folder_id)}, and the rule names folders"
         return None
 
     @cached_property
@@ -186,29 +173,29 @@ class Finding:
     """What was found.
 
     :param orders: the stale ones, oldest first
-    :param examined: orders in the listing
-    :param invalid: orders that nothing certain can be said of, and why; they are left alone
-    :param with_status: valid orders that have one of the rule's ``statuses``
-    :param gone: ids of orders that were listed, but not found when they were read
-    :param unseen: ids that the rule names and no order had, by the rule's parameter
-    :param failure: why the finding is not to be relied on, where that is so
+    :param examined: the number of orders in the listing
+    :param invalid: the invalid orders, each with the reason
+    :param with_status: the number of valid orders that have one of the rule's ``statuses``
+    :param not_found: ids of orders that were listed, but not found when they were read
+    :param unmatched_ids: ids that the rule names and no order had, by the rule's parameter
+    :param failure: why the finding cannot be relied on, if so
     """
 
     orders: list[StaleOrder] = field(default_factory=list)
     examined: int = 0
     invalid: list[str] = field(default_factory=list)
     with_status: int = 0
-    gone: list[str] = field(default_factory=list)
-    unseen: dict[str, dict[str, str]] = field(default_factory=dict)
+    not_found: list[str] = field(default_factory=list)
+    unmatched_ids: dict[str, dict[str, str]] = field(default_factory=dict)
     failure: str | None = None
 
     def add(self, order: Order, rule: StaleRule, *, as_listed: bool = True) -> bool:
-        """Take note of an order, and return whether it is valid.
+        """Add an order where it belongs, and return whether it is valid.
 
         :param as_listed: it is from a listing, so its folder is not known
         """
         self._note_ids(order)
-        if reason := rule.reason_invalid(order, as_listed=as_listed):
+        if reason := rule.invalid_reason(order, as_listed=as_listed):
             self.invalid.append(f"order {quoted(order.id)} ({quoted(order.name)}): {reason}")
             return False
         if rule.is_stale(order, as_listed=as_listed):
@@ -216,7 +203,7 @@ class Finding:
         return True
 
     def _note_ids(self, order: Order) -> None:
-        if not any(self.unseen.values()):
+        if not any(self.unmatched_ids.values()):
             return
         for name, value in (
             ("exclude_order_ids", str(order.id).casefold()),
@@ -224,8 +211,8 @@ class Finding:
             ("project_ids", order.project_id),
             ("folder_ids", order.folder_id),
         ):
-            if isinstance(value, str) and name in self.unseen:
-                self.unseen[name].pop(value, None)
+            if isinstance(value, str) and name in self.unmatched_ids:
+                self.unmatched_ids[name].pop(value, None)
 
 
 def find_stale_orders(
@@ -241,7 +228,7 @@ def find_stale_orders(
     :raises OllangError: the listing, or an order in it whose folder is asked for, could not be read
     """
     finding = Finding(
-        unseen={
+        unmatched_ids={
             "exclude_order_ids": {it.casefold(): it for it in rule.exclude_order_ids},
             "project_ids": {it: it for it in rule.project_ids or ()},
         }
@@ -257,7 +244,7 @@ def find_stale_orders(
         finding.failure = f"{len(finding.invalid)} of {finding.examined} listed orders are invalid"
     if rule.asks_for_folders and finding.orders:
         _read_folders(client, rule, finding)
-    # The server was asked for this order; nothing says that it obeyed.
+    # The server was asked to sort, but may not have done so.
     finding.orders.sort(key=lambda order: parse_time(order.createdAt) or rule.cut_off)
     return finding
 
@@ -265,13 +252,11 @@ def find_stale_orders(
 def select(
     orders: Sequence[StaleOrder], limit: int | None, reference_time: datetime
 ) -> list[StaleOrder]:
-    """Return at most ``limit`` of the orders, in their order.
+    """Return up to ``limit`` of the orders, in their order.
 
-    Each run takes others, and each try of a run the same ones, so that a few orders that can
-    never be cancelled do not keep the rest from being reached.
+    Each run takes another selection, and each try of a run the same one, so that a few orders that
+    can never be cancelled do not keep the rest from being reached.
 
-    :param orders: the stale orders
-    :param limit: how many to return
     :param reference_time: what tells one run from another
     """
     if limit is None or len(orders) <= limit:
@@ -284,7 +269,7 @@ def select(
     return [orders[number] for number in sorted(nsmallest(limit, range(len(orders)), key=rank))]
 
 
-def exceeded_limit(
+def exceeded_safety_limit(
     stale: int,
     *,
     with_status: int | None = None,
@@ -293,11 +278,10 @@ def exceeded_limit(
 ) -> str | None:
     """Return which safety limit is exceeded, or ``None``. A limit of 0 allows none.
 
-    :param stale: how many orders are stale
-    :param with_status: how many orders have one of the rule's statuses, of any age; needed for
-        ``max_share``
-    :param max_orders: the number that is still normal
-    :param max_share: the share of ``with_status`` that is still normal, 0 to 1
+    :param stale: the number of stale orders
+    :param with_status: the number of orders that have one of the rule's statuses, of any age;
+        needed for ``max_share``
+    :param max_share: the share of ``with_status``, 0 to 1
     """
     if max_orders is not None and stale > max_orders:
         return f"{stale} stale orders, max_orders={max_orders}"
@@ -311,9 +295,9 @@ def exceeded_limit(
 
 
 def _check_clock(rule: StaleRule, page: OrderPage) -> None:
-    """Refuse a time that the API's clock has not reached: young orders would look old."""
+    """Raise if the API's clock has not reached the reference time: young orders would look old."""
     if page.server_time is None:
-        log.debug("The response has no Date that can be read: reference_time is not checked.")
+        log.debug("The response has no readable Date: reference_time is not checked.")
     elif rule.reference_time > page.server_time + CLOCK_TOLERANCE:
         raise InvalidInputError(
             f"reference_time: {rule.reference_time.isoformat()} is later than the API's own clock, "
@@ -323,17 +307,17 @@ def _check_clock(rule: StaleRule, page: OrderPage) -> None:
 
 
 def _read_folders(client: OllangClient, rule: StaleRule, finding: Finding) -> None:
-    """Read each candidate once, and keep the ones that all conditions hold for."""
+    """Read each candidate once, and keep those that are stale in their folder too."""
     candidates = [order.id for order in finding.orders]
     invalid = len(finding.invalid)
     finding.orders = []
-    finding.unseen |= {
+    finding.unmatched_ids |= {
         "exclude_folder_ids": {it.casefold(): it for it in rule.exclude_folder_ids},
         "folder_ids": {it: it for it in rule.folder_ids or ()},
     }
     for order_id, order in _read_each(client, candidates):
         if order is None:
-            finding.gone.append(order_id)
+            finding.not_found.append(order_id)
         else:
             finding.add(order, rule, as_listed=False)
     if len(candidates) >= LEAST_TO_JUDGE and len(finding.invalid) - invalid == len(candidates):
@@ -345,7 +329,7 @@ def _read_folders(client: OllangClient, rule: StaleRule, finding: Finding) -> No
 def _read_each(
     client: OllangClient, order_ids: Sequence[str]
 ) -> Iterator[tuple[str, Order | None]]:
-    """Yield each order as it is now, ``None`` for one that is gone; several are read at a time."""
+    """Yield each order as it is now, ``None`` for one that is not found."""
 
     def read(order_id: str) -> Order | None:
         try:
@@ -366,22 +350,19 @@ def _only(values: Collection[str] | None) -> str | None:
     return next(iter(values)) if values is not None and len(values) == 1 else None
 
 
+def _allows(words: Collection[str] | None, value: Any) -> bool:
+    return words is None or is_one_of(value, words)
+
+
 def _is_found(pattern: NamePattern, name: Any) -> bool:
     return isinstance(name, str) and pattern.matches_surely(name)
 
 
 def _text(value: Any) -> str | None:
-    """Return a field as text of a bounded length."""
     if value is None:
         return None
     text = str(value)
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
-
-
-def _shared(value: Any) -> str | None:
-    """Return a field as text, once for all orders that have the same: there may be many."""
-    text = _text(value)
-    return None if text is None else sys.intern(text)
 
 
 def _stale_order(order: Order, reference_time: datetime) -> StaleOrder:
@@ -389,11 +370,11 @@ def _stale_order(order: Order, reference_time: datetime) -> StaleOrder:
     return StaleOrder(
         id=order.id,
         name=_text(order.name),
-        type=_shared(order.type),
-        status=sys.intern(str(order.status)),
+        type=_text(order.type),
+        status=str(order.status),
         createdAt=order.created_at,
-        projectId=_shared(order.project_id),
+        projectId=_text(order.project_id),
         age=round((reference_time - order.created).total_seconds() / SECONDS_A_DAY, 1),
-        sourceLanguage=_shared(order.source_language),
-        targetLanguage=_shared(order.target_language),
+        sourceLanguage=_text(order.source_language),
+        targetLanguage=_text(order.target_language),
     )

@@ -1,4 +1,4 @@
-"""The finding as a Markdown table, for a person who is to approve it."""
+"""The stale orders as a Markdown table, for the person who approves their cancellation."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ SHOWN_ORDERS = 100
 MAX_BYTES = 60_000
 _LONGEST_TEXT = 80
 
-#: Where GitHub's Markdown makes a link of bare text, even of entities: a gap undoes it.
+#: Where GitHub's Markdown turns bare text, even entities, into a link: a gap prevents it.
 _AUTOLINK = re.compile(r"(?<=www)(?=\.)|(?=:/)|(?=@)", re.IGNORECASE)
 _ZERO_WIDTH_SPACE = "\u200b"
 
-#: A long word gets gaps to be broken at, or it would push the columns behind it out of sight.
-#: An id, of 24 characters, gets none: people copy it.
+#: A long word gets gaps to break it at, or it would push the columns behind it out of sight. An id,
+#: of 24 characters, gets none: people copy it.
 _LONG_WORD = re.compile(r"(\S{30})(?=\S)")
 
 #: In the order in which a person decides.
@@ -29,12 +29,12 @@ _COLUMNS = ("age in days", "name", "languages", "type", "project", "status", "id
 def summarize(orders: Sequence[StaleOrder], *, left_out: int = 0, invalid: int = 0) -> str:
     """Return the orders as a Markdown table of at most 100 rows and 60,000 bytes, with totals.
 
-    Names come from people, so no text in it can break the table, look like a row of its own, or
-    become a link or HTML.
+    People write the names, so no text in it can break the table, look like another row, or become a
+    link or HTML.
 
     :param orders: the stale orders, oldest first
-    :param left_out: stale orders that ``limit`` left for later runs
-    :param invalid: orders that nothing certain could be said of
+    :param left_out: the number of stale orders that ``limit`` leaves for later runs
+    :param invalid: the number of invalid orders
     """
     lines = [_total(len(orders), left_out, invalid)]
     rows = _rows_that_fit(orders)
@@ -46,9 +46,9 @@ def summarize(orders: Sequence[StaleOrder], *, left_out: int = 0, invalid: int =
 
 
 def escape(value: object, *, most_bytes: int = 240) -> str:
-    """Return text as one Markdown table cell that shows it and means nothing else.
+    """Return text as one Markdown table cell that shows it and nothing else.
 
-    :param most_bytes: what is longer is cut
+    :param most_bytes: a longer text is cut
     """
     text = "".join(char if char.isprintable() else " " for char in str(value)[:_LONGEST_TEXT])
     text = _LONG_WORD.sub(rf"\1{_ZERO_WIDTH_SPACE}", _AUTOLINK.sub(_ZERO_WIDTH_SPACE, text))
@@ -76,7 +76,7 @@ def _total(stale: int, left_out: int, invalid: int) -> str:
     if left_out:
         parts.append(f"{left_out} more are left for later runs")
     if invalid:
-        parts.append(f"{invalid} invalid orders are left alone")
+        parts.append(f"{invalid} invalid orders are skipped")
     return "; ".join(parts) + "."
 
 

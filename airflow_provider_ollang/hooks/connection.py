@@ -1,4 +1,4 @@
-"""What each field of an Ollang connection means: from a connection to a client."""
+"""What each field of an Ollang connection means for the client."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from airflow_provider_ollang.provider_info import CONNECTION_TYPE
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
-#: What Airflow's database holds of a host.
+#: What Airflow's database keeps of a host.
 MAX_HOST = 500
 
-#: One of ``/ ? # [ ]`` in a key breaks a URI, or puts the key in another field.
+#: In a URI, one of ``/ ? # [ ]`` in a key makes it invalid, or puts the key in another field.
 _KEY_IN_TEXT = (
     "In a URI, encode the API key with urllib.parse.quote(key, safe=''): ollang://:ENCODED@. "
     'Or use JSON: {"conn_type": "ollang", "password": "KEY"}.'
@@ -38,9 +38,9 @@ def client_from_connection(
     """Return a client with the connection's settings.
 
     :param connection: an Airflow connection of type ``ollang``
-    :param rate_limiter: when requests may go out
-    :param max_attempts: overrules the connection's
-    :raises InvalidInputError: a field cannot be used; the message names it as the form does
+    :param rate_limiter: when requests may start
+    :param max_attempts: overrides the connection's
+    :raises InvalidInputError: a field is invalid; the message names it as the form does
     """
     where = f"connection {connection.conn_id!r}"
     if not connection.conn_type:
@@ -50,7 +50,7 @@ def client_from_connection(
             f"{where} is of type {connection.conn_type!r:.80}, expected 'ollang': "
             "choose another connection, or change its type."
         )
-    # A key in the wrong field leaves this one empty: said first, so that no message repeats it.
+    # Checked first: if the key is in another field, no message about that field must show it.
     field = f"{where}, password (API key)"
     if not connection.password:
         raise InvalidInputError(
@@ -72,9 +72,9 @@ def client_from_connection(
 
 
 def check_environment(conn_id: str) -> None:
-    """Raise if a variable of the environment should hold the connection, and cannot be read.
+    """Raise if an environment variable defines the connection and cannot be read.
 
-    Airflow passes over one that it cannot parse, and says that the connection is not defined.
+    Airflow ignores one that it cannot parse, and says that the connection is not defined.
 
     :param conn_id: the connection that Airflow did not find
     :raises InvalidInputError: there is such a variable; its value is not shown
@@ -89,7 +89,7 @@ def _extra(connection: Connection, where: str) -> dict[str, Any]:
     extra = connection.extra_dejson
     if not isinstance(extra, dict):
         raise InvalidInputError(f"{where}, extra: expected a JSON object, got {extra!r:.80}")
-    return extra
+    return {name: value for name, value in extra.items() if value not in (None, "")}
 
 
 def _base_url(connection: Connection, where: str, *, allow_http: bool) -> str:
@@ -105,19 +105,15 @@ def _base_url(connection: Connection, where: str, *, allow_http: bool) -> str:
         raise InvalidInputError(f"{field}: expected at most {MAX_HOST} characters, got {len(host)}")
     if not host:
         if scheme or connection.port:
-            raise InvalidInputError(f"{field}: is empty, though port or schema is set")
+            raise InvalidInputError(f"{field}: is empty, although port or schema is set")
         return DEFAULT_BASE_URL
     if "://" not in host:
-        host = f"{scheme or 'https'}://{_bracketed(host)}"
+        is_ipv6 = host.count(":") > 1 and not host.startswith("[")
+        host = f"{scheme or 'https'}://{f'[{host}]' if is_ipv6 else host}"
     url = check_base_url(host, allow_http=allow_http, field=field)
     if scheme and not url.startswith(f"{scheme}://"):
         raise InvalidInputError(f"{field}: {url!r:.200} contradicts the schema {scheme!r}")
     return check_base_url(_with_port(url, connection.port, field), allow_http=True, field=field)
-
-
-def _bracketed(host: str) -> str:
-    """Return an IPv6 address in brackets, any other host as it is."""
-    return f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host
 
 
 def _with_port(url: str, port: int | None, field: str) -> str:
@@ -135,9 +131,7 @@ def _number(
     extra: dict[str, Any], name: str, where: str, *, default: float, most: int, whole: bool = False
 ) -> float:
     """Return a positive number; a URI gives it as text."""
-    value = extra.get(name)
-    if value is None or value == "":
-        return default
+    value = extra.get(name, default)
     try:
         number = float(value) if not isinstance(value, bool) else math.nan
     except (TypeError, ValueError, OverflowError):
@@ -151,9 +145,7 @@ def _number(
 
 
 def _flag(extra: dict[str, Any], name: str, where: str, *, default: bool) -> bool:
-    value = extra.get(name)
-    if value is None or value == "":
-        return default
+    value = extra.get(name, default)
     flag = _TRUTH_VALUES.get(str(value).strip().lower())
     if flag is None:
         raise InvalidInputError(f"{where}, extra {name}: expected true or false, got {value!r:.80}")
@@ -161,8 +153,6 @@ def _flag(extra: dict[str, Any], name: str, where: str, *, default: bool) -> boo
 
 
 def _verify(extra: dict[str, Any], where: str) -> bool | str:
-    value = extra.get("verify")
-    if value is None or value == "":
-        return True
+    value = extra.get("verify", True)
     flag = _TRUTH_VALUES.get(str(value).strip().lower())
     return check_verify(str(value), field=f"{where}, extra verify") if flag is None else flag

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class OllangHook(BaseHook):
-    """Reads an Ollang connection and gives a client of the API.
+    """Reads an Ollang connection and returns a client of the API.
 
     The connection's password is the API key, its host the base URL (optional). Its extras:
     ``timeout`` (seconds for a complete response), ``max_attempts``, ``verify`` (path of a CA
@@ -58,15 +58,15 @@ class OllangHook(BaseHook):
     def get_conn(self, *, rate_limiter: RateLimiter | None = None) -> OllangClient:
         """Return a client made from the connection; use it as a context manager, or close it.
 
-        :param rate_limiter: when requests may go out; stop it to end all of the client's calls
-        :raises InvalidInputError: a field of the connection cannot be used; the message names it
+        :param rate_limiter: when requests may start; stop it to end all of the client's calls
+        :raises InvalidInputError: a field of the connection is invalid; the message names it
         """
         from airflow_provider_ollang.hooks.connection import client_from_connection
 
         return client_from_connection(self._connection(), rate_limiter=rate_limiter)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Prove the key with the cheapest read there is: one order of the list. Never writes.
+        """Test the key with the cheapest read, one order of the list. Never writes.
 
         :return: whether it worked, and a sentence for the person who pressed the button
         """

@@ -1,4 +1,4 @@
-"""The operator that asks a person which orders may be cancelled. Airflow 3.1 and newer."""
+"""The operator that asks a person for approval. Airflow 3.1 and newer."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ MAX_BODY_BYTES = 60_000
 class ApproveOrdersOperator(ApprovalOperator):
     """Ask a person whether these orders may be cancelled. Returns exactly the approved ids.
 
-    Only a person's "Approve" gives a list: a task that was marked as success, or that timed out,
-    returns none, and a batch that takes its ``order_ids`` from this task's output then fails. After
-    "Reject" what follows is skipped, and so it is, without asking, if there is no order. The task
-    has no retries, whatever it inherits: each would ask again.
+    Only a person's "Approve" returns a list: a task that was marked as success, or that timed out,
+    returns nothing, and a batch that takes its ``order_ids`` from this task's output then fails.
+    After "Reject", the tasks that follow are skipped. If there are no orders, so is this task,
+    without asking. The task has no retries, whatever it inherits: each would ask again.
 
     :param order_ids: the orders; the body must show each of them
     :param subject: the headline; "Cancel 12 Ollang orders?" if left out
-    :param body: what is shown below, in Markdown: the XCom ``summary`` of FindStaleOrdersOperator
-        (``find.output["summary"]``). The bare ids if left out
+    :param body: what is shown below it, in Markdown: the XCom ``summary`` of
+        FindStaleOrdersOperator (``find.output["summary"]``). Only the ids if left out
     :param kwargs: what ApprovalOperator takes, such as ``response_timeout``, ``assigned_users``,
-        ``notifiers`` and ``fail_on_reject``; no ``defaults``, which would approve without a person
+        ``notifiers`` and ``fail_on_reject``; not ``defaults``, which would approve without a person
     """
 
     template_fields = (*ApprovalOperator.template_fields, "order_ids")
@@ -61,7 +61,7 @@ class ApproveOrdersOperator(ApprovalOperator):
         if kwargs.get("defaults") is not None:
             raise InvalidParameterError(
                 "defaults: remove it. Airflow would take it as the response after the time-out, "
-                "and only a person may approve cancels."
+                "and only a person may approve cancellations."
             )
         super().__init__(subject=subject or "", body=body, **kwargs)
         self.order_ids = order_ids
@@ -70,19 +70,19 @@ class ApproveOrdersOperator(ApprovalOperator):
     def execute(self, context: Context) -> None:
         """Ask, and wait for the response.
 
-        :raises AirflowSkipException: there is no order to ask about
+        :raises AirflowSkipException: there are no orders to approve
         :raises AirflowFailException: the body does not show every order
         """
         order_ids = self._order_ids()
         if not order_ids:
-            raise AirflowSkipException("There is no order to ask about.")
+            raise AirflowSkipException("There are no orders to approve.")
         noun = "order" if len(order_ids) == 1 else "orders"
         self.subject = self.subject or f"Cancel {len(order_ids)} Ollang {noun}?"
         self.body = self.body or "\n".join(f"- `{order_id}`" for order_id in order_ids)
         self._check_body(order_ids)
         try:
             super().execute(context)
-        # TaskDeferred, and from Airflow 3.3 TaskAwaitingInput: what it holds, a resumed task gets.
+        # TaskDeferred, from Airflow 3.3 on TaskAwaitingInput: its kwargs go to execute_complete.
         except BaseException as pause:
             if hasattr(pause, "method_name"):
                 pause.kwargs = {"shown": order_ids}  # type: ignore[attr-defined]
@@ -94,8 +94,8 @@ class ApproveOrdersOperator(ApprovalOperator):
         """Return the ids that were shown, if a person has approved them.
 
         :param event: the response
-        :param shown: the ids that the question was about
-        :raises AirflowFailException: nobody responded in time, or the list is another one by now
+        :param shown: the ids that the person was asked about
+        :raises AirflowFailException: nobody responded in time, or the list has changed
         """
         response = super().execute_complete(context, event)
         if response["chosen_options"] != [self.APPROVE]:
@@ -105,8 +105,8 @@ class ApproveOrdersOperator(ApprovalOperator):
             raise AirflowFailException("Nothing was approved: no person has responded.")
         if self._order_ids() != shown:
             raise AirflowFailException(
-                "Nothing was approved: order_ids is another list now than the one that was shown. "
-                "Clear this task to ask about the new one."
+                "Nothing was approved: order_ids has changed since it was shown. Clear this task "
+                "to ask about the new list."
             )
         self.log.info("%s approved %d orders.", person["name"], len(shown))
         return shown
@@ -122,18 +122,18 @@ class ApproveOrdersOperator(ApprovalOperator):
             raise AirflowFailException(error.message) from error
 
     def _check_body(self, order_ids: list[str]) -> None:
-        """Refuse to ask about an order that the person cannot see."""
+        """Raise if the person would be asked about an order that is not shown."""
         body = self.body or ""
-        if len(body.encode()) > MAX_BODY_BYTES:
+        if (size := len(body.encode())) > MAX_BODY_BYTES:
             raise AirflowFailException(
-                f"body: {len(body.encode())} bytes are too many, {MAX_BODY_BYTES} fit. Ask about "
-                "fewer orders: set limit on FindStaleOrdersOperator."
+                f"body: {size} bytes are too many, the limit is {MAX_BODY_BYTES}. Ask about fewer "
+                "orders: set limit on FindStaleOrdersOperator."
             )
         ids_in_body = set(re.findall(r"[A-Za-z0-9_-]+", html.unescape(body)))
         hidden = [order_id for order_id in order_ids if order_id not in ids_in_body]
         if hidden:
             raise AirflowFailException(
                 f"body: it does not show {len(hidden)} of {len(order_ids)} orders, the first is "
-                f"{hidden[0]}. Pass the XCom 'summary' of the task that order_ids is from, and "
-                "set limit=100 there: a summary shows up to 100 orders."
+                f"{hidden[0]}. Pass the XCom 'summary' of the task that returns order_ids, and set "
+                "limit=100 there: a summary shows up to 100 orders."
             )

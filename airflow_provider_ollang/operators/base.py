@@ -1,14 +1,13 @@
-"""What the operators share: parameters checked twice, and errors in Airflow's own terms."""
+"""What the operators share: parameters that are checked twice, and Airflow's exceptions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, TypeVar
 
 from airflow.providers.common.compat.sdk import (
-    AirflowException,
     AirflowFailException,
     AirflowNotFoundException,
     AirflowSkipException,
@@ -31,32 +30,66 @@ if TYPE_CHECKING:
     from airflow_provider_ollang.api.client import OllangClient
     from airflow_provider_ollang.api.rate_limiter import RateLimiter
 
-#: For each parameter the function that takes its name and value, and returns what it says.
-Parsers: TypeAlias = Mapping[str, Callable[[str, Any], Any]]
+T = TypeVar("T")
 
 
 class InvalidParameterError(InvalidInputError, AirflowFailException):
-    """A parameter was refused when its operator was made.
+    """A parameter was invalid when its operator was constructed.
 
-    For a mapped task that is when the task runs: Airflow's retries must not be spent on it.
+    A mapped task's operator is constructed when the task runs: it must not be retried then.
     """
+
+
+class Parameter(Generic[T]):
+    """A parameter's value as the task uses it: parsed once its templates are rendered.
+
+    In an operator's class, ``_limit = Parameter(parse)`` makes the constructor's argument ``limit``
+    a template field, has it checked when the DAG is parsed, and gives ``self._limit`` in the task.
+
+    :param parse: takes the parameter's name and value, and returns the value to use
+    :param hint: what to do if its template rendered to nothing
+    """
+
+    is_optional = False
+
+    def __init__(
+        self,
+        parse: Callable[[str, Any], T],
+        hint: str = "Fix the template, or remove the parameter if it is optional.",
+    ) -> None:
+        self.parse = parse
+        self.hint = hint
+
+    def __set_name__(self, operator: type[OllangBaseOperator], name: str) -> None:
+        self.name = name.removeprefix("_")
+        operator._parameters = {**operator._parameters, self.name: self}
+        operator.template_fields = tuple(operator._parameters)
+
+    def __get__(self, operator: OllangBaseOperator, kind: object) -> T:
+        value: T = operator._values[self.name]
+        return value
+
+
+class OptionalParameter(Parameter[T | None]):
+    """A parameter that may be left out; ``None`` then."""
+
+    is_optional = True
 
 
 class OllangBaseOperator(BaseOperator):
     """What the operators share: the connection, and parameters that are checked twice.
 
-    They are checked when the DAG is parsed, as far as they are known then, and again once
-    templates are rendered. ``None`` leaves an optional one out; one that was given and is then
-    rendered to nothing is an error: a filter or a limit must not get lost on the way.
+    They are checked when the DAG is parsed, as far as they are known then, and again once templates
+    are rendered. ``None`` leaves out an optional one. A template that renders to nothing is an
+    error: it cannot silently disable a filter or a limit.
     """
 
-    parsers: ClassVar[Parsers]
-    #: Parameters that may be ``None``.
-    optional: ClassVar[frozenset[str]] = frozenset()
-    #: What to do where a parameter rendered to nothing.
-    hints: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    _parameters: ClassVar[Mapping[str, Parameter[Any]]] = MappingProxyType({})
+    #: The parameters' values in the running task.
+    _values: Mapping[str, Any]
 
     ollang_conn_id: str
+    _ollang_conn_id = Parameter(parameters.connection_id)
 
     _running: OllangClient | None = None
     _is_killed = False
@@ -68,41 +101,34 @@ class OllangBaseOperator(BaseOperator):
             self.retry_policy = RetryAfterPolicy()
 
     def _check_parameters(self) -> None:
-        """Refuse what can be known to be wrong; called at the end of each constructor."""
-        self._left_out = {name for name in self.optional if getattr(self, name) is None}
+        """Raise for what is already known to be invalid; called at the end of each constructor."""
+        self._left_out = {
+            name
+            for name, parameter in self._parameters.items()
+            if parameter.is_optional and getattr(self, name) is None
+        }
         self._incomplete: list[str] = []
-        for name in self.parsers.keys() - self._left_out:
+        for name in self._parameters.keys() - self._left_out:
             value = getattr(self, name)
             if not parameters.is_rendered_later(value):
                 try:
-                    self.parsers[name](name, value)
+                    self._parameters[name].parse(name, value)
                 except InvalidInputError as error:
                     raise InvalidParameterError(
                         f"{error.message} (task {self.task_id!r})"
                     ) from error
 
     def _take_parameters(self) -> None:
-        """Take all parameters as they are rendered, before anything is done with one of them."""
-        self._values = {name: self._rendered(name) for name in self.parsers}
-
-    def _value(self, name: str) -> Any:
-        """Return a parameter's value as the task is to use it, ``None`` where it was left out."""
-        return self._values[name]
+        """Take the rendered values of all parameters, before any of them is used."""
+        self._values = {name: self._rendered(name) for name in self._parameters}
 
     def _rendered(self, name: str) -> Any:
-        value = getattr(self, name)
+        value, parameter = getattr(self, name), self._parameters[name]
         if value is None and name in self._left_out:
             return None
         if parameters.is_nothing(value):
-            hint = self.hints.get(
-                name, "Fix the template, or remove the parameter if it is optional."
-            )
-            raise InvalidInputError(f"{name}: the template rendered to {value!r}. {hint}")
-        self._refuse_incomplete(name, value)
-        return self.parsers[name](name, value)
-
-    def _refuse_incomplete(self, name: str, value: Any) -> None:
-        """Refuse a text that a template wrote ``None`` or nothing into: it means something else."""
+            raise InvalidInputError(f"{name}: the template rendered to {value!r}. {parameter.hint}")
+        # With None, or nothing, in place of an expression, a text means something else.
         for item in value if isinstance(value, (list, tuple, set, frozenset)) else [value]:
             if isinstance(item, str) and item in self._incomplete:
                 raise InvalidInputError(
@@ -110,6 +136,7 @@ class OllangBaseOperator(BaseOperator):
                     f"{item!r:.120}. Give the expression a value, or put what is optional in "
                     "{% if … %}."
                 )
+        return parameter.parse(name, value)
 
     def render_template(
         self, content: Any, context: Context, jinja_env: Any = None, seen_oids: Any = None
@@ -132,39 +159,35 @@ class OllangBaseOperator(BaseOperator):
 
     @contextmanager
     def _client(self, rate_limiter: RateLimiter | None = None) -> Iterator[OllangClient]:
-        """Yield a client that sends nothing more once the task was told to end."""
-        with OllangHook(self._value("ollang_conn_id")).get_conn(
-            rate_limiter=rate_limiter
-        ) as client:
+        """Yield a client that sends nothing more once the task is stopped."""
+        hook = OllangHook(self._ollang_conn_id)
+        with hook.get_conn(rate_limiter=rate_limiter) as client:
             self._running = client
-            # Airflow only calls on_kill() and lets the task go on: it may have come before this.
+            # Airflow only calls on_kill() and lets the task go on; it may have done so before this.
             if self._is_killed:
                 client.rate_limiter.stop()
             try:
                 yield client
-            finally:  # threads of a call that broke off must not try again
+            finally:  # threads of a call that was interrupted must not try again
                 client.rate_limiter.stop()
 
     @contextmanager
     def _airflow_exceptions(self) -> Iterator[None]:
-        """Turn this package's errors into Airflow's: final ones fail the task without retries."""
+        """Turn this package's errors into Airflow's; final ones fail the task without retries."""
         try:
             yield
         except AirflowNotFoundException as error:
             raise AirflowFailException(
-                f"{error}. Add a connection of type ollang, with the API key as its password. If a "
-                "secrets backend holds one, it cannot be reached or its value cannot be parsed."
+                f"{error}. Add a connection of type ollang, with the API key as its password. If "
+                "it is in a secrets backend, that cannot be reached, or its value cannot be parsed."
             ) from error
         except OllangError as error:
-            raise self._airflow_exception(error) from error
-
-    def _airflow_exception(self, error: OllangError) -> AirflowException:
-        text = with_hint(str(error), error.hint)
-        if not isinstance(error, InvalidInputError):  # that one names its field
-            text += f" {self._where()}"
-        if error.is_final:
-            return AirflowFailException(text)
-        return exception_to_retry(text, error.retry_after)
+            text = with_hint(str(error), error.hint)
+            if not isinstance(error, InvalidInputError):  # that one names its field
+                text += f" {self._where()}"
+            if error.is_final:
+                raise AirflowFailException(text) from error
+            raise exception_to_retry(text, error.retry_after) from error
 
     def _where(self) -> str:
         """Return the connection and the base URL, for the end of a message."""
@@ -172,12 +195,12 @@ class OllangBaseOperator(BaseOperator):
         return f"(connection {self.ollang_conn_id!r}{base_url})"
 
     def _skip(self, reason: str) -> NoReturn:
-        # Airflow logs the exception too, but in a group that its UI folds.
+        # Airflow logs the exception too, but in a group that its UI collapses.
         self.log.info("Skipped: %s", reason)
         raise AirflowSkipException(reason)
 
     def _push(self, context: Context, key: str, value: Any) -> None:
-        """Push an XCom that every database takes: text in it may be anything that people wrote."""
+        """Push an XCom that every database accepts, whatever text people wrote."""
         context["ti"].xcom_push(key=key, value=storable(value))
 
     def on_kill(self) -> None:

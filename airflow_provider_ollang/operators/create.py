@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
@@ -20,7 +20,8 @@ from airflow_provider_ollang.api.errors import OllangError
 from airflow_provider_ollang.api.models import CANCELLED_STATUSES, is_one_of
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators import parameters
-from airflow_provider_ollang.operators.base import OllangBaseOperator, Parsers
+from airflow_provider_ollang.operators.base import OllangBaseOperator, OptionalParameter, Parameter
+from airflow_provider_ollang.operators.dag_run import time_of_run
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: After so many seconds, a request that was interrupted creates nothing any more.
+#: After this many seconds, an interrupted request creates nothing any more.
 SETTLED_SECONDS = 300
 
 
@@ -59,22 +60,16 @@ class CreateOrderOperator(OllangBaseOperator):
     :param ollang_conn_id: the connection
     """
 
-    parsers: ClassVar[Parsers] = {
-        "project_id": parameters.project_id,
-        "order_type": parameters.choice(*sorted(CREATABLE_TYPES)),
-        "target_languages": parameters.target_languages,
-        "level": parameters.level,
-        "order_sub_type": parameters.choice(*sorted(SUB_TYPES)),
-        "dubbing_style": parameters.choice(*sorted(DUBBING_STYLES)),
-        "callback_url": parameters.callback_url,
-        "auto_qc": parameters.flag,
-        "selected_memories": parameters.memories,
-        "ollang_conn_id": parameters.connection_id,
-    }
-    template_fields = tuple(parsers)
-    optional = frozenset(
-        {"order_sub_type", "dubbing_style", "callback_url", "auto_qc", "selected_memories"}
-    )
+    _project_id = Parameter(parameters.project_id)
+    _order_type = Parameter(parameters.choice(*sorted(CREATABLE_TYPES)))
+    _target_languages = Parameter(parameters.target_languages)
+    _level = Parameter(parameters.level)
+    _order_sub_type = OptionalParameter(parameters.choice(*sorted(SUB_TYPES)))
+    _dubbing_style = OptionalParameter(parameters.choice(*sorted(DUBBING_STYLES)))
+    _callback_url = OptionalParameter(parameters.callback_url)
+    _auto_qc = OptionalParameter(parameters.flag)
+    _selected_memories = OptionalParameter(parameters.memories)
+
     ui_color = "#d5ead8"
 
     def __init__(
@@ -114,8 +109,17 @@ class CreateOrderOperator(OllangBaseOperator):
         """
         with self._airflow_exceptions():
             self._take_parameters()
-            names = self.parsers.keys() - {"ollang_conn_id"}
-            request = OrderRequest(**{name: self._value(name) for name in names})
+            request = OrderRequest(
+                project_id=self._project_id,
+                order_type=self._order_type,
+                target_languages=self._target_languages,
+                level=self._level,
+                order_sub_type=self._order_sub_type,
+                dubbing_style=self._dubbing_style,
+                callback_url=self._callback_url,
+                auto_qc=self._auto_qc,
+                selected_memories=self._selected_memories,
+            )
             store = _Store(context.get("task_state_store"), request)
             with self._client() as client:
                 orders = self._adopt(client, request, store, context)
@@ -168,8 +172,7 @@ class CreateOrderOperator(OllangBaseOperator):
 
         if store.is_available or context["ti"].try_number <= 1:
             return None
-        run_after = getattr(context["dag_run"], "run_after", None)
-        return Watermark(run_after or context["data_interval_end"])
+        return Watermark(time_of_run(context))
 
     def _create(
         self, client: OllangClient, request: OrderRequest, store: _Store

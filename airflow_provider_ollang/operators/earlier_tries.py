@@ -1,4 +1,4 @@
-"""What earlier tries of a task have cancelled, so that its counts are those of the run.
+"""What earlier tries of a task have cancelled, so that its counts include them.
 
 Airflow 3.3 and newer keep a state for each task of a run, which survives retries and clears.
 """
@@ -31,7 +31,7 @@ class EarlierTries:
 
     @property
     def are_known(self) -> bool:
-        """Whether Airflow keeps what a task's tries have cancelled."""
+        """Whether this Airflow keeps them."""
         return self._store is not None
 
     def save(self, result: BatchResult) -> None:
@@ -41,8 +41,8 @@ class EarlierTries:
         try:
             self._store.set(KEY, sorted(self.cancelled.union(result.cancelled)))
             self._saved = len(result.cancelled)
-        except Exception:  # the orders are cancelled, whatever becomes of this
-            self._give_up("kept")
+        except Exception:  # it must not fail a task that has cancelled its orders
+            self._give_up("save")
 
     def _load(self) -> frozenset[str]:
         try:
@@ -53,5 +53,5 @@ class EarlierTries:
         return frozenset(found) if isinstance(found, list) else frozenset()
 
     def _give_up(self, what: str) -> None:
-        log.warning("Which orders earlier tries cancelled could not be %s", what, exc_info=True)
+        log.warning("Could not %s which orders earlier tries cancelled", what, exc_info=True)
         self._store = None

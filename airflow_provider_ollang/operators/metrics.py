@@ -1,4 +1,4 @@
-"""Metrics of what became of orders, through Airflow's own Stats."""
+"""Counters of orders by outcome, through Airflow's own Stats."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OUTCOMES_BY_COUNTER: Mapping[str, tuple[Outcome, ...]] = MappingProxyType(
 
 @contextmanager
 def of_one_order(ti: Any) -> Iterator[None]:
-    """Send what became of the one order that the block cancels.
+    """Count the one order that the block cancels.
 
     :param ti: the task instance, whose DAG and task tag the metrics
     """
@@ -50,7 +50,7 @@ def of_one_order(ti: Any) -> Iterator[None]:
 
 
 def send(counts: Mapping[Outcome, int], ti: Any) -> None:
-    """Send how many orders had which outcome.
+    """Count orders by their outcome.
 
     :param ti: the task instance, whose DAG and task tag the metrics
     """
@@ -59,5 +59,5 @@ def send(counts: Mapping[Outcome, int], ti: Any) -> None:
         for name, outcomes in OUTCOMES_BY_COUNTER.items():
             if number := sum(counts.get(outcome, 0) for outcome in outcomes):
                 Stats.incr(name, number, tags=tags)
-    except Exception:  # whatever becomes of a metric, the orders have their outcome
+    except Exception:  # a metric must not fail the task
         log.warning("The metrics could not be sent", exc_info=True)

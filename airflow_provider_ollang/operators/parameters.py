@@ -1,7 +1,7 @@
 """What the operators' parameters may be: checked when the DAG is parsed, and again once rendered.
 
-A template gives text: ``"False"``, ``"None"``, ``""``, ``"['pending']"``. Each function here takes
-such text for what it says, or refuses it; none believes it.
+Templates render to text, such as ``"False"``, ``""`` or ``"['pending']"``: each function here takes
+the value that such a text stands for, or raises an :class:`InvalidInputError`.
 """
 
 from __future__ import annotations
@@ -35,31 +35,31 @@ _LANGUAGE = r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8}){0,3}"
 
 _NOTHING = frozenset({"", "none", "null", "undefined"})
 _FLAGS = {"true": True, "false": False}
-#: ISO 8601, each unit once and in order; weeks stand alone. Fractions are not taken, and neither
-#: are numbers so large that no date is so far away.
+#: ISO 8601, each unit once and in order, weeks alone; no fractions, and no number so large that no
+#: date is that far away.
 _DURATION = re.compile(
     r"P(?=.)(?:(?P<weeks>\d{1,8})W|(?:(?P<days>\d{1,8})D)?"
     r"(?:T(?=.)(?:(?P<hours>\d{1,8})H)?(?:(?P<minutes>\d{1,8})M)?(?:(?P<seconds>\d{1,8})S)?)?)",
     re.ASCII,
 )
-#: What "any" is called where ``None`` cannot be given: a trigger form has no other way to say it.
+#: "Any", where ``None`` cannot be given, as in a trigger form.
 ANY = "*"
 
 
-def refuse(name: str, value: Any, expected: str) -> InvalidInputError:
-    """Return the error that names the parameter, what it got, and what is expected."""
+def invalid(name: str, value: Any, expected: str) -> InvalidInputError:
+    """Return the error that names the parameter, what is expected, and what it got."""
     return InvalidInputError(f"{name}: expected {expected}, got {shown(value)}")
 
 
 def is_nothing(value: Any) -> bool:
-    """Return whether a value is ``None`` or what a template, native or not, gives for it."""
+    """Return whether a value is ``None``, or what a template renders it to."""
     if isinstance(value, str):
         return value.strip().lower() in _NOTHING
     return value is None or isinstance(value, Undefined)
 
 
 def is_rendered_later(value: Any) -> bool:
-    """Return whether a value is only known when the task runs: a template or another's result."""
+    """Return whether a value is only known when the task runs."""
     if isinstance(value, str):
         return any(start in value for start in ("{{", "{%", "{#"))
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -68,29 +68,29 @@ def is_rendered_later(value: Any) -> bool:
 
 
 def text(name: str, value: Any) -> str:
-    """Return text that is not blank, and that can be sent."""
-    if not isinstance(value, str) or is_nothing(value) or not _is_unicode(value):
-        raise refuse(name, value, "text")
+    """Return text that is not blank, and that can be sent: half a surrogate pair cannot."""
+    if not isinstance(value, str) or is_nothing(value) or re.search("[\ud800-\udfff]", value):
+        raise invalid(name, value, "text")
     if value != value.strip():
-        error = refuse(name, value, "text without white space around it")
+        error = invalid(name, value, "text without white space around it")
         raise InvalidInputError(
-            f"{error.message}. Remove it, in a template with {{{{ … | trim }}}}. A pattern that "
-            "means it is written with [ ], as in '[ ]keep'."
+            f"{error.message}. Remove it, in a template with {{{{ … | trim }}}}. If a pattern "
+            "needs it, write [ ], as in '[ ]keep'."
         )
     return value
 
 
 def identifier(name: str, value: Any) -> str:
-    """Return text on one line, without characters that nobody sees."""
+    """Return text on one line, without invisible characters."""
     if not text(name, value).isprintable():
-        raise refuse(name, value, "text on one line without invisible characters")
+        raise invalid(name, value, "text on one line without invisible characters")
     return str(value)
 
 
 def connection_id(name: str, value: Any) -> str:
-    """Return the id of a connection, as long as Airflow's database takes one."""
+    """Return the id of a connection, no longer than Airflow's database takes."""
     if len(identifier(name, value)) > MAX_CONNECTION_ID:
-        raise refuse(name, value, f"text of at most {MAX_CONNECTION_ID} characters")
+        raise invalid(name, value, f"text of at most {MAX_CONNECTION_ID} characters")
     return str(value)
 
 
@@ -99,16 +99,16 @@ def flag(name: str, value: Any) -> bool:
     if isinstance(value, str):
         value = _FLAGS.get(value.strip().lower(), value)
     if not isinstance(value, bool):
-        raise refuse(name, value, "True or False")
+        raise invalid(name, value, "True or False")
     return value
 
 
 def whole_number(name: str, value: Any, *, least: int) -> int:
-    """Return a whole number that is not below ``least``; text may hold one."""
+    """Return a whole number, from text as well."""
     if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", value, re.ASCII):
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise refuse(name, value, f"a whole number, {least} or more")
+        raise invalid(name, value, f"a whole number, {least} or more")
     return value
 
 
@@ -119,9 +119,8 @@ def positive_whole_number(name: str, value: Any) -> int:
 
 def workers(name: str, value: Any) -> int:
     """Return a number of workers: each is a thread, and a connection."""
-    number = positive_whole_number(name, value)
-    if number > MAX_WORKERS:
-        raise refuse(name, value, f"a whole number from 1 to {MAX_WORKERS}")
+    if (number := positive_whole_number(name, value)) > MAX_WORKERS:
+        raise invalid(name, value, f"a whole number from 1 to {MAX_WORKERS}")
     return number
 
 
@@ -144,11 +143,11 @@ def duration(name: str, value: Any) -> timedelta:
     """Return a duration above 0, from a timedelta or ISO 8601 text without months and years."""
     parsed = _parse_duration(name, value) if isinstance(value, str) else value
     if not isinstance(parsed, timedelta) or parsed <= timedelta(0):
-        raise refuse(
+        raise invalid(
             name,
             value,
-            "a duration above 0 as a timedelta or in ISO 8601, such as P7D, P2W or P1DT12H, in "
-            "whole numbers of at most 8 digits",
+            "a duration above 0 as a timedelta or in ISO 8601, such as P7D, P2W or P1DT12H, with "
+            "whole numbers of up to 8 digits",
         )
     return parsed
 
@@ -157,25 +156,24 @@ def moment(name: str, value: Any) -> datetime:
     """Return a time with a zone, from a datetime or ISO 8601 text."""
     parsed = parse_time(value) if isinstance(value, str) else value
     if not isinstance(parsed, datetime) or parsed.tzinfo is None:
-        raise refuse(name, value, "a time with a zone, such as 2026-01-31T06:00:00Z")
+        raise invalid(name, value, "a time with a zone, such as 2026-01-31T06:00:00Z")
     return parsed
 
 
 def pattern(name: str, value: Any) -> NamePattern:
     """Return a regular expression that does not match every name."""
+    written = text(name, value)
     try:
-        return NamePattern(text(name, value))
-    except InvalidInputError:
-        raise
+        return NamePattern(written)
     except (re.error, ValueError, OverflowError, RecursionError) as error:
-        raise refuse(name, value, f"a regular expression ({error})") from error
+        raise invalid(name, value, f"a regular expression ({error})") from error
 
 
 def names(name: str, value: Any) -> tuple[str, ...]:
     """Return one or more texts."""
-    return tuple(
-        identifier(f"{name}[{index}]", item) for index, item in enumerate(_list(name, value))
-    )
+    if not (items := codes(name, value)):
+        raise invalid(name, value, "a list that is not empty")
+    return items
 
 
 def names_or_any(name: str, value: Any) -> tuple[str, ...] | None:
@@ -185,15 +183,17 @@ def names_or_any(name: str, value: Any) -> tuple[str, ...] | None:
 
 def codes(name: str, value: Any) -> tuple[str, ...]:
     """Return the texts of a list, which may be empty."""
-    items = enumerate(_list(name, value, may_be_empty=True))
+    items = enumerate(_list(name, value))
     return tuple(identifier(f"{name}[{index}]", item) for index, item in items)
 
 
 def excluded_names(name: str, value: Any) -> tuple[str, ...]:
-    """Return the texts of a list, which may be empty. ``"*"`` would exclude all, or nothing."""
+    """Return the texts of a list, which may be empty, without ``"*"``."""
     items = codes(name, value)
     if ANY in items:
-        raise refuse(name, value, "a list of ids; '*' is not one, and an empty list excludes none")
+        raise invalid(
+            name, value, "a list of ids; '*' is not one, and an empty list excludes nothing"
+        )
     return items
 
 
@@ -201,9 +201,7 @@ def statuses(name: str, value: Any) -> tuple[str, ...]:
     """Return one or more of the documented order statuses."""
     items = names(name, value)
     if ANY in items:
-        raise refuse(
-            name, value, "each status by its name: '*' would take finished and running orders too"
-        )
+        raise invalid(name, value, "statuses; '*' would include running and finished orders")
     return _known(name, items, STATUSES)
 
 
@@ -224,10 +222,10 @@ def order_id(name: str, value: Any) -> str:
 
 
 def order_ids(name: str, value: Any) -> list[str]:
-    """Return order ids in their order, each once. An empty list is one."""
-    items = _list(name, value, may_be_empty=True)
+    """Return the order ids of a list, which may be empty, each once."""
+    items = _list(name, value)
     if any(isinstance(item, (list, tuple)) for item in items):
-        raise refuse(name, value, "a list of order ids; map chunks with .expand(order_ids=…)")
+        raise invalid(name, value, "a list of order ids; map chunks with .expand(order_ids=…)")
     ids = (check_order_id(item, field=f"{name}[{index}]") for index, item in enumerate(items))
     return list(dict.fromkeys(ids))
 
@@ -235,17 +233,17 @@ def order_ids(name: str, value: Any) -> list[str]:
 def report_path(name: str, value: Any) -> str:
     """Return an absolute path or a URL of a file."""
     path = text(name, value)
-    # file://a is a file in whichever folder the worker happens to run.
+    # file://a would be a file in whatever folder the worker runs in.
     is_absolute = re.match(r"(?:(?:file|local)://)?/|(?!file:|local:)[a-z][a-z0-9+]*://", path)
     if not is_absolute or path.endswith("/"):
-        raise refuse(name, value, "an absolute path or URL of a file, such as s3://bucket/a.jsonl")
+        raise invalid(name, value, "an absolute path or URL of a file, such as s3://bucket/a.jsonl")
     return path
 
 
 def project_id(name: str, value: Any) -> str:
     """Return a project's id, which has the form of an order's."""
     if is_nothing(value) or not isinstance(value, str) or not re.fullmatch(_ID, value):
-        raise refuse(name, value, "a project id (1 to 128 of A-Z, a-z, 0-9, '_' and '-')")
+        raise invalid(name, value, "a project id (1 to 128 of A-Z, a-z, 0-9, '_' and '-')")
     return value
 
 
@@ -254,7 +252,7 @@ def choice(*allowed: str) -> Callable[[str, Any], str]:
 
     def parse(name: str, value: Any) -> str:
         if value not in allowed:
-            raise refuse(name, value, f"one of {', '.join(allowed)}")
+            raise invalid(name, value, f"one of {', '.join(allowed)}")
         return str(value)
 
     return parse
@@ -264,7 +262,7 @@ def level(name: str, value: Any) -> int:
     """Return 0 for AI only, or 1 for a human review."""
     number = whole_number(name, value, least=0)
     if number not in LEVELS:
-        raise refuse(name, value, "0 (AI) or 1 (human review), a whole number")
+        raise invalid(name, value, "0 (AI) or 1 (human review), a whole number")
     return number
 
 
@@ -272,8 +270,10 @@ def target_languages(name: str, value: Any) -> tuple[TargetLanguage, ...]:
     """Return languages, each once, from codes or from objects as the API takes them."""
     items = enumerate(_list(name, value))
     languages = tuple(_target_language(f"{name}[{index}]", item) for index, item in items)
+    if not languages:
+        raise invalid(name, value, "a list that is not empty")
     if len({it.language for it in languages}) < len(languages):
-        raise refuse(name, value, "a list that names each language once")
+        raise invalid(name, value, "a list that names each language once")
     return languages
 
 
@@ -281,7 +281,7 @@ def callback_url(name: str, value: Any) -> str:
     """Return an absolute http(s) URL."""
     url = text(name, value)
     if not re.fullmatch(r"https?://[^\s/?#]+\S*", url):
-        raise refuse(name, value, "an http(s) URL, such as https://example.com/ollang")
+        raise invalid(name, value, "an http(s) URL, such as https://example.com/ollang")
     return url
 
 
@@ -289,14 +289,14 @@ def memories(name: str, value: Any) -> tuple[str, ...]:
     """Return ids of translation memories, up to 20."""
     ids = names(name, value)
     if len(ids) > MAX_MEMORIES:
-        raise refuse(name, value, f"a list of up to {MAX_MEMORIES} ids")
+        raise invalid(name, value, f"a list of up to {MAX_MEMORIES} ids")
     return ids
 
 
 def awaited_order_ids(name: str, value: Any) -> list[str]:
     """Return order ids, each once, at least one."""
     if not (ids := order_ids(name, value)):
-        raise refuse(name, value, "a list that is not empty, of order ids")
+        raise invalid(name, value, "a list that is not empty, of order ids")
     return ids
 
 
@@ -310,26 +310,17 @@ def _target_language(name: str, value: Any) -> TargetLanguage:
     code, is_rush = fields.get("language"), fields.get("isRush", False)
     is_code = isinstance(code, str) and re.fullmatch(_LANGUAGE, code, re.ASCII)
     if not is_code or is_nothing(code) or fields.keys() - {"language", "isRush"}:
-        raise refuse(
+        raise invalid(
             name, value, 'a language code such as "fr", or {"language": "fr", "isRush": true}'
         )
     return TargetLanguage(str(code), flag(f"{name}.isRush", is_rush))
-
-
-def _is_unicode(value: str) -> bool:
-    """Return whether text can be sent: half a surrogate pair cannot."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _unless_any(name: str, items: tuple[str, ...]) -> tuple[str, ...] | None:
     if items == (ANY,):
         return None
     if ANY in items:
-        raise refuse(name, items, "either names or ['*'] alone, which means any")
+        raise invalid(name, items, "either names or ['*'] alone, which means any")
     return items
 
 
@@ -341,23 +332,18 @@ def _known(name: str, items: tuple[str, ...], known: Collection[str]) -> tuple[s
     return items
 
 
-def _list(name: str, value: Any, *, may_be_empty: bool = False) -> list[Any]:
+def _list(name: str, value: Any) -> list[Any]:
     """Return the items of a list, or of the text of one, as a template writes it."""
-    items = _parse_list(value) if isinstance(value, str) else value
-    # A collection can be read twice; what can be read only once would be empty at the second look.
+    items = value
+    if isinstance(value, str):
+        try:
+            items = ast.literal_eval(value.strip())
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            items = None
+    # Not an iterator: the check at parse time would use it up.
     if not isinstance(items, Collection) or isinstance(items, (str, bytes, Mapping)):
-        raise refuse(name, value, "a list, such as ['a', 'b']")
-    found = list(items)
-    if not found and not may_be_empty:
-        raise refuse(name, value, "a list that is not empty")
-    return found
-
-
-def _parse_list(value: str) -> Any:
-    try:
-        return ast.literal_eval(value.strip())
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return None
+        raise invalid(name, value, "a list, such as ['a', 'b']")
+    return list(items)
 
 
 def _number(name: str, value: Any, expected: str, is_allowed: Callable[[float], bool]) -> float:
@@ -366,13 +352,13 @@ def _number(name: str, value: Any, expected: str, is_allowed: Callable[[float], 
     except (ValueError, OverflowError):
         number = None
     if number is None or isinstance(value, bool) or not is_allowed(number):
-        raise refuse(name, value, expected)
+        raise invalid(name, value, expected)
     return number
 
 
 def _parse_duration(name: str, value: str) -> timedelta | None:
     if re.match("P[^T]*[YM]", value):
-        raise refuse(name, value, "a duration in days: months and years have no fixed length")
+        raise invalid(name, value, "a duration in days: months and years have no fixed length")
     found = _DURATION.fullmatch(value)
     if found is None:
         return None

@@ -1,7 +1,7 @@
 """A run that was asked for a preview never cancels, however the request is spelled.
 
-Airflow ignores what it does not know in a run's conf: a typo, another tool's word for a preview, or
-a site that forbids overriding params would otherwise turn a preview into real cancels.
+Airflow ignores unknown entries of a run's conf. A typo, another tool's word for a preview, or
+``dag_run_conf_overrides_params = False`` would otherwise turn a preview into real cancellations.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from difflib import SequenceMatcher
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
@@ -21,15 +22,21 @@ from airflow_provider_ollang.api.validation import shown
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-#: A text that contains one of these asks for a preview, and so does a word much like one of them.
+#: A text that contains one of these, or a word much like one, asks for a preview.
 _TERMS = ("preview", "dryrun", "simulate", "simulation")
-#: As a key, one of these words, or two of them side by side, asks for one too.
+#: A key that is one of these words, or two words that are one together, asks for one too.
 _KEYS = frozenset(
     {"dry", "test", "testing", "testonly", "testrun", "trialrun", "noop", "whatif", "pretend"}
-    | {"mock", "readonly", "listonly", "reportonly", "logonly", "nocancel"}
+    | {"mock", "readonly", "listonly", "reportonly", "logonly", "nocancel", "nocancels"}
+    | {"checkonly", "checkmode", "planonly", "dontcancel", "safemode"}
 )
-#: These ask for one by being switched off.
+#: As a whole text too: ``{"mode": "dry"}``. ``{"env": "test"}`` does not.
+_MODES = _KEYS - {"test", "testing"}
+#: These ask for one by being switched off, alone or with words that add nothing.
 _OPPOSITES = frozenset({"cancel", "execute", "apply", "commit", "live", "real", "forreal"})
+_BESIDE = frozenset(
+    {"do", "run", "is", "for", "order", "orders", "changes", "mode"} | {"enable", "enabled"}
+)
 _OFF = frozenset({"false", "no", "off", "n", "f", "0", "0.0"})
 #: "preveiw", "previw", "pre-vew" and "dryun" are that close; "prevent" and "provide" are not.
 _SIMILARITY = 0.75
@@ -38,11 +45,10 @@ _SIMILARITY = 0.75
 def refuse_if_preview_requested(context: Context, *, preview: bool = False) -> None:
     """Fail the task before it cancels anything, if its run was asked for a preview.
 
-    Looks at all of the run's conf, and at the names of its params.
+    Looks at the whole conf of the run, and at the names of its params.
 
     :param preview: whether the task is in preview mode, and cancels nothing anyway
-    :raises AirflowFailException: something in there reads like a preview or a dry run, and is not
-        switched off
+    :raises AirflowFailException: something in them reads like a preview or dry run, and is not off
     """
     if preview:
         return
@@ -59,14 +65,17 @@ def refuse_if_preview_requested(context: Context, *, preview: bool = False) -> N
 
 def _requests(value: Any, place: str) -> Iterator[str]:
     """Yield what reads like a request for a preview, at any depth, with its place."""
-    value = _parse_json(value)
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        with suppress(ValueError):
+            value = json.loads(value)
     if isinstance(value, Mapping):
         for key, item in value.items():
             if _is_request(str(key), item):
                 yield f"{place}[{shown(key)}] = {shown(item)}"
             yield from _requests(item, f"{place}[{shown(key)}]")
     elif isinstance(value, str):
-        if _reads_like_preview(_words(value)):
+        words = _words(value)
+        if _reads_like_preview(words) or "".join(words) in _MODES:
             yield f"{place} = {shown(value)}"
     elif isinstance(value, Collection):
         for index, item in enumerate(value):
@@ -74,7 +83,7 @@ def _requests(value: Any, place: str) -> Iterator[str]:
 
 
 def _requests_in_params(params: Any) -> Iterator[str]:
-    """Yield the params with such a name; texts in them are mostly the DAG author's own."""
+    """Yield the params with such a name. Their text values are mostly the DAG author's defaults."""
     for name, value in (params or {}).items():
         if _is_request(name, value):
             yield f"params[{shown(name)}] = {shown(value)}"
@@ -82,14 +91,11 @@ def _requests_in_params(params: Any) -> Iterator[str]:
 
 def _is_request(key: str, value: Any) -> bool:
     is_off = str(value).strip().lower() in _OFF
-    if "".join(_words(key)) in _OPPOSITES:
-        return is_off
-    return _is_preview_key(key) and not is_off
-
-
-def _is_preview_key(key: str) -> bool:
     words = _words(key)
-    return _reads_like_preview(words) or not _KEYS.isdisjoint(_alone_and_in_pairs(words))
+    if not _OPPOSITES.isdisjoint(words) and _OPPOSITES.union(_BESIDE).issuperset(words):
+        return is_off
+    is_key = not _KEYS.isdisjoint(_alone_and_in_pairs(words))
+    return (is_key or _reads_like_preview(words)) and not is_off
 
 
 def _reads_like_preview(words: list[str]) -> bool:
@@ -115,13 +121,3 @@ def _words(text: str) -> list[str]:
 
 def _alone_and_in_pairs(words: list[str]) -> set[str]:
     return {*words, *(first + second for first, second in pairwise(words))}
-
-
-def _parse_json(value: Any) -> Any:
-    """Return what JSON text stands for, and anything else as it is."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value

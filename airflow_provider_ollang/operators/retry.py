@@ -1,7 +1,7 @@
-"""Where the API asks for a long wait, the task ends and is tried again at that time.
+"""Where the API asks for a long wait, the task ends and is retried at that time.
 
-Airflow 3.3 brought retry policies: the worker asks one about the exception at hand. On an older
-Airflow the task's own ``retry_delay`` applies.
+That takes a retry policy, which Airflow has from 3.3 on. On an older Airflow the task's own
+``retry_delay`` applies.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ except ImportError:
 else:
     HAS_RETRY_POLICIES = True
 
-#: A longer wait than this is no wait any more, but a mistake.
+#: A request for a longer wait than this is taken for a mistake.
 LONGEST_DELAY = timedelta(days=1)
 
 
@@ -43,10 +43,10 @@ class RetryAfterException(AirflowException):
 
 
 class RetryAfterPolicy(RetryPolicy):
-    """Tries a task again when the API said so, instead of after the task's ``retry_delay``.
+    """Retries a task when the API asks to, instead of after the task's ``retry_delay``.
 
-    The operators have it on Airflow 3.3 and newer, unless they are given another one. How often a
-    task is tried stays with its ``retries``. A day is the longest wait.
+    The default ``retry_policy`` of the operators on Airflow 3.3 and newer. The policy sets the
+    delay, a day at most; ``retries`` sets the count.
     """
 
     def evaluate(
@@ -56,7 +56,7 @@ class RetryAfterPolicy(RetryPolicy):
         max_tries: int,
         context: Any = None,
     ) -> RetryDecision:
-        """Return when to try again, by the exception's ``retry_after``, where it has one."""
+        """Return when to retry: after the exception's ``retry_after``, if it has one."""
         from airflow.sdk import RetryDecision
 
         seconds: float | None = getattr(exception, "retry_after", None)
@@ -70,8 +70,8 @@ def exception_to_retry(message: str, retry_after: float | None) -> AirflowExcept
     """Return what fails a task so that Airflow's retries apply.
 
     :param message: what happened
-    :param retry_after: seconds that the API asks to wait, where it does; a wait that the client
-        sits out in the task says nothing about the task
+    :param retry_after: seconds that the API asks to wait, if it does; what the client waits for
+        itself does not delay the task
     """
     from airflow_provider_ollang.api.retry import RetryPolicy as CallPolicy
 

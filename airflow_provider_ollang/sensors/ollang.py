@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -16,16 +16,17 @@ from airflow.providers.common.compat.sdk import (
     BaseSensorOperator,
     PokeReturnValue,
     conf,
+    get_current_context,
 )
 
 from airflow_provider_ollang.api.errors import InvalidInputError, OllangError
-from airflow_provider_ollang.api.models import CANCELLED_STATUSES
+from airflow_provider_ollang.api.models import CANCELLED_STATUSES, is_one_of
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators import parameters
 from airflow_provider_ollang.operators.base import (
     InvalidParameterError,
     OllangBaseOperator,
-    Parsers,
+    Parameter,
 )
 from airflow_provider_ollang.operators.kill import cancel_unwanted, read_task_state
 from airflow_provider_ollang.operators.preview import refuse_if_preview_requested
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
     from airflow_provider_ollang.api.client import OllangClient
     from airflow_provider_ollang.api.watching import Progress, Sighting
 
-#: A worker that is told to end has a few seconds before it is killed.
+#: A worker that is told to stop has a few seconds before it is killed.
 KILL_SECONDS = 4.0
-#: At most one line about progress in so many seconds.
+#: Log at most one line about progress in this many seconds.
 SECONDS_A_LINE = 60.0
 
 
@@ -56,19 +57,17 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
     :param deferrable: whether to wait in the triggerer; ``[operators] default_deferrable`` if left
         out
     :param cancel_on_kill: cancel the orders, which cannot be undone, when a user ends the task, it
-        is killed and not retried, or it times out. Never on success, a clear, or a restart.
+        is killed and not retried, or it times out. A worker that is stopped or restarted kills its
+        tasks: set ``retries``, or defer. Never on success, a clear, or a restart of the triggerer.
         Deferred before Airflow 3.3, only when it times out
     :param ollang_conn_id: the connection
     """
 
-    parsers: ClassVar[Parsers] = {
-        "order_ids": parameters.awaited_order_ids,
-        "target_statuses": parameters.awaited_statuses,
-        "failure_statuses": parameters.awaited_statuses,
-        "cancel_on_kill": parameters.flag,
-        "ollang_conn_id": parameters.connection_id,
-    }
-    template_fields = tuple(parsers)
+    _order_ids = Parameter(parameters.awaited_order_ids)
+    _target_statuses = Parameter(parameters.awaited_statuses)
+    _failure_statuses = Parameter(parameters.awaited_statuses)
+    _cancel_on_kill = Parameter(parameters.flag)
+
     ui_color = "#cfe2f3"
 
     _context: Context
@@ -105,11 +104,11 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
     def _check_wait(self) -> None:
         """Refuse what no single parser can see."""
         if not isinstance(self.deferrable, bool):  # the text 'False' would be true
-            error = parameters.refuse("deferrable", self.deferrable, "True or False, no template")
+            error = parameters.invalid("deferrable", self.deferrable, "True or False, no template")
         elif not 0 < self.poke_interval < float("inf"):
-            error = parameters.refuse("poke_interval", self.poke_interval, "seconds above 0")
+            error = parameters.invalid("poke_interval", self.poke_interval, "seconds above 0")
         elif not 0 <= self.timeout < float("inf"):
-            error = parameters.refuse("timeout", self.timeout, "seconds, 0 or more")
+            error = parameters.invalid("timeout", self.timeout, "seconds, 0 or more")
         elif overlap := self._overlap(self.target_statuses, self.failure_statuses):
             error = overlap
         else:
@@ -124,7 +123,7 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         if not both:
             return None
         expected = "other statuses than target_statuses"
-        return parameters.refuse("failure_statuses", sorted(both), expected)
+        return parameters.invalid("failure_statuses", sorted(both), expected)
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Wait for the orders, here or in the triggerer.
@@ -139,17 +138,17 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
             if self.deferrable:
                 return self._execute_deferred()
             if self._may_cancel:  # on_kill is too late to ask Airflow for it
-                self._killer = OllangHook(self._value("ollang_conn_id")).get_conn()
+                self._killer = OllangHook(self._ollang_conn_id).get_conn()
             with self._client() as self._poking:
                 orders: list[dict[str, Any]] = super().execute(context)
                 return orders
 
     def _prepare(self) -> None:
         self._take_parameters()
-        if error := self._overlap(self._value("target_statuses"), self._value("failure_statuses")):
+        if error := self._overlap(self._target_statuses, self._failure_statuses):
             raise error
-        self._created = dict.fromkeys(self._value("order_ids"))
-        self._may_cancel = self._value("cancel_on_kill") and not self._is_preview()
+        self._created = dict.fromkeys(self._order_ids)
+        self._may_cancel = self._cancel_on_kill and not self._is_preview()
 
     def _is_preview(self) -> bool:
         """Return whether the run was asked for a preview: such a run never cancels."""
@@ -173,12 +172,12 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         self.defer(
             trigger=OrderStatusTrigger(
                 created=self._created,
-                target_statuses=self._value("target_statuses"),
-                failure_statuses=self._value("failure_statuses"),
+                target_statuses=self._target_statuses,
+                failure_statuses=self._failure_statuses,
                 deadline=time.time() + self.timeout,
                 poke_interval=self.poke_interval,
                 cancel_on_kill=self._may_cancel,
-                ollang_conn_id=self._value("ollang_conn_id"),
+                ollang_conn_id=self._ollang_conn_id,
             ),
             method_name=self.execute_complete.__name__,
             # Only for a trigger that does not run: it ends at its deadline by itself.
@@ -190,7 +189,7 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         with self._airflow_exceptions():
             match event:
                 case {"event": "done", "orders": list(orders)} if self._are_reached(orders):
-                    return orders
+                    return sorted(orders, key=lambda it: self._order_ids.index(it["id"]))
                 case {"event": "failed", "message": str(message)}:
                     raise AirflowFailException(f"{message} {self._where()}")
                 case {"event": "timeout", "message": str(message)}:
@@ -200,9 +199,10 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
 
     def _are_reached(self, orders: list[Any]) -> bool:
         """Return whether an event's orders are those of the task, in statuses it waits for."""
-        statuses = {it.get("id"): it.get("status") for it in orders if isinstance(it, dict)}
-        is_target = [it in self._value("target_statuses") for it in statuses.values()]
-        return statuses.keys() == set(self._value("order_ids")) and all(is_target)
+        if not all(isinstance(it, dict) and it.keys() == {"id", "status"} for it in orders):
+            return False
+        is_target = [is_one_of(it["status"], self._target_statuses) for it in orders]
+        return all(is_target) and sorted(str(it["id"]) for it in orders) == sorted(self._order_ids)
 
     def _look_last(self, message: str) -> list[dict[str, Any]]:
         """Return what is reached by now, if it is: no order is cancelled that is done."""
@@ -243,8 +243,8 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
             return None
         self._failures, self._back_off_seconds = 0, 0.0
         self._created = {it.id: it.created_at for it in seen.values()}
-        statuses = self._value("target_statuses"), self._value("failure_statuses")
-        progress = Progress.of(self._value("order_ids"), seen, *statuses)
+        statuses = self._target_statuses, self._failure_statuses
+        progress = Progress.of(self._order_ids, seen, *statuses)
         self._log_line(f"{progress}.")
         return progress
 
@@ -274,19 +274,32 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         """Cancel the orders if time is up, also where ``soft_fail`` makes a skip of it."""
         try:
             yield
-        except (AirflowSensorTimeout, AirflowSkipException) as error:
+        except Exception as error:
             reason = error.__cause__ if isinstance(error, AirflowSkipException) else error
-            if reason is None or isinstance(reason, AirflowSensorTimeout):
+            if reason is None or _is_timeout(reason):
                 self._cancel_orders()
             raise
 
     def on_kill(self) -> None:
         """Look no more; cancel the orders if that is asked for, and nobody else will wait."""
         super().on_kill()
+        if not self._has_begun():
+            return
         # In a thread: the signal may have come while this one was speaking with Airflow.
         thread = threading.Thread(target=self._cancel_if_ended, daemon=True)
         thread.start()
         thread.join(KILL_SECONDS)
+
+    def _has_begun(self) -> bool:
+        """Return whether the task has waited; after a deferral, Airflow 2 asks a new instance."""
+        try:
+            if not hasattr(self, "_values"):
+                self._context = get_current_context()
+                self._prepare()
+        except Exception:
+            self.log.info("No order is cancelled: the task was ended before it began.")
+            return False
+        return True
 
     def _cancel_if_ended(self) -> None:
         try:
@@ -306,7 +319,12 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         """Cancel the orders if that is asked for. Never raises: the task has ended another way."""
         try:
             if self._may_cancel:
-                order_ids = self._value("order_ids")
-                cancel_unwanted(self._value("ollang_conn_id"), order_ids, self.log, self._killer)
+                order_ids = self._order_ids
+                cancel_unwanted(self._ollang_conn_id, order_ids, self.log, self._killer)
         except Exception:
             self.log.exception("The orders were not cancelled")
+
+
+def _is_timeout(error: BaseException) -> bool:
+    """Return whether time is up; where Airflow 2 itself ends a trigger, only the text says so."""
+    return isinstance(error, AirflowSensorTimeout) or str(error) == "Trigger timeout"

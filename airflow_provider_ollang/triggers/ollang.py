@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 import traceback
 from collections.abc import AsyncIterator, Collection, Mapping
@@ -16,7 +17,7 @@ from airflow_provider_ollang.api.watching import Progress
 from airflow_provider_ollang.operators.kill import cancel_unwanted, read_task_state
 from airflow_provider_ollang.triggers.poller import PollingFailedError, Waiter, waiting
 
-#: At most one line about progress in so many seconds.
+#: Log at most one line about progress in this many seconds.
 SECONDS_A_LINE = 60.0
 #: States of a task that a person, or a run's time-out, has ended. In any other state, "success",
 #: "deferred" (cleared, or moved to another triggerer) and "queued" among them, somebody still
@@ -123,7 +124,9 @@ class OrderStatusTrigger(BaseTrigger):
         triggerer: the task's state tells.
         """
         if self.cancel_on_kill and self.task_instance:
-            future = _killers.submit(self._cancel_if_ended, self.task_instance)
+            # In this context, so that it writes into the task's log.
+            run = contextvars.copy_context().run
+            future = _killers.submit(run, self._cancel_if_ended, self.task_instance)
             await asyncio.shield(asyncio.wrap_future(future))
 
     def _cancel_if_ended(self, task_instance: Any) -> None:

@@ -120,7 +120,7 @@ def test_a_later_try_that_finds_all_cancelled_succeeds(
     run = make_run(ti=make_ti(try_number=2))
     ids = add_orders(1, 2, status="cancelled")
     assert run.execute(batch(ids)) == {"total": 2, "already_cancelled": 2}
-    assert "These counts are of try 2 alone" in logged()
+    assert "These counts are for try 2 only" in logged()
 
 
 @pytest.mark.parametrize("options", [{}, {"require_status": ["pending"]}])
@@ -278,6 +278,15 @@ def test_the_last_look_checks_name_folder_and_time_of_creation(
     assert "'KEEP for the appeal' matches exclude_name_matches" in messages[kept]
     assert "'legal' is in exclude_folder_ids" in messages[theirs]
     assert "it was created at" in messages[new]
+
+
+def test_a_time_of_creation_that_every_order_is_before_is_refused(
+    sandbox: Sandbox, add_orders: AddOrders, run: Any
+) -> None:
+    next_month = run.time + timedelta(days=30)
+    with pytest.raises(AirflowFailException, match=r"created_before: .* is in the future"):
+        run.execute(batch(add_orders(1), created_before=next_month))
+    assert not sandbox.requests
 
 
 def test_an_order_that_cannot_be_judged_fails_the_task_after_all_were_tried(

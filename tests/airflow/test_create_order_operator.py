@@ -11,12 +11,13 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_ollang.operators.ollang import CreateOrderOperator
 from airflow_provider_ollang.sandbox import Sandbox, Stub
+from airflow_provider_ollang.sandbox.seed import PROJECT_IDS
 from tests.faults import KINDS
 
 from .conftest import State
 
 CREATE = "/integration/orders/create"
-PROJECT = "65a1f00d3c5e7a0011223301"
+PROJECT = PROJECT_IDS[0]
 
 
 @pytest.fixture(params=[True, False], ids=["with-store", "without-store"])

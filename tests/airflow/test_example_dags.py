@@ -18,7 +18,7 @@ import airflow as airflow_package
 import pytest
 from packaging.version import Version
 
-from airflow_provider_ollang.sandbox import Sandbox
+from airflow_provider_ollang.sandbox import Sandbox, Stub
 
 EXAMPLES = {
     "example_ollang_cancel_listed_orders",
@@ -30,9 +30,12 @@ EXAMPLES = {
     "example_ollang_nightly_cleanup",
     "example_ollang_pending_watchdog",
 }
+#: They send a POST whatever their preview is.
+CREATING = {"example_ollang_create_and_wait", "example_ollang_create_with_teardown"}
 #: Waits for a person, so the tests under a scheduler run it. Airflow 3.1 brought approvals.
 WITH_APPROVAL = "example_ollang_cleanup_with_approval"
 HAS_APPROVALS = Version(airflow_package.__version__) >= Version("3.1")
+NOW = datetime.now(UTC)
 RUNNER = os.path.join(os.path.dirname(__file__), "dag_runner.py")
 
 
@@ -150,7 +153,7 @@ def test_nightly_cancels_exactly_the_pending_orders_older_than_a_week_at_the_run
     assert sent(ollang_sandbox) == Counter(expected)
 
 
-@pytest.mark.parametrize("name", sorted(EXAMPLES - {"example_ollang_count_waiting_orders"}))
+@pytest.mark.parametrize("name", sorted(EXAMPLES - CREATING))
 def test_an_example_cancels_none_unless_its_preview_is_switched_off(
     ollang_sandbox: Sandbox, run_example: Callable[..., Ended], name: str
 ) -> None:
@@ -187,6 +190,20 @@ def test_what_is_fixed_in_the_nightly_code_cannot_be_set_by_its_conf(
     ended = run_example("example_ollang_nightly_cleanup", preview=False, **conf)
     assert ended.state == "success"
     assert cancelled_since(sandbox, before) == set(stale)
+
+
+def test_nightly_skips_an_order_that_is_renamed_to_be_kept_or_turns_out_young(
+    sandbox: Sandbox, add_orders: Callable[..., list[str]], run_example: Callable[..., Ended]
+) -> None:
+    renamed, young, stale = add_orders(31, 32, 33)
+    before = list(sandbox.orders)
+    for order_id, change in ((renamed, {"name": "Keep"}), (young, {"createdAt": NOW.isoformat()})):
+        order = {**sandbox.orders.get(order_id), **change}
+        path = f"/integration/orders/{order_id}"
+        sandbox.respond_always(Stub.json(200, order), method="GET", path=path)
+    ended = run_example("example_ollang_nightly_cleanup", preview=False)
+    assert ended.state == "success"
+    assert cancelled_since(sandbox, before) == {stale}
 
 
 def test_nightly_cancels_none_where_more_are_stale_than_it_may(

@@ -133,7 +133,7 @@ def test_limit_returns_that_many_and_says_how_many_are_left(
     assert [order["id"] for order in run.xcoms["orders"]] == found
     assert len(found) == 2
     assert "3 more are left for later runs" in run.xcoms["summary"]
-    assert "3 more are left for later runs" in logged()
+    assert "5 stale (3 of them left for later runs)" in logged()
 
 
 def test_each_run_takes_other_orders_and_each_try_of_a_run_the_same(
@@ -229,7 +229,7 @@ def test_no_name_makes_the_log_unreadable(
     run.execute(find())
     said = logged()
     assert "Stale: " in said
-    assert "Left alone, invalid: " in said
+    assert "Skipped as invalid: " in said
     assert "::group" not in said
     assert "\x1b[1m" not in said
     assert "x" * 100 not in said
@@ -268,7 +268,7 @@ def test_a_listing_of_mostly_invalid_orders_fails_after_it_was_published(
         run.execute(find())
     assert run.xcoms["orders"] == []
     assert "40 invalid orders" in run.xcoms["summary"]
-    assert "Left alone, invalid: " in logged()
+    assert "Skipped as invalid: " in logged()
 
 
 def test_excluded_names_and_ids_are_never_stale(sandbox: Sandbox, run: Any) -> None:
@@ -304,7 +304,7 @@ def test_an_order_in_doubt_is_left_alone_counted_and_named(
 ) -> None:
     order = {"name": "Doubtful one", "createdAt": "2020-01-01T00:00:00Z"} | fields
     sandbox.orders.add(**order, without=without)
-    # The status filter is for the server to obey: it would hide what is in reason_invalid.
+    # The status filter is for the server to obey: it would hide invalid orders.
     data = {"data": list(sandbox.orders), "meta": {"page": 1, "hasNextPage": False}}
     sandbox.respond_always(Stub.json(200, data))
     assert run.execute(find()) == []

@@ -20,6 +20,7 @@ from airflow_provider_ollang.api.errors import InvalidInputError
 from airflow_provider_ollang.operators.ollang import (
     BatchCancelOrdersOperator,
     CancelOrderOperator,
+    CreateOrderOperator,
     FindStaleOrdersOperator,
 )
 from airflow_provider_ollang.sandbox import Sandbox
@@ -28,6 +29,11 @@ GOOD: dict[type, dict[str, Any]] = {
     CancelOrderOperator: {"order_id": "abc"},
     FindStaleOrdersOperator: {"older_than": "P7D"},
     BatchCancelOrdersOperator: {"order_ids": ["abc"]},
+    CreateOrderOperator: {
+        "project_id": "65a1f00d3c5e7a0011223301",
+        "order_type": "cc",
+        "target_languages": ["fr"],
+    },
 }
 #: Airflow 2 has an exception of its own for arguments that a constructor does not take.
 WRONG_ARGUMENTS = (TypeError, AirflowException)
@@ -82,6 +88,31 @@ BAD: dict[type, dict[str, tuple[str, list[Any]]]] = {
         "tolerated_codes": ("list|text", [None, "ORDER_NOT_FOUND", [5]]),
         "preview": ("True or False", [None, "yes", 1, "", []]),
         "report_path": ("absolute path|text", ["r.jsonl", "./r.jsonl", "", "/tmp/", 5]),
+        "ollang_conn_id": ("text", [None, "", 5]),
+    },
+    CreateOrderOperator: {
+        "project_id": ("project id", [None, "None", "", "a/b", "a b", 5, "a" * 129, ["a"]]),
+        "order_type": ("subtitle", [None, "", "video", "CC", "proofreading", 5, ["cc"]]),
+        "target_languages": (
+            "list|language|True or False",
+            [
+                None,
+                [],
+                "fr",
+                ["french"],
+                ["fr", "fr"],
+                [5],
+                [None],
+                [{"isRush": 1}],
+                [{"fr": True}],
+            ],
+        ),
+        "level": ("whole number", [None, 2, -1, 0.5, True, "human"]),
+        "order_sub_type": ("closedCaption", ["captions", 5, ""]),
+        "dubbing_style": ("overdub", ["lip-sync", 5, ""]),
+        "callback_url": ("URL|text", ["example.com", "ftp://example.com", "https://", 5]),
+        "auto_qc": ("True or False", ["yes", 1]),
+        "selected_memories": ("list|text", ["m1", [], [""], [5], [str(n) for n in range(21)]]),
         "ollang_conn_id": ("text", [None, "", 5]),
     },
 }
@@ -334,12 +365,17 @@ LIST = "{{ params.list }}"
 
 
 def name_of_list(kind: type) -> str:
-    names = {CancelOrderOperator: "require_status", FindStaleOrdersOperator: "statuses"}
+    names = {
+        CancelOrderOperator: "require_status",
+        FindStaleOrdersOperator: "statuses",
+        CreateOrderOperator: "target_languages",
+    }
     return names.get(kind, "order_ids")
 
 
 def list_for(kind: type, order_id: str) -> list[str]:
-    return [order_id] if kind is BatchCancelOrdersOperator else ["pending"]
+    lists = {BatchCancelOrdersOperator: [order_id], CreateOrderOperator: ["fr"]}
+    return lists.get(kind, ["pending"])
 
 
 def test_a_native_template_that_turns_an_id_into_a_number_says_so(
@@ -347,7 +383,7 @@ def test_a_native_template_that_turns_an_id_into_a_number_says_so(
 ) -> None:
     operator = make(CancelOrderOperator, order_id="{{ params.id }}")
     operator.order_id = 123
-    with pytest.raises(AirflowFailException, match=r"order_id.*text.*int 123"):
+    with pytest.raises(AirflowFailException, match=r"order_id.*text.*int: 123"):
         operator.execute(make_run().context)
     assert sandbox.requests == []
 

@@ -218,7 +218,7 @@ def test_an_order_id_is_taken_as_it_came(value: str) -> None:
 
 @pytest.mark.parametrize("age", ["P4294967303D", "PT4297000000S", "P613566758W", "P123456789D"])
 def test_an_age_of_too_many_digits_is_refused_and_not_wrapped_around(age: str) -> None:
-    with pytest.raises(InvalidInputError, match="at most 8 digits"):
+    with pytest.raises(InvalidInputError, match="up to 8 digits"):
         parameters.duration("older_than", age)
 
 
@@ -228,10 +228,10 @@ def test_an_age_of_too_many_digits_is_refused_and_not_wrapped_around(age: str) -
         (parameters.duration, "P1M", "days: months and years have no fixed length"),
         (parameters.pattern, "keep\n", r"white space around it, got 'keep\\n'. Remove it.*\[ \]"),
         (parameters.pattern, "keep|", "empty text"),
-        (parameters.statuses, ["*"], "finished and running orders"),
+        (parameters.statuses, ["*"], "running and finished orders"),
         (parameters.statuses, ["waiting"], "unknown value 'waiting'. Use any of: completed, "),
         (parameters.order_types, ["captions"], r"unknown value 'captions'.*cc \(captions\), "),
-        (parameters.excluded_names, ["*"], "an empty list excludes none"),
+        (parameters.excluded_names, ["*"], "an empty list excludes nothing"),
         (parameters.allowance, "many", "got 'many'"),
     ],
 )

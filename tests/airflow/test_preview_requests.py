@@ -27,9 +27,10 @@ REQUESTS = [
     {"extra": '{"preview": true}'},
     '{"preview": true}',
     "{'preview': True}",
-    {"mode": "preview"},
+    *({"mode": mode} for mode in ("preview", "dry", "no-op", "readOnly")),
     {"args": ["--dry-run"]},
-    {"cancel": False},
+    *({key: False} for key in ("cancel", "cancel_orders", "doCancel", "enable-cancel", "is_live")),
+    *({key: True} for key in ("check_only", "no_cancels", "dont_cancel", "safeMode")),
 ]
 OTHERS = [
     None,
@@ -37,7 +38,7 @@ OTHERS = [
     *({"preview": off} for off in (False, 0, "false", " False ", "no", "off")),
     {"dry_run": False, "params": {"preview": "false"}},
     '{"preview": false}',
-    {"cancel": True},
+    {"cancel": True, "cancel_orders": True, "cancel_ongoing": False, "real_names": False},
     {"review": True, "previous": 1, "prevent": 1, "provider": 1, "private": 1, "latest_only": True},
     {"name_matches": "^test-", "env": "test", "order_ids": ["dry-4F"], "older_than": "P7D"},
 ]

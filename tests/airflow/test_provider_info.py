@@ -30,7 +30,7 @@ needs_form = pytest.mark.skipif(
     reason="without WTForms this Airflow shows the form in its UI only, which has its own test",
 )
 
-LABELS = {"timeout": "Time-out (seconds)", "max_attempts": "Attempts", "verify": "CA bundle"}
+LABELS = {"timeout": "Timeout (seconds)", "max_attempts": "Max attempts", "verify": "CA bundle"}
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def test_the_form_shows_the_standard_fields_as_they_are_meant(manager: Providers
     assert set(behaviour["hidden_fields"]) == {"login", "port", "schema"}
     assert behaviour["relabeling"] == {"host": "Base URL", "password": "API key"}
     assert "https://api-integration.ollang.com" in behaviour["placeholders"]["host"]
-    assert "dashboard" in behaviour["placeholders"]["password"]
+    assert "Project settings" in behaviour["placeholders"]["password"]
 
 
 @needs_form

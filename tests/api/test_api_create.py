@@ -157,6 +157,26 @@ def test_orders_that_were_there_before_are_never_taken_for_new_ones(
     assert {order.id for order in look_for_created(client, request_of(), before)} == new
 
 
+def test_an_order_from_the_future_does_not_make_new_ones_look_old(
+    sandbox: Sandbox, client: OllangClient
+) -> None:
+    sandbox.orders.add(createdAt="2099-01-01T00:00:00.000Z")
+    before = read_watermark(client)
+    created = client.create_order(request_of())
+    found = look_for_created(client, request_of(), before)
+    assert {order.id for order in found} == {order.id for order in created}
+
+
+def test_orders_that_are_created_long_after_a_request_are_another_ones(
+    sandbox: Sandbox, client: OllangClient
+) -> None:
+    before = Watermark.from_json(json.loads(json.dumps(read_watermark(client).to_json())))
+    tomorrow = {"age": timedelta(days=-1), "projectId": PROJECT, "type": "document"}
+    for language in ["fr", "de"]:
+        sandbox.orders.add(targetLanguage=language, **tomorrow)
+    assert look_for_created(client, request_of(), before) == []
+
+
 def test_an_order_of_another_level_is_not_what_was_asked_for(
     sandbox: Sandbox, client: OllangClient
 ) -> None:
@@ -181,6 +201,7 @@ BOTH = [order("fr"), order("de")]
         ([*BOTH, order("en", "cc")], {"subtitle-fr", "subtitle-de", "cc-en"}),
         ([*BOTH, order("fr", "cc")], {"subtitle-fr", "subtitle-de", "cc-fr"}),
         ([*BOTH, order("it", "cc")], {"subtitle-fr", "subtitle-de"}),
+        ([order("FR"), order("de")], {"subtitle-FR", "subtitle-de"}),
         ([*BOTH, order("it")], {"subtitle-fr", "subtitle-de"}),
         ([*BOTH, order("fr", "document")], {"subtitle-fr", "subtitle-de"}),
         ([*BOTH, order("fr", project_id="other")], {"subtitle-fr", "subtitle-de"}),

@@ -141,7 +141,7 @@ def test_one_orders_trouble_does_not_stop_the_others(
         "access_denied": 2,
         "failed": 1,
     }
-    assert (result.done, result.failures, result.ended_early) == (26, 4, None)
+    assert (result.done, result.failures, result.stop_reason) == (26, 4, None)
     assert Counter(cancels(sandbox)) == {
         order_id: (client.retry_policy.max_attempts if order_id == pending[4] else 1)
         for order_id in order_ids
@@ -219,9 +219,9 @@ def test_each_order_has_a_line_at_the_level_of_its_outcome(
     lines = [(it.levelname, it.getMessage()) for it in caplog.records if it.name.endswith("batch")]
     expected = [
         ("INFO", f"Order {done} cancelled."),
-        ("INFO", f"Order {gone} was cancelled before: HTTP 409"),
+        ("INFO", f"Order {gone} was already cancelled: HTTP 409"),
         ("ERROR", f"Order {bad} not cancelled (failed): HTTP 400: no : :group: :x."),
-        ("ERROR", f"Order {lost} may be cancelled or not (failed): no response"),
+        ("ERROR", f"Order {lost} may or may not be cancelled (failed): no response"),
         ("WARNING", f"Order {denied} not cancelled (access_denied): HTTP 403"),
     ]
     assert len(lines) == len(expected)
@@ -339,9 +339,9 @@ def test_a_rejected_key_ends_the_batch_at_once(
     result = run(client, order_ids, max_workers=1, report=report, conditions=conditions)
 
     assert result.to_json() == {"total": 20, "failed": 1, "not_tried": 19}
-    assert result.retry_is_useless
+    assert result.is_final
     assert not result.retry_may_help
-    assert result.ended_early
+    assert result.stop_reason
     assert len(sandbox.requests) == 1
     assert [result.id for result in report.results] == order_ids
     assert all(result.attempts == 0 for result in report.results[1:])
@@ -367,8 +367,8 @@ def test_a_wait_of_an_hour_ends_the_batch(sandbox: Sandbox, client: OllangClient
     result = run(client, order_ids, max_workers=1)
 
     assert result.to_json() == {"total": 20, "cancelled": 1, "failed": 1, "not_tried": 18}
-    assert result.ended_early
-    assert "3600" in result.ended_early
+    assert result.stop_reason
+    assert "3600" in result.stop_reason
     assert result.retry_may_help
     assert len(sandbox.requests) == 2
 
@@ -397,8 +397,8 @@ def test_an_api_that_does_not_respond_any_more_ends_the_batch(
     assert counts["not_tried"] == 100 - answers - counts["failed"]
     assert result.retry_may_help
     assert re.fullmatch(
-        r"the API is down: no order has got a response since \S+ \S+ UTC \(\d s ago\)",
-        str(result.ended_early),
+        r"the API is down: no response to any order since \S+ \S+ UTC \(\d s ago\)",
+        str(result.stop_reason),
     )
 
 
@@ -422,7 +422,7 @@ def test_orders_without_a_response_among_others_do_not_end_the_batch(
     with no_waiting(), impatient_client_of(sandbox) as client:
         result = run(client, order_ids, down_seconds=0.0)
 
-    assert (result.ended_early, result.counts[Outcome.NOT_TRIED]) == (None, 0)
+    assert (result.stop_reason, result.counts[Outcome.NOT_TRIED]) == (None, 0)
     assert result.counts[Outcome.FAILED] >= len(order_ids[bad])
 
 
@@ -517,7 +517,7 @@ def test_an_order_that_cannot_be_read_gets_no_cancel(
     result = run_one(client, "o-1", conditions=PENDING)
 
     assert (result.outcome, result.attempts, result.response_lost) == (outcome, 0, False)
-    assert "no cancel was sent" in result.message
+    assert "no cancel request was sent" in result.message
     assert cancels(sandbox) == []
 
 
@@ -577,7 +577,7 @@ def test_a_stop_lets_no_further_cancel_start(sandbox: Sandbox, with_record: bool
 
     result = batch.result
     assert result.done == result.total == 300
-    assert result.ended_early == "enough"
+    assert result.stop_reason == "enough"
     # The answers under way came within the time that a stop gives them.
     assert result.counts == {Outcome.CANCELLED: sent, Outcome.NOT_TRIED: 300 - sent}
     assert len(sandbox.orders.where(status="cancelled")) == sent < 300
@@ -708,7 +708,7 @@ def test_an_interrupted_batch_has_a_complete_report_and_record(
             batch.run()
 
     assert_complete(sandbox, batch.result, path, order_ids)
-    assert "Interrupted" in str(batch.result.ended_early)
+    assert "Interrupted" in str(batch.result.stop_reason)
 
 
 @pytest.mark.usefixtures("alarm")

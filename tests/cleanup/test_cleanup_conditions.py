@@ -44,6 +44,9 @@ READ_THE_SAME = [
     ("do-not", ["do\u2011not", "do–not", "do－not"]),
     ("\u200b", ["a\u200bb"]),
     (r"\w\u0301", ["e\u0301"]),
+    ("Trailer (final)", ["Trailer (final) v2", "Trailer\u00a0(final)", "Trailer （final）"]),
+    ("(?i)price $5 [é]", ["PRICE $5 [E\u0301]"]),
+    ("C:\\temp", ["C:\\temp"]),
 ]  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def test_an_error_has_one_outcome(
     assert of_cancel.http_status == error.status
     assert (of_cancel.attempts, of_cancel.response_lost) == (3, True)
     assert (of_read.attempts, of_read.response_lost) == (0, False)
-    assert "no cancel was sent" in of_read.message
+    assert "no cancel request was sent" in of_read.message
 
 
 def test_a_stop_before_the_request_is_not_tried() -> None:
@@ -160,7 +160,7 @@ def test_a_retry_may_help_where_trouble_may_pass(outcome: Outcome, may_help: boo
     result.add(order_result(outcome))
 
     assert result.retry_may_help is may_help
-    result.retry_is_useless = True
+    result.is_final = True
     assert not result.retry_may_help
 
 

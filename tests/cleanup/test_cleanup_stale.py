@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ from airflow_provider_ollang.cleanup.conditions import NamePattern
 from airflow_provider_ollang.cleanup.stale import (
     StaleOrder,
     StaleRule,
-    exceeded_limit,
+    exceeded_safety_limit,
     find_stale_orders,
     select,
 )
@@ -112,6 +113,12 @@ def test_the_cut_off_itself_is_stale(
     assert bool(ids_found(client)) is is_stale
 
 
+def test_an_age_is_elapsed_time_where_the_clock_was_set_forward() -> None:
+    noon = datetime(2026, 3, 29, 12, tzinfo=ZoneInfo("Europe/Berlin"))  # at 2:00 it was 3:00
+    half_a_day = rule(reference_time=noon, older_than=timedelta(hours=12))
+    assert half_a_day.cut_off == datetime(2026, 3, 28, 22, tzinfo=UTC)
+
+
 def test_the_server_is_asked_for_old_orders_oldest_first(
     sandbox: Sandbox, client: OllangClient
 ) -> None:
@@ -199,7 +206,7 @@ def test_an_order_that_is_listed_twice_is_found_once(
     assert ([found.id for found in finding.orders], finding.examined) == (["a", "b"], 2)
 
 
-# In reason_invalid, an order is not stale.
+# An invalid order is never stale.
 
 
 @pytest.mark.parametrize(
@@ -317,7 +324,7 @@ def test_no_order_breaks_the_rule_and_only_a_certain_one_is_stale(
     )
     order = Order.from_json(json.loads(json.dumps(fields)))
 
-    if strict.reason_invalid(order) is None and strict.is_stale(order):
+    if strict.invalid_reason(order) is None and strict.is_stale(order):
         assert fields["status"] == "pending"
         assert (fields["type"], fields["projectId"]) == ("cc", "p-1")
         assert isinstance(fields["name"], str)
@@ -331,7 +338,7 @@ def test_a_certain_order_is_stale_by_age_and_status(status: str, created: dateti
     created = created.replace(tzinfo=UTC)
     certain = Order.from_json(order(status=status, createdAt=created.isoformat()))
 
-    assert rule().reason_invalid(certain) is None
+    assert rule().invalid_reason(certain) is None
     assert rule().is_stale(certain) == (status == "pending" and created <= NOW - WEEK)
 
 
@@ -364,8 +371,8 @@ def test_orders_are_told_apart_by_their_folder(
     finding = find_stale_orders(client, rule(**fields))
 
     assert [found.id for found in finding.orders] == stale
-    assert finding.invalid == ["order 'd' ('n'): its folderId is None, and folders are asked for"]
-    assert [id_ for ids in finding.unseen.values() for id_ in ids.values()] == unseen
+    assert finding.invalid == ["order 'd' ('n'): its folderId is None, and the rule names folders"]
+    assert [id_ for ids in finding.unmatched_ids.values() for id_ in ids.values()] == unseen
     assert len(in_folders.requests) == 1 + len(FOLDERS)
 
 
@@ -414,7 +421,7 @@ def test_an_order_that_is_gone_by_now_is_not_stale(
 
     finding = find_stale_orders(client, rule(folder_ids=("f-1",)))
 
-    assert ([found.id for found in finding.orders], finding.gone) == (["a"], ["gone"])
+    assert ([found.id for found in finding.orders], finding.not_found) == (["a"], ["gone"])
 
 
 @pytest.mark.parametrize("status", [401, 403, 500])
@@ -545,7 +552,7 @@ def test_an_id_that_the_listing_does_not_have_is_named(
 
     finding = find_stale_orders(client, rule(**fields))
 
-    assert [id_ for ids in finding.unseen.values() for id_ in ids.values()] == unseen
+    assert [id_ for ids in finding.unmatched_ids.values() for id_ in ids.values()] == unseen
 
 
 # A limit.
@@ -623,7 +630,9 @@ def test_a_wire_is_tripped_by_more_than_its_limit(
     max_share: float | None,
     trips: bool,
 ) -> None:
-    reason = exceeded_limit(stale, with_status=total, max_orders=max_orders, max_share=max_share)
+    reason = exceeded_safety_limit(
+        stale, with_status=total, max_orders=max_orders, max_share=max_share
+    )
 
     assert (reason is not None) is trips
     assert reason is None or str(stale) in reason
@@ -634,9 +643,10 @@ def test_a_share_is_exact(total: int, data: st.DataObject) -> None:
     stale = data.draw(st.integers(0, total - 1))
     share = stale / total
 
-    assert exceeded_limit(stale, with_status=total, max_orders=None, max_share=share) is None
+    assert exceeded_safety_limit(stale, with_status=total, max_orders=None, max_share=share) is None
     assert (
-        exceeded_limit(stale + 1, with_status=total, max_orders=None, max_share=share) is not None
+        exceeded_safety_limit(stale + 1, with_status=total, max_orders=None, max_share=share)
+        is not None
     )
 
 

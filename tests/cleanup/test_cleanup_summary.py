@@ -108,7 +108,7 @@ def test_the_summary_says_how_many_there_are() -> None:
     summary = summarize([order(), order(id="o-2")], left_out=3, invalid=4)
 
     assert summary.splitlines()[0] == (
-        "**2 stale orders**; 3 more are left for later runs; 4 invalid orders are left alone."
+        "**2 stale orders**; 3 more are left for later runs; 4 invalid orders are skipped."
     )
 
 

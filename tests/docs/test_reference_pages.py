@@ -26,7 +26,7 @@ SHOWN = sorted(
         for name in re.findall(r"^::: ([\w.]+)$", page.path.read_text(), flags=re.MULTILINE)
     }
 )
-REPORT, SANDBOX = PAGES["docs/reference/result.md"], PAGES["docs/reference/sandbox.md"]
+REPORT, SANDBOX = PAGES["docs/reference/report.md"], PAGES["docs/reference/sandbox.md"]
 
 
 def found(name: str) -> Any:

@@ -105,7 +105,8 @@ def test_a_skipped_task_has_its_colour_and_says_why(
     expect(badge).to_have_css("background-color", PINK)
     pages.open_task(page, "cancel_order")
     pages.wrap_log(page)
-    reason = f"order {order_id}: no cancel was sent: its status is 'cancelled', required is pending"
+    status = "its status is 'cancelled', expected 'pending'"
+    reason = f"order {order_id}: no cancel was sent: {status}"
     expect(page.get_by_text(f"Skipped: {reason}")).to_be_visible()
     camera.take("skipped", clip=details(358))
     assert [(r.method, r.order_id) for r in sandbox.requests] == [("GET", order_id)]

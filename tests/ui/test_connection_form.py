@@ -14,10 +14,10 @@ from tests.ui import pages
 from tests.ui.camera import FORM, Camera
 
 STANDARD = ["Connection ID *", "Connection Type *", "Description", "Base URL", "API key"]
-EXTRA = ["Connection ID *", "Connection Type *", "Time-out (seconds)", "Attempts", "CA bundle"]
+EXTRA = ["Connection ID *", "Connection Type *", "Timeout (seconds)", "Max attempts", "CA bundle"]
 HELP = {
-    "Time-out (seconds)": "How long to wait for an answer to one request. Default: 30.",
-    "Attempts": "How often one request is sent at most",
+    "Timeout (seconds)": "Time limit for a complete response. Default: 30.",
+    "Max attempts": "Tries per request when the API is busy or unreachable",
     "CA bundle": "Path of a file with the certificates to trust, on the workers.",
 }
 
@@ -28,10 +28,8 @@ def test_a_connection_filled_into_the_form_works(
     form = pages.open_connection_form(page, "ollang_by_hand")
     url, key = pages.entry(form, "Base URL"), pages.entry(form, "API key")
     expect(form.locator("label:visible")).to_have_text(STANDARD)
-    expect(url).to_have_attribute("placeholder", "https://api-integration.ollang.com (the default)")
-    expect(key).to_have_attribute(
-        "placeholder", "from the Ollang dashboard: project settings, API keys"
-    )
+    expect(url).to_have_attribute("placeholder", "https://api-integration.ollang.com (default)")
+    expect(key).to_have_attribute("placeholder", "from Ollang: Project settings > API keys")
     url.fill(sandbox.url)
     key.fill(sandbox.api_key)
     expect(key).to_have_attribute("type", "password")
@@ -41,8 +39,8 @@ def test_a_connection_filled_into_the_form_works(
     expect(form.locator("label:visible")).to_have_text(EXTRA)
     for label, text in HELP.items():
         expect(pages.field(form, label)).to_contain_text(text)
-    pages.entry(form, "Time-out (seconds)").fill("20")
-    pages.entry(form, "Attempts").fill("2")
+    pages.entry(form, "Timeout (seconds)").fill("20")
+    pages.entry(form, "Max attempts").fill("2")
     camera.take("connection-extra", clip=FORM)
     pages.save(page, form)
 

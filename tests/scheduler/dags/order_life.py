@@ -14,7 +14,7 @@ from airflow_provider_ollang.sensors.ollang import OrderStatusSensor
 
 WAITS: dict[str, dict[str, Any]] = {
     "wait_deferred": {"deferrable": True, "timeout": 600},
-    "wait_deferred_briefly": {"deferrable": True, "timeout": 4},
+    "wait_deferred_briefly": {"deferrable": True, "timeout": 15},
     "wait_here": {"deferrable": False, "timeout": 600},
     "wait_here_and_retry": {"deferrable": False, "timeout": 600, "retries": 1},
 }

@@ -1,0 +1,29 @@
+"""What an operator has to know about the run that it is in."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+def refuse_backfill(context: Context) -> None:
+    """Fail in a backfill: its runs lie in the past, and each would clean up the present."""
+    dag_run: Any = context["dag_run"]
+    run_id = str(getattr(dag_run, "run_id", ""))
+    if getattr(dag_run, "run_type", None) == "backfill" or run_id.startswith("backfill__"):
+        raise AirflowFailException(
+            "A clean-up cannot run in a backfill: each of its runs would look for orders that are "
+            "stale today, and each would count its safety limits anew. Trigger a normal run."
+        )
+
+
+def time_of_run(context: Context) -> datetime:
+    """Return the run's own time, the same for every try of its tasks."""
+    run_after = getattr(context["dag_run"], "run_after", None)
+    # Airflow 2 has no run_after.
+    return cast("datetime", run_after or context["data_interval_end"])
