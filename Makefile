@@ -42,8 +42,12 @@ check: lint types ## Lint, types and the fast tests: under a minute
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow" $(FAST_TESTS)
 
 .PHONY: test-scheduler
-test-scheduler: .venv/ready ## Tests on a real scheduler: approval, time-out, SIGTERM, SIGKILL, the key (7 minutes)
+test-scheduler: .venv/ready ## Tests on a real scheduler (7 minutes); AIRFLOW=3.1 runs the wheel in dist on that one
+ifdef AIRFLOW
+	@$(BIN)/nox --session 'scheduler(airflow-$(AIRFLOW))' $(if $(TESTS),-- $(TESTS))
+else
 	@$(BIN)/python -m pytest tests/scheduler
+endif
 
 .PHONY: test-distributed
 test-distributed: .venv/ready ## 5,000 orders on two Celery workers, one of which is killed (4 minutes)

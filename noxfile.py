@@ -72,30 +72,48 @@ def oldest(session: nox.Session, airflow: str) -> None:
 @nox.session(python=["3.11", "3.14"])
 def newest(session: nox.Session) -> None:
     """Test with the newest Airflow and packages there are: what users will install next."""
+    _install(session)
     _run_tests(session)
 
 
-def _test(session: nox.Session, airflow: str, *pins: str) -> None:
-    _run_tests(
+@nox.session(python="3.11")
+@nox.parametrize("airflow", [nox.param(it, id=f"airflow-{it}") for it in ("3.1", "3.2", "3.3")])
+def scheduler(session: nox.Session, airflow: str) -> None:
+    """Test on a real scheduler of another Airflow than the development set-up's."""
+    _test(session, airflow, tests=("tests/scheduler",), workers=0)
+
+
+def _test(
+    session: nox.Session,
+    airflow: str,
+    *pins: str,
+    tests: tuple[str, ...] = FOLDERS,
+    workers: int = 2,
+) -> None:
+    _install(
         session,
         *("--exclude-newer", f"{CUT_OFFS[airflow]}T00:00:00Z"),
         *(f"--exclude-newer-package={package}" for package in YOUNGER),
         *(f"apache-airflow=={airflow}.*", *pins, *ALSO.get(airflow, ())),
     )
+    _run_tests(session, tests, workers)
 
 
-def _run_tests(session: nox.Session, *install_options: str) -> None:
+def _install(session: nox.Session, *options: str) -> None:
     [wheel] = DIST.glob("*.whl")
     group = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "test")
-    session.install(*install_options, f"{wheel}[sandbox]", *group)
+    session.install(*options, f"{wheel}[sandbox]", *group)
+
+
+def _run_tests(session: nox.Session, tests: tuple[str, ...] = FOLDERS, workers: int = 2) -> None:
     session.chdir(_unpack_tests(Path(session.create_tmp())))
     session.run(
         *("python", "-c"),
         "import airflow_provider_ollang as it; assert 'site-packages' in it.__file__, it.__file__",
     )
     session.run(
-        *("python", "-m", "pytest", "--numprocesses", "2", "--dist", "worksteal"),
-        *(session.posargs or FOLDERS),
+        *("python", "-m", "pytest", "--numprocesses", str(workers), "--dist", "worksteal"),
+        *(session.posargs or tests),
         env={"AIRFLOW_HOME": str(Path(session.create_tmp()) / "airflow")},
     )
 

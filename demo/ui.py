@@ -22,6 +22,11 @@ def main() -> int:
             with standalone(environment) as (url, airflow):
                 console.print(f"Airflow: {url}")
                 console.print(f"Sandbox: {sandbox.url}/_sandbox/orders")
+                console.print(
+                    f"Approval: a run waits at {url}/required_actions. Click its subject, then "
+                    "Approve. It previews. To cancel, trigger "
+                    "example_ollang_cleanup_with_approval with Preview switched off, and approve."
+                )
                 console.print("Press Ctrl-C to stop both.")
                 return airflow.wait()
     except KeyboardInterrupt:

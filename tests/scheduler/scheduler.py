@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,9 +25,16 @@ class Scheduler:
     environment: Mapping[str, str] = field(default_factory=dict)
     process: Any = None
 
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """Return a token: Airflow 3.1 asks for one even where all are admins."""
+        token = requests.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
+        return {"Authorization": f"Bearer {token}"}
+
     def call(self, method: str, path: str, **options: Any) -> Any:
+        url = f"{self.url}/api/v2{path}"
         for _ in range(10):
-            response = requests.request(method, f"{self.url}/api/v2{path}", timeout=30, **options)
+            response = requests.request(method, url, headers=self.headers, timeout=30, **options)
             if response.status_code != 500:  # SQLite lets only one process write at a time
                 break
             time.sleep(0.5)
