@@ -590,6 +590,7 @@ def test_a_stop_lets_no_further_cancel_start(sandbox: Sandbox, with_record: bool
             assert is_cancelled is (order["status"] == "cancelled")
 
 
+@pytest.mark.slow("waits for a response that stays away")
 def test_an_order_whose_answer_stays_away_after_a_stop_is_a_failure(sandbox: Sandbox) -> None:
     order_ids = add_orders(sandbox, 10)
     sandbox.respond_always(Stub(fault="timeout-before"), path=CANCEL)
@@ -610,6 +611,7 @@ def test_an_order_whose_answer_stays_away_after_a_stop_is_a_failure(sandbox: San
     assert len(sandbox.requests) == 4
 
 
+@pytest.mark.slow("waits for a response that stays away")
 @pytest.mark.parametrize("options", [{"preview": True}, {"conditions": PENDING}])
 def test_an_order_that_was_being_read_at_a_stop_had_no_cancel(
     sandbox: Sandbox, options: dict[str, Any]
@@ -631,6 +633,7 @@ def test_an_order_that_was_being_read_at_a_stop_had_no_cancel(
         assert "may be cancelled" not in result.message
 
 
+@pytest.mark.slow("waits for the log's interval")
 def test_the_log_tells_how_far_a_long_batch_is(
     sandbox: Sandbox, client: OllangClient, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -135,6 +135,7 @@ def test_a_record_without_a_result_is_part_0_alone() -> None:
     assert list(objects) == ["report.part0000.jsonl"]
 
 
+@pytest.mark.slow("waits until parts are due")
 def test_parts_follow_each_other_as_they_are_due() -> None:
     objects: dict[str, bytes] = {}
     report = open_report(MemoryPath(objects))
@@ -190,6 +191,7 @@ def test_a_part_that_failed_is_written_again() -> None:
 # With the paths that Airflow gives.
 
 
+@pytest.mark.slow("starts moto's server")
 def test_airflows_path_of_an_object_store_takes_parts() -> None:
     sdk = pytest.importorskip("airflow.sdk")
     fsspec = pytest.importorskip("fsspec")
