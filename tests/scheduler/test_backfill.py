@@ -25,5 +25,5 @@ def test_a_backfill_is_refused_and_a_run_that_is_triggered_is_not(scheduler: Sch
 
     for run_id in wait_for(backfilled):
         assert scheduler.wait_for_run("daily_find", run_id) == "failed"
-        assert "a clean-up has no past to fill in" in scheduler.log("daily_find", run_id, "find")
+        assert "A clean-up cannot run in a backfill" in scheduler.log("daily_find", run_id, "find")
     assert scheduler.wait_for_run("daily_find", triggered) == "success"
