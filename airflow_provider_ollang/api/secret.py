@@ -44,8 +44,8 @@ def mask(text: str, secret: str) -> str:
 @lru_cache(maxsize=8)
 def _spellings(secret: str) -> frozenset[str]:
     """Return the secret as it is, and as links, pages and JSON escape it."""
-    escaped = (quote(secret, safe=""), html.escape(secret), json.dumps(secret)[1:-1])
-    return frozenset({str(secret), *escaped})
+    links = (quote(secret), quote(secret, safe=""))
+    return frozenset({str(secret), *links, html.escape(secret), json.dumps(secret)[1:-1]})
 
 
 def mask_json(value: Any, secret: str) -> Any:

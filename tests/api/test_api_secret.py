@@ -16,6 +16,7 @@ KEYS = ["k3y-that-nobody-may-see", 'a/b%20c+&"<\\d>', "0123456789abcdef" * 12]
 SPELLINGS = {
     "raw": str,
     "in a link": lambda key: quote(key, safe=""),
+    "in a path": quote,
     "on a page": html.escape,
     "in JSON": lambda key: json.dumps(key)[1:-1],
 }
