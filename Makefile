@@ -42,12 +42,16 @@ check: lint types ## Lint, types and the fast tests: under a minute
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow" $(FAST_TESTS)
 
 .PHONY: test-scheduler
-test-scheduler: .venv/ready ## Tests on a real scheduler (7 minutes); AIRFLOW=3.1 runs the wheel in dist on that one
+test-scheduler: .venv/ready ## Tests on a real scheduler (10 minutes); AIRFLOW=3.1 runs the wheel in dist on that one
 ifdef AIRFLOW
 	@$(BIN)/nox --session 'scheduler(airflow-$(AIRFLOW))' $(if $(TESTS),-- $(TESTS))
 else
-	@$(BIN)/python -m pytest tests/scheduler
+	@$(BIN)/python -m pytest tests/scheduler -m "not slow"
 endif
+
+.PHONY: test-random-ends
+test-random-ends: .venv/ready ## Waits for orders that are ended at 20 random moments (4 minutes)
+	@$(BIN)/python -m pytest tests/scheduler -m slow
 
 .PHONY: test-distributed
 test-distributed: .venv/ready ## 5,000 orders on two Celery workers, one of which is killed (4 minutes)

@@ -86,7 +86,7 @@ def fill(sandbox: Sandbox, key: str, elsewhere: str) -> list[str]:
     sandbox.orders.add(id="in-odd-state", status=key, **week)
     sandbox.orders.add(id="undated", name=key, createdAt=key, **week)
     for _ in range(20):  # a listing in which most orders are invalid would fail
-        sandbox.orders.add(status="completed", **week)
+        sandbox.orders.add(**week)
     answers = echoes(key, elsewhere)
     for order_id, answer in answers.items():
         sandbox.orders.add(id=order_id, name=key, without=["createdAt"])

@@ -221,6 +221,7 @@ ENDS: list[tuple[str, Callable[[Wait], None], bool]] = [
 ]
 
 
+@pytest.mark.slow("20 ends, each of which Airflow may take a minute to act on")
 def test_ended_at_a_random_moment_an_order_goes_only_where_nobody_waits_any_more(
     scheduler: Scheduler, sandbox: Sandbox
 ) -> None:
