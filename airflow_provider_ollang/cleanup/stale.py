@@ -73,8 +73,10 @@ class StaleRule:
     @property
     def cut_off(self) -> datetime:
         """Orders created later than this are not stale."""
-        # In a zone with daylight saving time, Python subtracts hours of the clock on the wall.
-        return self.reference_time.astimezone(UTC) - self.older_than
+        # In a zone with daylight saving time, Python subtracts hours of the clock on the wall; and
+        # pendulum, which Airflow gives, loses the standard library's UTC when it subtracts.
+        reference_time = self.reference_time.astimezone(UTC).isoformat()
+        return datetime.fromisoformat(reference_time) - self.older_than
 
     @property
     def asks_for_folders(self) -> bool:

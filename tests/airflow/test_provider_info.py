@@ -232,6 +232,7 @@ def test_the_providers_command_shows_it(airflow: Callable[..., Any]) -> None:
     assert "OllangHook" in shown.stdout
 
 
+@pytest.mark.skipif(Version("3.1") > AIRFLOW_VERSION, reason="approvals need Airflow 3.1")
 def test_the_registry_is_told_of_every_class_with_its_description() -> None:
     yaml = pytest.importorskip("yaml", reason="only the development set-up brings PyYAML")
     registry = yaml.safe_load((ROOT / ".airflow-registry.yaml").read_text())
