@@ -107,7 +107,7 @@ def test_a_skipped_task_has_its_colour_and_says_why(
     pages.wrap_log(page)
     status = "its status is 'cancelled', expected 'pending'"
     reason = f"order {order_id}: no cancel was sent: {status}"
-    expect(page.get_by_text(f"Skipped: {reason}")).to_be_visible()
+    expect(page.get_by_text(f"Skipped: Nothing to cancel: {reason}")).to_be_visible()
     camera.take("skipped", clip=details(358))
     assert [(r.method, r.order_id) for r in sandbox.requests] == [("GET", order_id)]
 
