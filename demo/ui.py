@@ -10,6 +10,9 @@ from airflow_provider_ollang.sandbox import Sandbox
 from demo.airflow_home import airflow_home
 from demo.standalone import interrupt_on_signals, standalone
 
+#: A scheduled run could start before the API server listens, and fail.
+ONLY_WHAT_IS_TRIGGERED = {"AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False"}
+
 console = Console(highlight=False)
 
 
@@ -19,13 +22,13 @@ def main() -> int:
     try:
         with Sandbox(latency_ms=50) as sandbox, airflow_home(sandbox) as environment:
             console.print(f"Starting Airflow in {environment['AIRFLOW_HOME']} …")
-            with standalone(environment) as (url, airflow):
+            with standalone({**environment, **ONLY_WHAT_IS_TRIGGERED}) as (url, airflow):
                 console.print(f"Airflow: {url}")
                 console.print(f"Sandbox: {sandbox.url}/_sandbox/orders")
                 console.print(
-                    f"Approval: a run waits at {url}/required_actions. Click its subject, then "
-                    "Approve. It previews. To cancel, trigger "
-                    "example_ollang_cleanup_with_approval with Preview switched off, and approve."
+                    "To see an approval: trigger example_ollang_cleanup_with_approval with Preview "
+                    "switched off, click its task approve_cancels once it waits, then Required "
+                    "Action, then Approve."
                 )
                 console.print("Press Ctrl-C to stop both.")
                 return airflow.wait()
