@@ -5,15 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
 from urllib3.exceptions import HTTPError
 
-from airflow_provider_ollang import __version__
 from airflow_provider_ollang.api.creation import CreatedOrder, OrderRequest, parse_created
-from airflow_provider_ollang.api.deadline import DeadlineAdapter
 from airflow_provider_ollang.api.errors import (
     OllangError,
     OrderAlreadyCancelledError,
@@ -33,8 +30,9 @@ from airflow_provider_ollang.api.models import (
 from airflow_provider_ollang.api.rate_limiter import RateLimiter
 from airflow_provider_ollang.api.responses import error_from_response, one_line, parse_json
 from airflow_provider_ollang.api.retry import RetryPolicy, RetryState, call_with_retries
-from airflow_provider_ollang.api.secret import hidden
-from airflow_provider_ollang.api.transport import environment_settings, error_from_exception
+from airflow_provider_ollang.api.secret import Secret
+from airflow_provider_ollang.api.session import ApiSession, environment_settings
+from airflow_provider_ollang.api.transport import error_from_exception
 from airflow_provider_ollang.api.validation import (
     check_api_key,
     check_base_url,
@@ -93,7 +91,7 @@ class OllangClient:
         retry_policy: RetryPolicy | None = None,
         rate_limiter: RateLimiter | None = None,
     ) -> None:
-        self._api_key = hidden(check_api_key(api_key))
+        self._api_key = Secret(check_api_key(api_key))
         self.base_url = check_base_url(base_url, allow_http=allow_http)
         check_verify(verify)
         self.retry_policy = retry_policy or RetryPolicy()
@@ -320,38 +318,9 @@ class OllangClient:
         """Return this thread's session: sharing one between threads is not safe in requests."""
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = _Session()
-            session.trust_env = False
-            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # keep none
-            session.headers["User-Agent"] = f"airflow-provider-ollang/{__version__}"
-            session.auth = _ApiKeyAuth(self._api_key)
-            adapter = DeadlineAdapter(pool_connections=1, pool_maxsize=1)
-            session.mount("https://", adapter)
-            session.mount("http://", adapter)
-            self._local.session = session
+            session = self._local.session = ApiSession(self._api_key)
             self._sessions.append(session)
         return session
-
-
-class _Session(requests.Session):
-    """A session that follows no redirect.
-
-    With ``allow_redirects`` false, requests would still look into one, and fail where it cannot.
-    """
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        return None
-
-
-class _ApiKeyAuth(requests.auth.AuthBase):
-    """Puts the key into the request. As ``auth`` it also keeps requests from reading .netrc."""
-
-    def __init__(self, api_key: str) -> None:
-        self._api_key = api_key
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["X-Api-Key"] = self._api_key
-        return request
 
 
 def _read(response: requests.Response, order_id: str | None) -> bytes:

@@ -112,13 +112,14 @@ class OrderPage:
 
 @dataclass(frozen=True, slots=True)
 class OrderQuery:
-    """Which orders a listing asks for, and how they are sorted.
+    """Which orders a listing asks for, sorted by their creation.
 
     ``status`` and ``project_id`` are sent as the official SDK sends them, but are not documented:
     the API may ignore them. Check both again before acting on the response.
 
     :param created_from: created at or after this time
     :param created_to: created at or before this time
+    :param direction: ``asc``, or ``desc`` for the newest first
     """
 
     created_from: datetime | None = None
@@ -126,7 +127,6 @@ class OrderQuery:
     order_type: str | None = None
     status: str | None = None
     project_id: str | None = None
-    order_by: str = "createdAt"
     direction: str = "asc"
 
     def params(self, page: int, take: int) -> dict[str, str]:
@@ -134,7 +134,7 @@ class OrderQuery:
         params = {
             "pageOptions[page]": str(page),
             "pageOptions[take]": str(take),
-            "pageOptions[orderBy]": self.order_by,
+            "pageOptions[orderBy]": "createdAt",
             "pageOptions[orderDirection]": self.direction,
             "filter[createdAtRange][from]": format_time(self.created_from),
             "filter[createdAtRange][to]": format_time(self.created_to),

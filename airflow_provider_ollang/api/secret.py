@@ -26,11 +26,6 @@ class Masked(str):
     __slots__ = ()
 
 
-def hidden(value: Any) -> Any:
-    """Return text as a secret, any other value unchanged."""
-    return Secret(value) if isinstance(value, str) else value
-
-
 def mask(text: str, secret: str) -> str:
     """Return the text without the secret, also where a link, a page or JSON has it escaped."""
     if not secret:

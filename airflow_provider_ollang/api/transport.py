@@ -1,29 +1,22 @@
-"""The way to the API: usable proxies, and what it means that there was no response."""
+"""What it means that there was no response."""
 
 from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Mapping
-from typing import Any
-from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
-from requests.utils import select_proxy
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as AnyTimeoutError
 
 from airflow_provider_ollang.api.errors import (
     CertificateError,
     ConnectionFailedError,
-    InvalidInputError,
     OllangError,
     TimedOutError,
     TransportError,
 )
 from airflow_provider_ollang.api.responses import one_line
-from airflow_provider_ollang.api.validation import is_loopback
 
 #: The connection failed before a request could have gone out.
 _NEVER_SENT = (
@@ -60,59 +53,6 @@ _HINTS = {
     "invalid CA certificate": "Have the CA's certificate reissued with the extensions "
     "basicConstraints (critical, CA:TRUE) and keyUsage (critical, keyCertSign).",
 }
-
-
-def environment_settings(base_url: str, verify: bool | str) -> dict[str, Any]:
-    """Return ``verify`` and ``proxies`` for requests to the base URL, as the environment has them.
-
-    Read once: requests would look through the environment before each request.
-
-    :param base_url: where requests are to go
-    :param verify: what the environment's bundle stands for if it is ``True``
-    :raises InvalidInputError: the environment names a proxy that cannot be used, or is not text
-    """
-    try:
-        settings = requests.Session().merge_environment_settings(base_url, {}, None, verify, None)
-    except ValueError:
-        raise InvalidInputError(
-            "the environment's proxies cannot be read. Correct NO_PROXY, HTTPS_PROXY or their like."
-        ) from None
-    # A proxy would see the key on its way to this very machine.
-    proxies = {} if is_loopback(urlsplit(base_url).hostname or "") else settings["proxies"]
-    return {"verify": settings["verify"], "proxies": check_proxies(proxies, base_url)}
-
-
-def check_proxies(proxies: Mapping[str, str], base_url: str) -> dict[str, str]:
-    """Return the proxies, if the one for the base URL can be used.
-
-    :param proxies: URLs by what they are for, as requests takes them from the environment
-    :param base_url: where requests are to go
-    :raises InvalidInputError: it cannot; nothing was sent
-    """
-    found = dict(proxies)
-    proxy = select_proxy(base_url, found)
-    if proxy and not _is_usable(proxy, base_url):
-        scheme = urlsplit(base_url).scheme
-        name = f"{scheme if scheme in found else 'all'}_proxy"
-        raise InvalidInputError(
-            f"{name.upper()} (or {name}) in the environment names a proxy for {base_url} that "
-            "cannot be used: expected a URL such as http://proxy.example:3128. Its value is not "
-            "shown here, as a login may be in it."
-        )
-    return found
-
-
-def _is_usable(proxy: str, base_url: str) -> bool:
-    """Return whether requests can use a proxy, and it is one for HTTP: no other has deadlines."""
-    adapter = HTTPAdapter()
-    request = requests.Request("GET", base_url).prepare()
-    proxies = {"all": proxy}
-    try:
-        adapter.get_connection_with_tls_context(request, verify=True, proxies=proxies)
-        adapter.request_url(request, proxies)
-    except (requests.RequestException, HTTPError, TypeError, ValueError):
-        return False
-    return not proxy.lower().startswith("socks")  # that is how requests tells
 
 
 def error_from_exception(

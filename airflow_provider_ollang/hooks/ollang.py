@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import logging
+import math
+import os
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
+from airflow_provider_ollang.api.errors import InvalidInputError, OllangError, with_hint
+from airflow_provider_ollang.api.validation import check_api_key, check_base_url, check_verify
 from airflow_provider_ollang.provider_info import CONNECTION_TYPE
 
 if TYPE_CHECKING:
@@ -15,7 +18,17 @@ if TYPE_CHECKING:
     from airflow_provider_ollang.api.client import OllangClient
     from airflow_provider_ollang.api.rate_limiter import RateLimiter
 
-log = logging.getLogger(__name__)
+#: What Airflow's database keeps of a host.
+MAX_HOST = 500
+
+#: In a URI, one of ``/ ? # [ ]`` in a key makes it invalid, or puts the key in another field.
+_KEY_IN_TEXT = (
+    "In a URI, encode the API key with urllib.parse.quote(key, safe=''): ollang://:ENCODED@. "
+    'Or use JSON: {"conn_type": "ollang", "password": "KEY"}.'
+)
+
+#: How a truth value may read in an extra: a URI gives it as text.
+_TRUTH_VALUES = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 class OllangHook(BaseHook):
@@ -61,8 +74,6 @@ class OllangHook(BaseHook):
         :param rate_limiter: when requests may start; stop it to end all of the client's calls
         :raises InvalidInputError: a field of the connection is invalid; the message names it
         """
-        from airflow_provider_ollang.hooks.connection import client_from_connection
-
         return client_from_connection(self._connection(), rate_limiter=rate_limiter)
 
     def test_connection(self) -> tuple[bool, str]:
@@ -70,9 +81,6 @@ class OllangHook(BaseHook):
 
         :return: whether it worked, and a sentence for the person who pressed the button
         """
-        from airflow_provider_ollang.api.errors import OllangError, with_hint
-        from airflow_provider_ollang.hooks.connection import client_from_connection
-
         try:
             with client_from_connection(self._connection(), max_attempts=1) as client:
                 count = client.list_orders(take=1).item_count
@@ -82,10 +90,143 @@ class OllangHook(BaseHook):
         return True, f"The key works: {client.base_url} lists {orders} orders for it."
 
     def _connection(self) -> Connection:
-        from airflow_provider_ollang.hooks.connection import check_environment
-
         try:
             return self.get_connection(self.ollang_conn_id)
         except AirflowNotFoundException:
             check_environment(self.ollang_conn_id)
             raise
+
+
+def client_from_connection(
+    connection: Connection,
+    *,
+    rate_limiter: RateLimiter | None = None,
+    max_attempts: int | None = None,
+) -> OllangClient:
+    """Return a client with the connection's settings.
+
+    :param connection: an Airflow connection of type ``ollang``
+    :param rate_limiter: when requests may start
+    :param max_attempts: overrides the connection's
+    :raises InvalidInputError: a field is invalid; the message names it as the form does
+    """
+    # Not before they are needed: parsing a DAG loads this module, but no requests.
+    from airflow_provider_ollang.api.client import DEFAULT_TIMEOUT, OllangClient
+    from airflow_provider_ollang.api.retry import RetryPolicy
+
+    where = f"connection {connection.conn_id!r}"
+    if not connection.conn_type:
+        raise InvalidInputError(f"{where} has no type: expected 'ollang'. {_KEY_IN_TEXT}")
+    if connection.conn_type != CONNECTION_TYPE["connection-type"]:
+        raise InvalidInputError(
+            f"{where} is of type {connection.conn_type!r:.80}, expected 'ollang': "
+            "choose another connection, or change its type."
+        )
+    # Checked first: if the key is in another field, no message about that field must show it.
+    field = f"{where}, password (API key)"
+    if not connection.password:
+        raise InvalidInputError(
+            f"{field}: the API key is missing. Put it in the password field. {_KEY_IN_TEXT}"
+        )
+    api_key = check_api_key(connection.password, field=field)
+    extra = _extra(connection, where)
+    attempts = _number(extra, "max_attempts", where, default=4, most=10, whole=True)
+    allow_http = _flag(extra, "allow_http", where, default=False)
+    return OllangClient(
+        api_key,
+        base_url=_base_url(connection, where, allow_http=allow_http),
+        timeout=_number(extra, "timeout", where, default=DEFAULT_TIMEOUT, most=600),
+        verify=_verify(extra, where),
+        allow_http=allow_http,
+        retry_policy=RetryPolicy(max_attempts=max_attempts or int(attempts)),
+        rate_limiter=rate_limiter,
+    )
+
+
+def check_environment(conn_id: str) -> None:
+    """Raise if an environment variable defines the connection and cannot be read.
+
+    Airflow ignores one that it cannot parse, and says that the connection is not defined.
+
+    :param conn_id: the connection that Airflow did not find
+    :raises InvalidInputError: there is such a variable; its value is not shown
+    """
+    variable, environment = f"AIRFLOW_CONN_{conn_id.upper()}", os.environ.copy()
+    if variable in environment:
+        problem = "cannot be parsed" if environment[variable].strip() else "empty"
+        raise InvalidInputError(f"{variable} is set, but {problem}. {_KEY_IN_TEXT}")
+
+
+def _extra(connection: Connection, where: str) -> dict[str, Any]:
+    extra = connection.extra_dejson
+    if not isinstance(extra, dict):
+        raise InvalidInputError(f"{where}, extra: expected a JSON object, got {extra!r:.80}")
+    return {name: value for name, value in extra.items() if value not in (None, "")}
+
+
+def _base_url(connection: Connection, where: str, *, allow_http: bool) -> str:
+    """Return the base URL from host, port and schema, the way a URI or the form fills them."""
+    from airflow_provider_ollang.api.client import DEFAULT_BASE_URL
+
+    field = f"{where}, host (base URL)"
+    host = (connection.host or "").strip()
+    scheme = (connection.schema or "").lower()
+    if scheme not in ("", "http", "https"):
+        raise InvalidInputError(
+            f"{where}, schema: expected http or https, got {connection.schema!r:.80}"
+        )
+    if len(host) > MAX_HOST:
+        raise InvalidInputError(f"{field}: expected at most {MAX_HOST} characters, got {len(host)}")
+    if not host:
+        if scheme or connection.port:
+            raise InvalidInputError(f"{field}: is empty, although port or schema is set")
+        return DEFAULT_BASE_URL
+    if "://" not in host:
+        is_ipv6 = host.count(":") > 1 and not host.startswith("[")
+        host = f"{scheme or 'https'}://{f'[{host}]' if is_ipv6 else host}"
+    url = check_base_url(host, allow_http=allow_http, field=field)
+    if scheme and not url.startswith(f"{scheme}://"):
+        raise InvalidInputError(f"{field}: {url!r:.200} contradicts the schema {scheme!r}")
+    return check_base_url(_with_port(url, connection.port, field), allow_http=True, field=field)
+
+
+def _with_port(url: str, port: int | None, field: str) -> str:
+    if not port:  # the form sends a hidden port as 0 or null
+        return url
+    scheme, _, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    has_port = ":" in authority.rpartition("]")[2]
+    if has_port and not authority.endswith(f":{port}"):
+        raise InvalidInputError(f"{field}: {url!r:.200} contradicts the port {port}")
+    return url if has_port else f"{scheme}://{authority}:{port}{slash}{path}"
+
+
+def _number(
+    extra: dict[str, Any], name: str, where: str, *, default: float, most: int, whole: bool = False
+) -> float:
+    """Return a positive number; a URI gives it as text."""
+    value = extra.get(name, default)
+    try:
+        number = float(value) if not isinstance(value, bool) else math.nan
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not 0 < number <= most or (whole and number != int(number)):
+        kind = "a whole number from 1" if whole else "a number above 0 and up"
+        raise InvalidInputError(
+            f"{where}, extra {name}: expected {kind} to {most}, got {value!r:.80}"
+        )
+    return number
+
+
+def _flag(extra: dict[str, Any], name: str, where: str, *, default: bool) -> bool:
+    value = extra.get(name, default)
+    flag = _TRUTH_VALUES.get(str(value).strip().lower())
+    if flag is None:
+        raise InvalidInputError(f"{where}, extra {name}: expected true or false, got {value!r:.80}")
+    return flag
+
+
+def _verify(extra: dict[str, Any], where: str) -> bool | str:
+    value = extra.get("verify", True)
+    flag = _TRUTH_VALUES.get(str(value).strip().lower())
+    return check_verify(str(value), field=f"{where}, extra verify") if flag is None else flag

@@ -1,17 +1,15 @@
-"""Counters of orders by outcome, through Airflow's own Stats."""
+"""Counters of a batch's orders by outcome, through Airflow's own Stats."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from airflow.providers.common.compat.sdk import Stats
 
-from airflow_provider_ollang.api.errors import OllangError
-from airflow_provider_ollang.cleanup.result import OrderResult, Outcome
+from airflow_provider_ollang.cleanup.result import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +17,7 @@ log = logging.getLogger(__name__)
 OUTCOMES_BY_COUNTER: Mapping[str, tuple[Outcome, ...]] = MappingProxyType(
     {
         "ollang.orders.cancelled": (Outcome.CANCELLED,),
-        "ollang.orders.refused": (
+        "ollang.orders.skipped": (
             Outcome.ALREADY_CANCELLED,
             Outcome.NOT_CANCELLABLE,
             Outcome.STATUS_CHANGED,
@@ -30,23 +28,6 @@ OUTCOMES_BY_COUNTER: Mapping[str, tuple[Outcome, ...]] = MappingProxyType(
         "ollang.orders.failed": (Outcome.INVALID, Outcome.FAILED, Outcome.NOT_TRIED),
     }
 )
-
-
-@contextmanager
-def of_one_order(ti: Any) -> Iterator[None]:
-    """Count the one order that the block cancels.
-
-    :param ti: the task instance, whose DAG and task tag the metrics
-    """
-    outcome = Outcome.FAILED
-    try:
-        yield
-        outcome = Outcome.CANCELLED
-    except OllangError as error:
-        outcome = OrderResult.from_error("", error).outcome
-        raise
-    finally:
-        send({outcome: 1}, ti)
 
 
 def send(counts: Mapping[Outcome, int], ti: Any) -> None:

@@ -121,15 +121,12 @@ class CancelOrderOperator(OllangBaseOperator):
             with self._client() as client:
                 where = (client.base_url, self._ollang_conn_id)
                 self.log.info("Cancelling order %s at %s (connection %r).", self._order_id, *where)
-                self._cancel(client, context)
+                self._cancel(client)
         return self._order_id
 
-    def _cancel(self, client: OllangClient, context: Context) -> None:
-        from airflow_provider_ollang.operators import metrics
-
+    def _cancel(self, client: OllangClient) -> None:
         try:
-            with metrics.of_one_order(context["ti"]):
-                receipt = client.cancel_order(self._order_id, check=self._check())
+            receipt = client.cancel_order(self._order_id, check=self._check())
         except (ConditionNotMetError, ApiError) as error:
             if not self._is_skipped(error):
                 raise

@@ -13,7 +13,6 @@ MODULES = (
     "airflow_provider_ollang",
     "airflow_provider_ollang.provider_info",
     "airflow_provider_ollang.hooks.ollang",
-    "airflow_provider_ollang.hooks.connection",
     "airflow_provider_ollang.operators.ollang",
     "airflow_provider_ollang.operators.parameters",
 )
@@ -69,7 +68,7 @@ def test_parsing_a_dag_loads_no_module_of_ours_that_needs_them(
     code = """
     import sys
     import airflow_provider_ollang.operators.ollang
-    heavy = ("api.client", "api.retry", "cleanup.batch", "hooks.connection", "sandbox")
+    heavy = ("api.client", "api.retry", "cleanup.batch", "api.session", "sandbox")
     loaded = [name for name in heavy if f"airflow_provider_ollang.{name}" in sys.modules]
     assert not loaded, loaded
     """

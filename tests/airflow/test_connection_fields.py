@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.errors import InvalidInputError, OllangError
-from airflow_provider_ollang.hooks.connection import client_from_connection
+from airflow_provider_ollang.hooks.ollang import client_from_connection
 from airflow_provider_ollang.sandbox import Sandbox, Stub
 
 KEY = "s3cr3t-k3y"

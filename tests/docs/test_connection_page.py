@@ -12,8 +12,7 @@ from airflow.providers.common.compat.sdk import Connection
 from airflow.secrets.local_filesystem import LocalFilesystemBackend
 
 from airflow_provider_ollang.api.errors import InvalidInputError
-from airflow_provider_ollang.hooks.connection import client_from_connection
-from airflow_provider_ollang.hooks.ollang import OllangHook
+from airflow_provider_ollang.hooks.ollang import OllangHook, client_from_connection
 
 from .pages import PAGES, commands, run, text
 
