@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
+FORGE = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "Some-Team/provider"}
 
 
 def run(*command: str | Path, cwd: Path, succeeds: bool = True, **environment: str) -> str:
@@ -68,7 +69,7 @@ def checkout(project_files: list[str], tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="session")
 def dist(checkout: Path) -> Path:
     """Return the folder with the two distributions."""
-    make("build", cwd=checkout)
+    make("build", cwd=checkout, **FORGE)
     return checkout / "dist"
 
 

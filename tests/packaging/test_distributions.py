@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_ollang import __version__
 
-from .conftest import BIN, ROOT, run
+from .conftest import BIN, FORGE, ROOT, run
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 NAME = f"airflow_provider_ollang-{__version__}"
@@ -58,7 +58,7 @@ def test_a_wheel_of_the_checkout_is_byte_for_byte_that_of_the_source_distributio
     wheel: Path, checkout: Path, tmp_path: Path
 ) -> None:
     command = (BIN / "python", "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path)
-    run(*command, cwd=checkout)
+    run(*command, cwd=checkout, **FORGE)
     assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
 
 
@@ -84,6 +84,17 @@ def test_the_metadata_has_what_the_index_shows(metadata: Message) -> None:
     assert metadata["Requires-Python"] == PYPROJECT["project"]["requires-python"]
     assert metadata["Description-Content-Type"] == "text/markdown"
     assert metadata.get_payload(decode=True) == (ROOT / "README.md").read_bytes()
+
+
+def test_the_addresses_are_those_of_the_repository_that_built_it(metadata: Message) -> None:
+    source = "https://github.com/Some-Team/provider"
+    assert set(metadata.get_all("Project-URL") or []) == {
+        "Ollang API, https://api-docs.ollang.com",
+        f"Source, {source}",
+        "Documentation, https://some-team.github.io/provider/",
+        f"Changelog, {source}/blob/main/CHANGELOG.md",
+        f"Issues, {source}/issues",
+    }
 
 
 def test_each_dependency_has_a_lower_bound_and_no_other(metadata: Message) -> None:
