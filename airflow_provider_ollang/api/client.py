@@ -48,7 +48,7 @@ CONNECT_TIMEOUT = 10.0
 
 #: The most orders that the API gives on one page.
 PAGE_SIZE = 50
-#: No account has as many orders: a larger number says nothing, and a share of it would be none.
+#: No account has this many orders: a larger number means nothing, nor would a share of it.
 MAX_COUNT = 10**12
 #: What is read of one response. An order with an evaluation of each subtitle segment has 5 MB;
 #: read into objects, a body takes nine times its size in memory, in each worker.

@@ -88,7 +88,7 @@ class Order:
 
     @property
     def created(self) -> datetime | None:
-        """When it was created, in UTC; ``None`` where ``createdAt`` is no time with a zone."""
+        """When it was created, in UTC; ``None`` where ``createdAt`` is not a time with a zone."""
         return parse_time(self.created_at)
 
 

@@ -73,7 +73,7 @@ def _seconds(text: str, now: datetime) -> float | None:
 
 
 def parse_json(body: bytes, content_type: str = "", *, secret: str = "") -> Any:
-    """Return the body's JSON value without the secret in it, or ``None`` where it is no JSON.
+    """Return the body's JSON value without the secret in it, or ``None`` where it is not JSON.
 
     :param body: JSON in UTF-8, UTF-16 or UTF-32, or else in the charset of its content type
     :param content_type: the header of that name

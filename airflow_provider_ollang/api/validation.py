@@ -76,7 +76,7 @@ def check_base_url(value: Any, *, allow_http: bool = False, field: str = "base_u
     :param value: ``https://…``, or ``http://…`` of a loopback address
     :param allow_http: whether plain http may go to other machines too
     :param field: where the URL comes from, for the message
-    :raises InvalidInputError: it is no such URL
+    :raises InvalidInputError: it is another URL
     """
     url = value.rstrip("/") if isinstance(value, str) else ""
     parts = _split(url)
@@ -133,7 +133,7 @@ def _split(url: str) -> SplitResult | None:
         return None
     try:
         parts = urlsplit(url)
-        port_is_valid = parts.port != 0  # reading it raises where it is no port
+        port_is_valid = parts.port != 0  # reading it raises where it is invalid
     except ValueError:
         return None
     usable = parts.scheme in ("http", "https") and parts.hostname and port_is_valid

@@ -67,7 +67,7 @@ async def _json_body(request: Request) -> Any:
     try:
         return json.loads(await request.body())
     except ValueError as error:
-        raise ErrorResponse(400, f"The body is no JSON: {error}") from error
+        raise ErrorResponse(400, f"The body is not JSON: {error}") from error
 
 
 async def _list_orders(request: Request) -> Response:

@@ -77,7 +77,7 @@ class RequestLogMiddleware:
                 recorded.status = message["status"]
             await send(message)
 
-        # The server cancels what is still waiting when it stops; that is no error.
+        # The server cancels what is still waiting when it stops; that is not an error.
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(sandbox.latency)
             await self.app(scope, receive, send_recorded)

@@ -40,7 +40,7 @@ def format_time(instant: float) -> str:
 
 
 def parse_time(text: object) -> float | None:
-    """Return the seconds since the epoch, or ``None`` where ``text`` is no ISO 8601 date."""
+    """Return the seconds since the epoch, or ``None`` where ``text`` is not an ISO 8601 date."""
     if not isinstance(text, str):
         return None
     try:
@@ -54,7 +54,7 @@ def parse_numbers(text: str, what: str, names: Collection[str], most: float) -> 
     """Return the numbers of a text such as ``pending=30,ongoing=60``, by their names.
 
     :param what: what the text is, for the message.
-    :raises ValueError: another name, or no number from 0 to ``most``.
+    :raises ValueError: another name, or not a number from 0 to ``most``.
     """
     numbers = {}
     for part in filter(None, text.split(",")):
