@@ -92,7 +92,7 @@ def test_a_body_that_is_not_json_is_a_bad_request(client):
     response = client.post(CREATE, data="{")
 
     assert response.status_code == 400
-    assert response.json()["message"].startswith("The body is no JSON")
+    assert response.json()["message"].startswith("The body is not JSON")
 
 
 def test_an_unknown_project_is_not_found(client):
