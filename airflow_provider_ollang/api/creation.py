@@ -85,7 +85,7 @@ class CreatedOrder:
 
 
 def parse_created(response: Any) -> list[CreatedOrder] | None:
-    """Return the created orders that a response lists, each once; ``None`` if it is not such a list.
+    """Return the created orders that a response lists, each once; ``None`` if it lists none.
 
     :param response: the response's JSON: ``[{"orderId": "…"}, …]``
     """

@@ -131,7 +131,7 @@ def parse_faults(text: str, kinds: Mapping[str, Fault] = KINDS) -> dict[Fault, f
 
     ``all=0.1`` spreads a rate evenly over the kinds that are not named.
 
-    :raises ValueError: a kind is unknown, a rate is not from 0 to 1, or the rates exceed 1 together.
+    :raises ValueError: a kind is unknown, or a rate, or their sum, is not from 0 to 1.
     """
     rates = parse_numbers(text, "faults", (*kinds, ALL), most=1)
     if sum(rates.values()) > 1:

@@ -1,14 +1,17 @@
-"""Runs one DAG to its end with ``dag.test()``, in a process that can be given up.
+"""Runs DAGs to their ends with ``dag.test()``, one after the other in one process.
 
-``python dag_runner.py FILE JSON`` with ``conf`` and ``time``, the run's own. The last line printed
-is JSON: ``state``, ``tasks`` (task id, map index, state) and ``cut_off_base``, the time that ages
-are counted to.
+Reads a line of JSON for each run: ``file``, ``conf``, ``time`` (the run's own), ``environment``
+(variables to set), and ``output``, the file that takes what is printed meanwhile. Writes a line of
+JSON for each: ``state``, ``tasks`` (task id, map index, state) and ``cut_off_base``, the time that
+ages are counted to; or ``null`` if there was no run.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
+import traceback
 from datetime import datetime
 from typing import Any
 
@@ -49,15 +52,30 @@ def test(dag: Any, order: dict[str, Any]) -> Any:
         return dag.test(run_conf=order["conf"], **when)
 
 
-def main(file: str, order: dict[str, Any]) -> None:
-    dag = load(file)
+def run(order: dict[str, Any]) -> dict[str, Any]:
+    os.environ.update(order["environment"])
+    dag = load(order["file"])
     without_waiting(dag)
     run = test(dag, order)
     tasks = sorted((ti.task_id, ti.map_index, str(ti.state)) for ti in run.get_task_instances())
     base = getattr(run, "run_after", None) or run.data_interval_end
-    result = {"state": str(run.state), "tasks": tasks, "cut_off_base": base.isoformat()}
-    sys.stdout.write("\n" + json.dumps(result) + "\n")
+    return {"state": str(run.state), "tasks": tasks, "cut_off_base": base.isoformat()}
+
+
+def main() -> None:
+    with os.fdopen(os.dup(1), "w") as results:
+        for line in sys.stdin:
+            order, result = json.loads(line), None
+            with open(order["output"], "w") as output:
+                for stream in (1, 2):
+                    os.dup2(output.fileno(), stream)
+            try:
+                result = run(order)
+            except BaseException:
+                traceback.print_exc()
+            sys.stdout.flush()
+            print(json.dumps(result), file=results, flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], json.loads(sys.argv[2]))
+    main()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -19,6 +21,7 @@ import pytest
 from packaging.version import Version
 
 from airflow_provider_ollang.sandbox import Sandbox, Stub
+from tests.airflow.conftest import COMMAND_SECONDS
 
 EXAMPLES = {
     "example_ollang_cancel_listed_orders",
@@ -52,9 +55,40 @@ class Ended:
         return Counter(state for name, _, state in self.tasks if name == task_id)
 
 
+@pytest.fixture(scope="session")
+def run_dag(airflow: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Return a function that has a process run a DAG: starting Airflow each time takes longest."""
+    runners: dict[str, subprocess.Popen[str]] = {}
+
+    def run(folder: str, **order: Any) -> Any:
+        if folder not in runners or runners[folder].poll() is not None:
+            runners[folder] = start_runner(folder)
+        runner: Any = runners[folder]
+        runner.stdin.write(json.dumps(order) + "\n")
+        runner.stdin.flush()
+        giving_up = threading.Timer(COMMAND_SECONDS, runner.kill)
+        giving_up.start()
+        line = runner.stdout.readline()
+        giving_up.cancel()
+        return json.loads(line or "null")
+
+    yield run
+    for runner in runners.values():
+        with runner:
+            runner.kill()
+
+
+def start_runner(folder: str) -> subprocess.Popen[str]:
+    home, pipe = os.environ["AIRFLOW_HOME"], subprocess.PIPE
+    env = {**os.environ, "AIRFLOW__CORE__DAGS_FOLDER": folder}
+    return subprocess.Popen(
+        [sys.executable, RUNNER], stdin=pipe, stdout=pipe, text=True, cwd=home, env=env
+    )
+
+
 @pytest.fixture
 def run_example(
-    airflow: Callable[..., Any], command: Callable[..., Any], example_dags: str
+    run_dag: Callable[..., Any], example_dags: str, tmp_path: Path
 ) -> Callable[..., Ended]:
     """Return a function that runs an example DAG and returns how it ended."""
 
@@ -62,17 +96,19 @@ def run_example(
         name: str, *, time: datetime | None = None, folder: str = example_dags, **conf: Any
     ) -> Ended:
         time = time or datetime.now(UTC) - timedelta(seconds=1)
-        order = json.dumps({"conf": conf, "time": time.isoformat()})
-        ended = command(
-            RUNNER,
-            os.path.join(folder, f"{name}.py"),
-            order,
-            env={"AIRFLOW__CORE__DAGS_FOLDER": folder},
+        output = tmp_path / "output.txt"
+        connection = "AIRFLOW_CONN_OLLANG_DEFAULT"
+        found = run_dag(
+            folder,
+            file=os.path.join(folder, f"{name}.py"),
+            conf=conf,
+            time=time.isoformat(),
+            environment={connection: os.environ[connection]},
+            output=str(output),
         )
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-        found = json.loads(ended.stdout.splitlines()[-1])
+        assert found, output.read_text()
         found["cut_off_base"] = datetime.fromisoformat(found["cut_off_base"])
-        return Ended(**found, output=ended.stdout + ended.stderr)
+        return Ended(**found, output=output.read_text())
 
     return run
 

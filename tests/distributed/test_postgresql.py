@@ -41,13 +41,15 @@ def test_names_that_postgresql_rejects_are_stored_without_what_it_rejects(tmp_pa
             "AIRFLOW_CONN_OLLANG_DEFAULT": json.dumps(connection),
         }
         run_airflow(environment, "db", "migrate")
-        run = json.dumps({"conf": {}, "time": datetime.now(UTC).isoformat()})
+        output = tmp_path / "output.txt"
+        order = {"file": str(file), "output": str(output), "conf": {}, "environment": {}}
         done = subprocess.run(
-            [sys.executable, dag_runner.__file__, str(file), run],
+            [sys.executable, dag_runner.__file__],
+            input=json.dumps(order | {"time": datetime.now(UTC).isoformat()}),
             env=environment,
-            capture_output=True,
+            stdout=subprocess.PIPE,
             text=True,
             timeout=180,
             check=False,
         )
-    assert json.loads(done.stdout.splitlines()[-1])["state"] == "success", done.stdout + done.stderr
+    assert json.loads(done.stdout)["state"] == "success", output.read_text()
