@@ -38,13 +38,13 @@ def run_all(folder: Path, *names: str) -> dict[str, dict[str, Any]]:
     return {file.stem: json.loads(file.read_text()) for file in files}
 
 
-def test_each_benchmark_has_a_miniature() -> None:
+def test_each_benchmark_has_a_miniature():
     assert set(MINIATURES) == set(BENCHMARKS)
 
 
 @pytest.mark.slow("runs a benchmark, if a small one")
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_a_benchmark_runs_and_writes_what_it_found(name: str, tmp_path: Path) -> None:
+def test_a_benchmark_runs_and_writes_what_it_found(name, tmp_path):
     written = run_all(tmp_path, name)[name]
     assert written["benchmark"] == name
     assert written["targets"]
@@ -55,7 +55,7 @@ def test_a_benchmark_runs_and_writes_what_it_found(name: str, tmp_path: Path) ->
 
 
 @pytest.mark.slow("runs two benchmarks, and matplotlib")
-def test_a_plot_is_drawn_for_each_result_that_has_one(tmp_path: Path) -> None:
+def test_a_plot_is_drawn_for_each_result_that_has_one(tmp_path):
     run_all(tmp_path, "scale", "connections")
     [image] = plot.draw_all(tmp_path, tmp_path / "images")
     assert "latency / workers" in image.read_text()
@@ -63,12 +63,11 @@ def test_a_plot_is_drawn_for_each_result_that_has_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("value", "code"), [(1.08, 0), (1.09, 1)])
 def test_a_missed_target_is_named_and_fails(
-    value: float,
-    code: int,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+    value,
+    code,
+    tmp_path,
+    monkeypatch,
+    capsys):
     monkeypatch.setattr(figures, "FOLDER", tmp_path)
     targets = [Target("ours / ideal", value, most=1.08), Target("peer / ours", 15, least=14)]
     result = Result("batch", [Figure("ours", "an order", [3.0, 1.0, 2.0], "ms")], targets)
@@ -78,7 +77,7 @@ def test_a_missed_target_is_named_and_fails(
 
 
 @pytest.mark.slow("imports every benchmark in a process of its own")
-def test_an_unknown_benchmark_is_an_error() -> None:
+def test_an_unknown_benchmark_is_an_error():
     command = [sys.executable, "-m", "benchmarks", "speed"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2

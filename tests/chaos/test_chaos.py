@@ -12,7 +12,7 @@ RARE = {"page-without-end", "429-hour"}
 
 
 @pytest.mark.slow("a whole Airflow cleans up while its workers are killed")
-def test_nothing_is_lost_and_no_report_is_untrue() -> None:
+def test_nothing_is_lost_and_no_report_is_untrue():
     seed = random.randrange(2**31)
     print("seed", seed)  # pytest shows it with a failure
 

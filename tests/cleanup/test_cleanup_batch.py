@@ -22,15 +22,9 @@ from airflow_provider_ollang.cleanup.conditions import Conditions, NamePattern
 from airflow_provider_ollang.cleanup.report import FileReport, PartedReport, ReportError
 from airflow_provider_ollang.cleanup.result import BatchResult, OrderResult, Outcome
 from airflow_provider_ollang.sandbox import Sandbox, Stub
+from tests.api.conftest import CANCEL, client_of, wait_until
 
-from .conftest import (
-    CANCEL,
-    ListedRecord,
-    MemoryPath,
-    add_orders,
-    client_of,
-    wait_until,
-)
+from .conftest import ListedRecord, MemoryPath
 
 ANY_ORDER = "/integration/orders/*"
 PENDING = Conditions(statuses=("pending",))
@@ -46,6 +40,10 @@ def run_one(client: OllangClient, order_id: str, **options: Any) -> OrderResult:
     run(client, [order_id], report=report, **options)
     (result,) = report.results
     return result
+
+
+def add_orders(sandbox: Sandbox, count: int, **fields: Any) -> list[str]:
+    return [sandbox.orders.add(**fields)["id"] for _ in range(count)]
 
 
 def cancels(sandbox: Sandbox) -> list[str | None]:
@@ -66,9 +64,7 @@ def cancels(sandbox: Sandbox) -> list[str | None]:
         ({"status": "cancelled"}, Outcome.ALREADY_CANCELLED, 409),
     ],
 )
-def test_an_outcome_is_what_the_api_answers(
-    sandbox: Sandbox, client: OllangClient, fields: dict[str, Any], outcome: Outcome, status: int
-) -> None:
+def test_an_outcome_is_what_the_api_answers(sandbox, client, fields, outcome, status):
     sandbox.orders.add(**{"id": "o-1", **fields})
 
     result = run_one(client, "o-1")
@@ -89,9 +85,7 @@ def test_an_outcome_is_what_the_api_answers(
         Stub.json(400, {"message": "no"}),
     ],
 )
-def test_an_answer_that_is_not_documented_is_a_failure(
-    sandbox: Sandbox, client: OllangClient, answer: Stub
-) -> None:
+def test_an_answer_that_is_not_documented_is_a_failure(sandbox, client, answer):
     sandbox.respond_always(answer)
 
     result = run_one(client, "o-1")
@@ -100,9 +94,7 @@ def test_an_answer_that_is_not_documented_is_a_failure(
 
 
 @pytest.mark.parametrize("fault", ["429", "500", "reset-before"])
-def test_trouble_that_stays_is_a_failure_after_all_attempts(
-    sandbox: Sandbox, client: OllangClient, fault: str
-) -> None:
+def test_trouble_that_stays_is_a_failure_after_all_attempts(sandbox, client, fault):
     sandbox.respond_always(Stub(fault=fault))
 
     result = run_one(client, "o-1")
@@ -111,7 +103,7 @@ def test_trouble_that_stays_is_a_failure_after_all_attempts(
     assert result.response_lost is (fault != "429")
 
 
-def test_a_lost_answer_is_told_in_the_record(sandbox: Sandbox, client: OllangClient) -> None:
+def test_a_lost_answer_is_told_in_the_record(sandbox, client):
     (order_id,) = add_orders(sandbox, 1)
     sandbox.respond_next(Stub(fault="reset-after"))
 
@@ -122,9 +114,7 @@ def test_a_lost_answer_is_told_in_the_record(sandbox: Sandbox, client: OllangCli
     assert "probably cancelled by this task" in result.message
 
 
-def test_one_orders_trouble_does_not_stop_the_others(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
+def test_one_orders_trouble_does_not_stop_the_others(sandbox, client):
     pending = add_orders(sandbox, 20)
     done = add_orders(sandbox, 3, status="completed")
     foreign = add_orders(sandbox, 2, foreign=True)
@@ -148,7 +138,7 @@ def test_one_orders_trouble_does_not_stop_the_others(
     }
 
 
-def test_cancels_start_in_the_lists_order(sandbox: Sandbox, client: OllangClient) -> None:
+def test_cancels_start_in_the_lists_order(sandbox, client):
     order_ids = add_orders(sandbox, 20)[::-1]
 
     result = run(client, order_ids, max_workers=1)
@@ -157,7 +147,7 @@ def test_cancels_start_in_the_lists_order(sandbox: Sandbox, client: OllangClient
     assert result.counts == {Outcome.CANCELLED: 20}
 
 
-def test_no_more_requests_are_under_way_than_workers(sandbox: Sandbox) -> None:
+def test_no_more_requests_are_under_way_than_workers(sandbox):
     sandbox.respond_always(Stub(fault="timeout-before"), path=CANCEL)
     with client_of(sandbox) as client:
         batch = Batch(client, [f"o-{number}" for number in range(9)], max_workers=3)
@@ -170,15 +160,13 @@ def test_no_more_requests_are_under_way_than_workers(sandbox: Sandbox) -> None:
     assert len(sandbox.requests) == 3
 
 
-def test_an_empty_list_is_an_empty_report(sandbox: Sandbox, client: OllangClient) -> None:
+def test_an_empty_list_is_an_empty_report(sandbox, client):
     report = ListedRecord()
     assert run(client, [], report=report).to_json() == {"total": 0}
     assert (sandbox.requests, report.closed) == ([], True)
 
 
-def test_what_an_earlier_try_cancelled_counts_as_cancelled(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
+def test_what_an_earlier_try_cancelled_counts_as_cancelled(sandbox, client):
     earlier, elsewhere = add_orders(sandbox, 2, status="cancelled")
     (left,) = add_orders(sandbox, 1)
     report = ListedRecord()
@@ -200,9 +188,7 @@ def test_what_an_earlier_try_cancelled_counts_as_cancelled(
 # The log.
 
 
-def test_each_order_has_a_line_at_the_level_of_its_outcome(
-    sandbox: Sandbox, client: OllangClient, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_each_order_has_a_line_at_the_level_of_its_outcome(sandbox, client, caplog):
     caplog.set_level(logging.INFO)
     done, gone, bad, lost, denied = [
         *add_orders(sandbox, 1),
@@ -229,9 +215,7 @@ def test_each_order_has_a_line_at_the_level_of_its_outcome(
         assert (level, text[: len(beginning)]) == (wanted_level, beginning)
 
 
-def test_a_thousand_cancelled_orders_have_a_line_each(
-    sandbox: Sandbox, client: OllangClient, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_thousand_cancelled_orders_have_a_line_each(sandbox, client, caplog):
     caplog.set_level(logging.INFO)
 
     run(client, add_orders(sandbox, 1003), report=ListedRecord())
@@ -245,9 +229,7 @@ def test_a_thousand_cancelled_orders_have_a_line_each(
 # The report.
 
 
-def test_the_record_agrees_with_the_account_order_by_order(
-    sandbox: Sandbox, client: OllangClient, tmp_path: Path
-) -> None:
+def test_the_record_agrees_with_the_account_order_by_order(sandbox, client, tmp_path):
     order_ids = add_orders(sandbox, 60) + add_orders(sandbox, 20, status="delivered")
     for fault in ("reset-after", "500", "429", "reset-before", "502") * 2:
         sandbox.respond_next(Stub(), Stub(fault=fault))
@@ -267,9 +249,7 @@ def test_the_record_agrees_with_the_account_order_by_order(
     assert {line["id"]: line["attempts"] for line in lines} == sent
 
 
-def test_the_record_is_written_by_one_thread_and_closed(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
+def test_the_record_is_written_by_one_thread_and_closed(sandbox, client):
     report = ListedRecord()
     run(client, add_orders(sandbox, 30), report=report)
     assert (len(report.threads), report.closed) == (1, True)
@@ -277,11 +257,8 @@ def test_the_record_is_written_by_one_thread_and_closed(
 
 @pytest.mark.parametrize("breaks_after", [0, 5])
 def test_a_record_that_breaks_ends_the_batch_and_the_log_goes_on(
-    sandbox: Sandbox,
-    client: OllangClient,
-    caplog: pytest.LogCaptureFixture,
-    breaks_after: int,
-) -> None:
+    sandbox, client, caplog, breaks_after
+):
     caplog.set_level(logging.INFO)
     order_ids = add_orders(sandbox, 30)
     report = ListedRecord(breaks_after)
@@ -300,7 +277,7 @@ def test_a_record_that_breaks_ends_the_batch_and_the_log_goes_on(
         assert order_id in caplog.text
 
 
-def test_a_record_that_broke_is_closed_too(sandbox: Sandbox, client: OllangClient) -> None:
+def test_a_record_that_broke_is_closed_too(sandbox, client):
     report = ListedRecord(breaks_after=1)
 
     with pytest.raises(ReportError):
@@ -308,9 +285,7 @@ def test_a_record_that_broke_is_closed_too(sandbox: Sandbox, client: OllangClien
     assert report.closed
 
 
-def test_a_record_that_breaks_at_the_end_leaves_no_cancelled_order_unnamed(
-    sandbox: Sandbox, client: OllangClient, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_record_that_breaks_at_the_end_leaves_no_cancelled_order_unnamed(sandbox, client, caplog):
     caplog.set_level(logging.INFO)
     order_ids = add_orders(sandbox, 3)
     path = MemoryPath({})
@@ -329,9 +304,7 @@ def test_a_record_that_breaks_at_the_end_leaves_no_cancelled_order_unnamed(
 
 
 @pytest.mark.parametrize("conditions", [NO_CONDITIONS, PENDING])
-def test_a_rejected_key_ends_the_batch_at_once(
-    sandbox: Sandbox, client: OllangClient, conditions: Conditions
-) -> None:
+def test_a_rejected_key_ends_the_batch_at_once(sandbox, client, conditions):
     order_ids = add_orders(sandbox, 20)
     sandbox.respond_always(Stub.json(401, {"code": "UNAUTHORIZED"}))
     report = ListedRecord()
@@ -347,9 +320,7 @@ def test_a_rejected_key_ends_the_batch_at_once(
     assert all(result.attempts == 0 for result in report.results[1:])
 
 
-def test_a_key_that_is_rejected_midway_ends_the_batch(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
+def test_a_key_that_is_rejected_midway_ends_the_batch(sandbox, client):
     order_ids = add_orders(sandbox, 20)
     sandbox.respond_next(*[Stub()] * 5)
     sandbox.respond_always(Stub(401, {}, b"<html>Log in</html>"))
@@ -360,7 +331,7 @@ def test_a_key_that_is_rejected_midway_ends_the_batch(
     assert len(sandbox.orders.where(status="cancelled")) == 5
 
 
-def test_a_wait_of_an_hour_ends_the_batch(sandbox: Sandbox, client: OllangClient) -> None:
+def test_a_wait_of_an_hour_ends_the_batch(sandbox, client):
     order_ids = add_orders(sandbox, 20)
     sandbox.respond_next(Stub(), Stub.json(429, {}, {"Retry-After": "3600"}))
 
@@ -382,9 +353,7 @@ def impatient_client_of(sandbox: Sandbox) -> OllangClient:
 
 @pytest.mark.parametrize("answers", [0, 25])
 @pytest.mark.parametrize("options", [{}, {"conditions": PENDING}, {"preview": True}])
-def test_an_api_that_does_not_respond_any_more_ends_the_batch(
-    sandbox: Sandbox, options: dict[str, Any], answers: int
-) -> None:
+def test_an_api_that_does_not_respond_any_more_ends_the_batch(sandbox, options, answers):
     order_ids = add_orders(sandbox, 100)
     method = "GET" if "preview" in options else "POST"  # a read that goes well is no cancel
     sandbox.respond_next(*[Stub()] * answers, method=method)
@@ -402,7 +371,7 @@ def test_an_api_that_does_not_respond_any_more_ends_the_batch(
     )
 
 
-def test_a_closed_port_ends_the_batch() -> None:
+def test_a_closed_port_ends_the_batch():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with no_waiting(), OllangClient("key", base_url=f"http://127.0.0.1:{port}") as client:
@@ -413,9 +382,7 @@ def test_a_closed_port_ends_the_batch() -> None:
 
 
 @pytest.mark.parametrize("bad", [slice(0, 1), slice(None, None, 3), slice(30, 39)])
-def test_orders_without_a_response_among_others_do_not_end_the_batch(
-    sandbox: Sandbox, bad: slice
-) -> None:
+def test_orders_without_a_response_among_others_do_not_end_the_batch(sandbox, bad):
     order_ids = add_orders(sandbox, 60)
     for order_id in order_ids[bad]:
         sandbox.respond_always(Stub(fault="timeout-before"), path=f"{CANCEL[:-1]}{order_id}")
@@ -427,9 +394,7 @@ def test_orders_without_a_response_among_others_do_not_end_the_batch(
 
 
 @pytest.mark.parametrize("fault", ["429", "503"])
-def test_an_api_that_refuses_all_is_not_down(
-    sandbox: Sandbox, client: OllangClient, fault: str
-) -> None:
+def test_an_api_that_refuses_all_is_not_down(sandbox, client, fault):
     sandbox.respond_always(Stub(fault=fault))
 
     result = run(client, add_orders(sandbox, 40), down_seconds=0.0)
@@ -440,7 +405,7 @@ def test_an_api_that_refuses_all_is_not_down(
 # Orders that moved on.
 
 
-def test_an_order_that_moved_on_gets_no_cancel(sandbox: Sandbox, client: OllangClient) -> None:
+def test_an_order_that_moved_on_gets_no_cancel(sandbox, client):
     pending, moved = add_orders(sandbox, 5), add_orders(sandbox, 5)
     cancelled = add_orders(sandbox, 1, status="cancelled")
     for order_id in moved:
@@ -479,8 +444,8 @@ NOW = datetime.now(UTC)
     ],
 )
 def test_an_order_for_which_a_condition_does_not_hold_gets_no_cancel(
-    sandbox: Sandbox, client: OllangClient, fields: dict[str, Any], outcome: Outcome
-) -> None:
+    sandbox, client, fields, outcome
+):
     conditions = Conditions(("pending",), KEEP, ("f-1",), NOW - timedelta(days=7))
     fit = {"age": timedelta(days=8), "folderId": "f-2"}
     (other,) = add_orders(sandbox, 1, **fit)
@@ -509,9 +474,7 @@ def test_an_order_for_which_a_condition_does_not_hold_gets_no_cancel(
         (Stub(fault="reset-before"), Outcome.FAILED),
     ],
 )
-def test_an_order_that_cannot_be_read_gets_no_cancel(
-    sandbox: Sandbox, client: OllangClient, answer: Stub, outcome: Outcome
-) -> None:
+def test_an_order_that_cannot_be_read_gets_no_cancel(sandbox, client, answer, outcome):
     sandbox.respond_always(answer, method="GET")
 
     result = run_one(client, "o-1", conditions=PENDING)
@@ -542,12 +505,8 @@ def test_an_order_that_cannot_be_read_gets_no_cancel(
     ],
 )
 def test_a_preview_says_what_would_happen_and_only_reads(
-    sandbox: Sandbox,
-    client: OllangClient,
-    fields: dict[str, Any],
-    conditions: Conditions,
-    outcome: Outcome,
-) -> None:
+    sandbox, client, fields, conditions, outcome
+):
     sandbox.orders.add(**{"id": "o-1", **fields})
     before = list(sandbox.orders)
 
@@ -562,7 +521,7 @@ def test_a_preview_says_what_would_happen_and_only_reads(
 
 
 @pytest.mark.parametrize("with_record", [True, False])
-def test_a_stop_lets_no_further_cancel_start(sandbox: Sandbox, with_record: bool) -> None:
+def test_a_stop_lets_no_further_cancel_start(sandbox, with_record):
     order_ids = add_orders(sandbox, 300)
     sandbox.respond_always(Stub(delay=0.05), path=CANCEL)
     report = ListedRecord()
@@ -591,7 +550,7 @@ def test_a_stop_lets_no_further_cancel_start(sandbox: Sandbox, with_record: bool
 
 
 @pytest.mark.slow("waits for a response that stays away")
-def test_an_order_whose_answer_stays_away_after_a_stop_is_a_failure(sandbox: Sandbox) -> None:
+def test_an_order_whose_answer_stays_away_after_a_stop_is_a_failure(sandbox):
     order_ids = add_orders(sandbox, 10)
     sandbox.respond_always(Stub(fault="timeout-before"), path=CANCEL)
     report = ListedRecord()
@@ -613,9 +572,7 @@ def test_an_order_whose_answer_stays_away_after_a_stop_is_a_failure(sandbox: San
 
 @pytest.mark.slow("waits for a response that stays away")
 @pytest.mark.parametrize("options", [{"preview": True}, {"conditions": PENDING}])
-def test_an_order_that_was_being_read_at_a_stop_had_no_cancel(
-    sandbox: Sandbox, options: dict[str, Any]
-) -> None:
+def test_an_order_that_was_being_read_at_a_stop_had_no_cancel(sandbox, options):
     order_ids = add_orders(sandbox, 4)
     sandbox.respond_always(Stub(fault="timeout-before"), method="GET", path=ANY_ORDER)
     report = ListedRecord()
@@ -634,9 +591,7 @@ def test_an_order_that_was_being_read_at_a_stop_had_no_cancel(
 
 
 @pytest.mark.slow("waits for the log's interval")
-def test_the_log_tells_how_far_a_long_batch_is(
-    sandbox: Sandbox, client: OllangClient, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_log_tells_how_far_a_long_batch_is(sandbox, client, caplog):
     caplog.set_level(logging.INFO)
     order_ids = add_orders(sandbox, 13)
     sandbox.respond_always(Stub(delay=0.5), path=CANCEL)
@@ -651,7 +606,7 @@ def test_the_log_tells_how_far_a_long_batch_is(
     assert 0 < float(found[2]) <= 2
 
 
-def test_a_stop_ends_waits_between_cancels(sandbox: Sandbox) -> None:
+def test_a_stop_ends_waits_between_cancels(sandbox):
     order_ids = add_orders(sandbox, 5)
     with client_of(sandbox, rate_limiter=RateLimiter(0.01)) as client:
         batch = Batch(client, order_ids, max_workers=2)
@@ -666,9 +621,7 @@ def test_a_stop_ends_waits_between_cancels(sandbox: Sandbox) -> None:
     assert len(sandbox.requests) == 1
 
 
-def test_a_client_that_was_stopped_before_tries_nothing(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
+def test_a_client_that_was_stopped_before_tries_nothing(sandbox, client):
     client.rate_limiter.stop()
 
     report = ListedRecord()
@@ -698,9 +651,7 @@ def alarm() -> Iterator[None]:
 
 @pytest.mark.usefixtures("alarm")
 @pytest.mark.parametrize("seconds", [0.05, 0.2, 0.5])
-def test_an_interrupted_batch_has_a_complete_report_and_record(
-    sandbox: Sandbox, tmp_path: Path, seconds: float
-) -> None:
+def test_an_interrupted_batch_has_a_complete_report_and_record(sandbox, tmp_path, seconds):
     order_ids = add_orders(sandbox, 500)
     sandbox.respond_always(Stub(delay=0.05), path=CANCEL)
     path = tmp_path / "report.jsonl"
@@ -715,9 +666,7 @@ def test_an_interrupted_batch_has_a_complete_report_and_record(
 
 
 @pytest.mark.usefixtures("alarm")
-def test_a_batch_that_is_interrupted_again_while_it_ends_has_a_complete_report(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_a_batch_that_is_interrupted_again_while_it_ends_has_a_complete_report(sandbox, tmp_path):
     order_ids = add_orders(sandbox, 500)
     sandbox.respond_always(Stub(delay=1.0), path=CANCEL)
     path = tmp_path / "report.jsonl"
@@ -747,7 +696,7 @@ def assert_complete(
 # One rate_limiter for all workers.
 
 
-def test_workers_share_one_rate(sandbox: Sandbox) -> None:
+def test_workers_share_one_rate(sandbox):
     order_ids = add_orders(sandbox, 9)
     with client_of(sandbox, rate_limiter=RateLimiter(20)) as client:
         assert run(client, order_ids, max_workers=4).counts == {Outcome.CANCELLED: 9}
@@ -756,7 +705,7 @@ def test_workers_share_one_rate(sandbox: Sandbox) -> None:
     assert times[-1] - times[0] >= 0.35
 
 
-def test_one_429_slows_all_workers(sandbox: Sandbox) -> None:
+def test_one_429_slows_all_workers(sandbox):
     order_ids = add_orders(sandbox, 12)
     sandbox.respond_next(Stub.json(429, {}, {"Retry-After": "1"}), path=CANCEL)
     sandbox.respond_always(Stub(delay=0.1), path=CANCEL)
@@ -768,7 +717,7 @@ def test_one_429_slows_all_workers(sandbox: Sandbox) -> None:
     assert len(at_once) <= 3  # those that were on their way
 
 
-def test_many_orders_with_much_trouble_come_out_right() -> None:
+def test_many_orders_with_much_trouble_come_out_right():
     faults = "429=0.1,500=0.05,502=0.05,reset-before=0.05,reset-after=0.1"
     with (
         Sandbox(order_count=0, faults=faults) as sandbox,

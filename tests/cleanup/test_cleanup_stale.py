@@ -80,9 +80,7 @@ def ids_found(client: OllangClient, **fields: Any) -> list[str]:
         ({"older_than": timedelta(days=31)}, []),
     ],
 )
-def test_every_filter_is_checked_again(
-    sandbox: Sandbox, client: OllangClient, fields: dict[str, Any], stale: list[str]
-) -> None:
+def test_every_filter_is_checked_again(sandbox, client, fields, stale):
     listed(
         sandbox,
         order("a", name="a draft"),
@@ -96,7 +94,7 @@ def test_every_filter_is_checked_again(
     assert ids_found(client, **fields) == stale
 
 
-def test_ids_are_excluded_in_upper_or_lower_case(sandbox: Sandbox, client: OllangClient) -> None:
+def test_ids_are_excluded_in_upper_or_lower_case(sandbox, client):
     listed(sandbox, order("abC"), order("ABD"), order("ab"))
 
     assert ids_found(client, exclude_order_ids=("ABc", "abd")) == ["ab"]
@@ -106,9 +104,7 @@ def test_ids_are_excluded_in_upper_or_lower_case(sandbox: Sandbox, client: Ollan
     ("since_cut_off", "is_stale"),
     [(timedelta(milliseconds=-1), True), (timedelta(), True), (timedelta(milliseconds=1), False)],
 )
-def test_the_cut_off_itself_is_stale(
-    sandbox: Sandbox, client: OllangClient, since_cut_off: timedelta, is_stale: bool
-) -> None:
+def test_the_cut_off_itself_is_stale(sandbox, client, since_cut_off, is_stale):
     listed(sandbox, order(createdAt=format_time(NOW - WEEK + since_cut_off)))
 
     assert bool(ids_found(client)) is is_stale
@@ -121,14 +117,12 @@ def test_the_cut_off_itself_is_stale(
         pendulum.datetime(2026, 3, 29, 12, tz="Europe/Berlin"),  # as Airflow gives its times
     ],
 )
-def test_an_age_is_elapsed_time_where_the_clock_was_set_forward(noon: datetime) -> None:
+def test_an_age_is_elapsed_time_where_the_clock_was_set_forward(noon):
     half_a_day = rule(reference_time=noon, older_than=timedelta(hours=12))
     assert half_a_day.cut_off == datetime(2026, 3, 28, 22, tzinfo=UTC)
 
 
-def test_the_server_is_asked_for_old_orders_oldest_first(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
+def test_the_server_is_asked_for_old_orders_oldest_first(sandbox, client):
     find_stale_orders(client, rule(order_types=("cc",), project_ids=("p-1", "p-2")))
 
     asked = sandbox.requests[0].query
@@ -139,9 +133,7 @@ def test_the_server_is_asked_for_old_orders_oldest_first(
     assert "filter[projectId]" not in asked
 
 
-def test_the_finding_is_sorted_even_if_the_server_does_not_sort(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
+def test_the_finding_is_sorted_even_if_the_server_does_not_sort(sandbox, client):
     listed(
         sandbox,
         order("third", createdAt="2026-01-03T00:00:00Z"),
@@ -152,7 +144,7 @@ def test_the_finding_is_sorted_even_if_the_server_does_not_sort(
     assert ids_found(client) == ["first", "second", "third"]
 
 
-def test_a_stale_order_shows_what_a_person_needs(sandbox: Sandbox, client: OllangClient) -> None:
+def test_a_stale_order_shows_what_a_person_needs(sandbox, client):
     listed(
         sandbox,
         order(createdAt="2026-01-01T00:00:00Z", name=None, projectId=7, sourceLanguage="en"),
@@ -173,7 +165,7 @@ def test_a_stale_order_shows_what_a_person_needs(sandbox: Sandbox, client: Ollan
     }
 
 
-def test_what_is_kept_of_an_order_is_bounded(sandbox: Sandbox, client: OllangClient) -> None:
+def test_what_is_kept_of_an_order_is_bounded(sandbox, client):
     long = "x" * 500_000
     listed(sandbox, order(name=f"Trailer {long}", targetLanguage=long))
 
@@ -184,7 +176,7 @@ def test_what_is_kept_of_an_order_is_bounded(sandbox: Sandbox, client: OllangCli
     assert len(json.dumps(found)) < 3000
 
 
-def test_many_pages_are_one_finding(sandbox: Sandbox, client: OllangClient) -> None:
+def test_many_pages_are_one_finding(sandbox, client):
     for age in range(1, 121):
         sandbox.orders.add(age=timedelta(days=age))
 
@@ -194,7 +186,7 @@ def test_many_pages_are_one_finding(sandbox: Sandbox, client: OllangClient) -> N
     assert [found.age for found in finding.orders] == [float(age) for age in range(120, 6, -1)]
 
 
-def test_a_listing_that_breaks_off_is_no_finding(sandbox: Sandbox, client: OllangClient) -> None:
+def test_a_listing_that_breaks_off_is_no_finding(sandbox, client):
     meta = {"page": 1, "hasNextPage": True}
     sandbox.respond_next(Stub.json(200, {"data": [order()], "meta": meta}))
     sandbox.respond_always(Stub(500))
@@ -203,9 +195,7 @@ def test_a_listing_that_breaks_off_is_no_finding(sandbox: Sandbox, client: Ollan
         find_stale_orders(client, rule())
 
 
-def test_an_order_that_is_listed_twice_is_found_once(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
+def test_an_order_that_is_listed_twice_is_found_once(sandbox, client):
     listed(sandbox, order("a"), order("b"), order("a"))
 
     finding = find_stale_orders(client, rule())
@@ -234,9 +224,7 @@ def test_an_order_that_is_listed_twice_is_found_once(
         5,
     ],
 )
-def test_an_order_in_doubt_is_left_alone_and_named(
-    sandbox: Sandbox, client: OllangClient, item: Any
-) -> None:
+def test_an_order_in_doubt_is_left_alone_and_named(sandbox, client, item):
     listed(sandbox, item, order("certain"))
 
     finding = find_stale_orders(client, rule())
@@ -248,9 +236,7 @@ def test_an_order_in_doubt_is_left_alone_and_named(
 
 
 @pytest.mark.parametrize("missing", ["id", "status", "createdAt"])
-def test_an_order_that_lacks_a_field_is_left_alone(
-    sandbox: Sandbox, client: OllangClient, missing: str
-) -> None:
+def test_an_order_that_lacks_a_field_is_left_alone(sandbox, client, missing):
     item = order()
     del item[missing]
     listed(sandbox, item)
@@ -262,8 +248,8 @@ def test_an_order_that_lacks_a_field_is_left_alone(
 
 @pytest.mark.parametrize("fields", [{}, {"exclude_name_matches": NamePattern("sandbox-key")}])
 def test_an_order_whose_name_holds_the_key_is_in_doubt_and_does_not_show_it(
-    sandbox: Sandbox, client: OllangClient, fields: dict[str, Any]
-) -> None:
+    sandbox, client, fields
+):
     listed(sandbox, order("o-1", name=f"by {sandbox.api_key}"), order("o-2", name="*** plain ***"))
     finding = find_stale_orders(client, rule(**fields))
 
@@ -272,9 +258,7 @@ def test_an_order_whose_name_holds_the_key_is_in_doubt_and_does_not_show_it(
 
 
 @pytest.mark.parametrize("name", [None, 5, ["keep"], {"en": "keep"}])
-def test_an_order_without_a_name_is_in_doubt_where_names_are_excluded(
-    sandbox: Sandbox, client: OllangClient, name: Any
-) -> None:
+def test_an_order_without_a_name_is_in_doubt_where_names_are_excluded(sandbox, client, name):
     listed(sandbox, order(name=name))
 
     finding = find_stale_orders(client, rule(exclude_name_matches=NamePattern("keep")))
@@ -285,15 +269,13 @@ def test_an_order_without_a_name_is_in_doubt_where_names_are_excluded(
 
 
 @pytest.mark.parametrize("status", ["archived", "reviewing", ""])
-def test_an_unknown_status_is_not_stale_even_if_it_is_asked_for(
-    sandbox: Sandbox, client: OllangClient, status: str
-) -> None:
+def test_an_unknown_status_is_not_stale_even_if_it_is_asked_for(sandbox, client, status):
     listed(sandbox, order(status=status))
 
     assert ids_found(client, statuses=(status,)) == []
 
 
-def test_a_date_in_the_future_is_never_stale(sandbox: Sandbox, client: OllangClient) -> None:
+def test_a_date_in_the_future_is_never_stale(sandbox, client):
     listed(sandbox, order(createdAt="2999-01-01T00:00:00Z"))
 
     assert ids_found(client) == []
@@ -319,9 +301,7 @@ any_order = st.fixed_dictionaries(
 
 @pytest.mark.parametrize("collection", [tuple, frozenset])
 @given(fields=any_order)
-def test_no_order_breaks_the_rule_and_only_a_certain_one_is_stale(
-    collection: Any, fields: dict[str, Any]
-) -> None:
+def test_no_order_breaks_the_rule_and_only_a_certain_one_is_stale(collection, fields):
     strict = rule(
         statuses=collection(["pending"]),
         order_types=collection(["cc"]),
@@ -341,7 +321,7 @@ def test_no_order_breaks_the_rule_and_only_a_certain_one_is_stale(
 
 
 @given(st.sampled_from(sorted(STATUSES)), st.datetimes(min_value=datetime(2000, 1, 1)))
-def test_a_certain_order_is_stale_by_age_and_status(status: str, created: datetime) -> None:
+def test_a_certain_order_is_stale_by_age_and_status(status, created):
     created = created.replace(tzinfo=UTC)
     certain = Order.from_json(order(status=status, createdAt=created.isoformat()))
 
@@ -372,9 +352,7 @@ def in_folders(sandbox: Sandbox) -> Sandbox:
         ({"folder_ids": ("f-1", "f-2"), "exclude_folder_ids": ("F-1",)}, ["c"], []),
     ],
 )
-def test_orders_are_told_apart_by_their_folder(
-    in_folders: Sandbox, client: OllangClient, fields: Any, stale: list[str], unseen: list[str]
-) -> None:
+def test_orders_are_told_apart_by_their_folder(in_folders, client, fields, stale, unseen):
     finding = find_stale_orders(client, rule(**fields))
 
     assert [found.id for found in finding.orders] == stale
@@ -383,9 +361,7 @@ def test_orders_are_told_apart_by_their_folder(
     assert len(in_folders.requests) == 1 + len(FOLDERS)
 
 
-def test_only_candidates_are_read_and_only_for_folders(
-    in_folders: Sandbox, client: OllangClient
-) -> None:
+def test_only_candidates_are_read_and_only_for_folders(in_folders, client):
     in_folders.orders.add(id="young", folderId="f-1")
 
     find_stale_orders(client, rule(exclude_folder_ids=()))
@@ -397,8 +373,8 @@ def test_only_candidates_are_read_and_only_for_folders(
 @pytest.mark.parametrize("folder", [None, "", " ", 5, ["f-1"], "missing"])
 @pytest.mark.parametrize("field", ["folder_ids", "exclude_folder_ids"])
 def test_an_order_without_a_folder_is_invalid_where_one_is_asked_for(
-    sandbox: Sandbox, client: OllangClient, folder: Any, field: str
-) -> None:
+    sandbox, client, folder, field
+):
     without = ["folderId"] if folder == "missing" else []
     sandbox.orders.add(createdAt=OLD, folderId=folder, without=without)
 
@@ -410,9 +386,7 @@ def test_an_order_without_a_folder_is_invalid_where_one_is_asked_for(
 @pytest.mark.parametrize(
     "fields", [{"status": "ongoing"}, {"name": "keep"}, {"status": "x"}, {"createdAt": "x"}]
 )
-def test_all_conditions_are_checked_again_on_the_read(
-    sandbox: Sandbox, client: OllangClient, fields: dict[str, Any]
-) -> None:
+def test_all_conditions_are_checked_again_on_the_read(sandbox, client, fields):
     sandbox.orders.add(**{"id": "o-1", "createdAt": OLD, "folderId": "f-1", **fields})
     listed(sandbox, order("o-1"))
 
@@ -421,9 +395,7 @@ def test_all_conditions_are_checked_again_on_the_read(
     assert ids_found(client, **strict) == []
 
 
-def test_an_order_that_is_gone_by_now_is_not_stale(
-    in_folders: Sandbox, client: OllangClient
-) -> None:
+def test_an_order_that_is_gone_by_now_is_not_stale(in_folders, client):
     listed(in_folders, order("gone"), order("a"))
 
     finding = find_stale_orders(client, rule(folder_ids=("f-1",)))
@@ -433,15 +405,15 @@ def test_an_order_that_is_gone_by_now_is_not_stale(
 
 @pytest.mark.parametrize("status", [401, 403, 500])
 def test_an_order_that_cannot_be_read_is_an_error_and_not_a_shorter_list(
-    in_folders: Sandbox, client: OllangClient, status: int
-) -> None:
+    in_folders, client, status
+):
     in_folders.respond_always(Stub.json(status, {}), path=f"{LISTING}/c")
 
     with pytest.raises(errors.ApiError):
         find_stale_orders(client, rule(folder_ids=("f-1",)))
 
 
-def test_folders_are_read_side_by_side(sandbox: Sandbox, client: OllangClient) -> None:
+def test_folders_are_read_side_by_side(sandbox, client):
     ids = [f"o-{number:03}" for number in range(110)]
     for order_id in ids:
         sandbox.orders.add(id=order_id, createdAt=OLD, folderId="f-1")
@@ -468,9 +440,7 @@ def test_folders_are_read_side_by_side(sandbox: Sandbox, client: OllangClient) -
     ],
     ids=["40 without a zone", "9", "half of them", "one more than half", "no orders"],
 )
-def test_a_listing_of_mostly_invalid_orders_is_a_failure(
-    sandbox: Sandbox, client: OllangClient, listing: list[Any], fails: bool
-) -> None:
+def test_a_listing_of_mostly_invalid_orders_is_a_failure(sandbox, client, listing, fails):
     listed(sandbox, *listing)
 
     finding = find_stale_orders(client, rule())
@@ -480,9 +450,7 @@ def test_a_listing_of_mostly_invalid_orders_is_a_failure(
 
 
 @pytest.mark.parametrize(("others", "fails"), [(0, True), (1, False)])
-def test_no_folder_at_all_is_a_failure_and_some_without_one_are_not(
-    sandbox: Sandbox, client: OllangClient, others: int, fails: bool
-) -> None:
+def test_no_folder_at_all_is_a_failure_and_some_without_one_are_not(sandbox, client, others, fails):
     for number in range(10 + others):
         sandbox.orders.add(createdAt=OLD, folderId="f-1" if number >= 10 else None)
 
@@ -502,9 +470,7 @@ def test_no_folder_at_all_is_a_failure_and_some_without_one_are_not(
         (timedelta(days=8), "yesterday", False),
     ],
 )
-def test_a_reference_time_later_than_the_apis_clock_is_refused(
-    ahead: timedelta, date: Any, is_refused: bool
-) -> None:
+def test_a_reference_time_later_than_the_apis_clock_is_refused(ahead, date, is_refused):
     now = datetime.now(UTC)
     with listing_dated(format_datetime(now, usegmt=True) if date is True else date) as url:
         client = OllangClient("key", base_url=url)
@@ -552,9 +518,7 @@ def listing_dated(date: str) -> Iterator[str]:
         ({}, []),
     ],
 )
-def test_an_id_that_the_listing_does_not_have_is_named(
-    sandbox: Sandbox, client: OllangClient, fields: dict[str, Any], unseen: list[str]
-) -> None:
+def test_an_id_that_the_listing_does_not_have_is_named(sandbox, client, fields, unseen):
     listed(sandbox, order("a"), order("b", status="ongoing"))
 
     finding = find_stale_orders(client, rule(**fields))
@@ -570,7 +534,7 @@ def stale_orders(count: int) -> list[StaleOrder]:
     return [StaleOrder(it, None, None, "pending", OLD, None, 9.0) for it in ids]
 
 
-def test_every_order_is_reached_although_the_oldest_are_refused_every_time() -> None:
+def test_every_order_is_reached_although_the_oldest_are_refused_every_time():
     left = stale_orders(50)
     refused = {order.id for order in left[:5]}
 
@@ -581,7 +545,7 @@ def test_every_order_is_reached_although_the_oldest_are_refused_every_time() -> 
     assert {order.id for order in left} == refused
 
 
-def test_a_selection_is_the_same_for_a_run_and_oldest_first() -> None:
+def test_a_selection_is_the_same_for_a_run_and_oldest_first():
     orders = stale_orders(50)
     same_time = NOW.astimezone(timezone(timedelta(hours=5)))
 
@@ -595,7 +559,7 @@ def test_a_selection_is_the_same_for_a_run_and_oldest_first() -> None:
 
 
 @pytest.mark.parametrize(("limit", "count"), [(None, 9), (9, 9), (10, 9), (1, 1), (0, 0)])
-def test_a_limit_is_how_many_there_are_at_most(limit: int | None, count: int) -> None:
+def test_a_limit_is_how_many_there_are_at_most(limit, count):
     assert len(select(stale_orders(9), limit, NOW)) == count
 
 
@@ -630,13 +594,7 @@ def test_a_limit_is_how_many_there_are_at_most(limit: int | None, count: int) ->
         (5, 100, 50, 0.01, True),
     ],
 )
-def test_a_wire_is_tripped_by_more_than_its_limit(
-    stale: int,
-    total: int | None,
-    max_orders: int | None,
-    max_share: float | None,
-    trips: bool,
-) -> None:
+def test_a_wire_is_tripped_by_more_than_its_limit(stale, total, max_orders, max_share, trips):
     reason = exceeded_safety_limit(
         stale, with_status=total, max_orders=max_orders, max_share=max_share
     )
@@ -646,7 +604,7 @@ def test_a_wire_is_tripped_by_more_than_its_limit(
 
 
 @given(st.integers(1, 10**6), st.data())
-def test_a_share_is_exact(total: int, data: st.DataObject) -> None:
+def test_a_share_is_exact(total, data):
     stale = data.draw(st.integers(0, total - 1))
     share = stale / total
 
@@ -657,7 +615,7 @@ def test_a_share_is_exact(total: int, data: st.DataObject) -> None:
     )
 
 
-def test_orders_of_any_age_are_counted_by_status(sandbox: Sandbox, client: OllangClient) -> None:
+def test_orders_of_any_age_are_counted_by_status(sandbox, client):
     for status in ("pending", "pending", "completed", "cancelled"):
         sandbox.orders.add(status=status)
         sandbox.orders.add(status=status, age=timedelta(days=9), type="cc", projectId="p-1")
@@ -670,7 +628,7 @@ def test_orders_of_any_age_are_counted_by_status(sandbox: Sandbox, client: Ollan
     assert {it for it in sandbox.requests[0].query if "filter" in it} == {"filter[status]"}
 
 
-def test_invalid_orders_do_not_make_a_share_smaller(sandbox: Sandbox, client: OllangClient) -> None:
+def test_invalid_orders_do_not_make_a_share_smaller(sandbox, client):
     listed(sandbox, order("a"), order("b", createdAt="?"), order("c", status="ongoing"))
 
     assert find_stale_orders(client, rule(), of_any_age=True).with_status == 1

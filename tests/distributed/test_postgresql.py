@@ -24,7 +24,7 @@ with DAG("find", schedule=None, start_date=datetime(2026, 1, 1)):
 """
 
 
-def test_names_that_postgresql_rejects_are_stored_without_what_it_rejects(tmp_path: Path) -> None:
+def test_names_that_postgresql_rejects_are_stored_without_what_it_rejects(tmp_path):
     file = tmp_path / "find.py"
     file.write_text(DAG)
     with Sandbox(order_count=0) as sandbox, servers.postgresql(tmp_path) as database:

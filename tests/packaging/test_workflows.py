@@ -22,7 +22,7 @@ PROJECT, DEV_TOOLS = PYPROJECT["project"], PYPROJECT["dependency-groups"]["dev"]
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_every_action_is_pinned_by_its_hash_and_names_its_version(name: str) -> None:
+def test_every_action_is_pinned_by_its_hash_and_names_its_version(name):
     used = re.findall(r"uses: (.*)", WORKFLOWS[name].read_text())
     pinned = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
     own = re.compile(r"\./\.github/workflows/[\w.-]+\.yml( #.*)?")
@@ -36,7 +36,7 @@ def passed_on(job: dict[str, Any], action: str) -> list[str]:
     return [step["with"]["name"] for step in steps]
 
 
-def test_a_release_publishes_what_ci_has_tested() -> None:
+def test_a_release_publishes_what_ci_has_tested():
     assert RELEASE["ci"] | {"name": ""} == {
         "name": "",
         "needs": "tag",
@@ -52,7 +52,7 @@ def test_a_release_publishes_what_ci_has_tested() -> None:
         assert re.findall(r"continue-on-error|secrets\.|\bif:", path.read_text()) == []
 
 
-def test_the_wheel_is_tested_on_every_version_that_the_project_names() -> None:
+def test_the_wheel_is_tested_on_every_version_that_the_project_names():
     matrix = CI["wheel"]["strategy"]["matrix"]
     classified = [one.rpartition(" ")[2] for one in PROJECT["classifiers"] if ":: 3." in one]
     assert matrix["python"] == classified
@@ -63,7 +63,7 @@ def test_the_wheel_is_tested_on_every_version_that_the_project_names() -> None:
     assert newest.startswith(matrix["airflow"][-1])
 
 
-def test_every_command_is_a_target_that_exists() -> None:
+def test_every_command_is_a_target_that_exists():
     jobs = [job for workflow in LOADED.values() for job in workflow["jobs"].values()]
     commands = [step["run"] for job in jobs for step in job.get("steps", []) if "run" in step]
     called = {word for command in commands for word in command.split()}
@@ -72,7 +72,7 @@ def test_every_command_is_a_target_that_exists() -> None:
     assert targets <= set(listed)
 
 
-def test_a_tag_is_the_versions_and_stands_in_the_changelog(tmp_path: Path) -> None:
+def test_a_tag_is_the_versions_and_stands_in_the_changelog(tmp_path):
     (tmp_path / "Makefile").symlink_to(ROOT / "Makefile")
     (tmp_path / "airflow_provider_ollang").symlink_to(ROOT / "airflow_provider_ollang")
     changelog, right = tmp_path / "CHANGELOG.md", f"v{__version__}"
