@@ -4,12 +4,10 @@ import json
 import logging
 import re
 import signal
-import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,36 +69,8 @@ def test_an_outcome_is_what_the_api_answers(sandbox, client, fields, outcome, st
 
     assert (result.id, result.outcome, result.http_status) == ("o-1", outcome, status)
     assert (result.attempts, result.response_lost) == (1, False)
+    assert "probably cancelled by this task" not in result.message
     assert cancels(sandbox) == ["o-1"]
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        Stub.json(200, {"code": "ORDER_ALREADY_CANCELLED"}),
-        Stub(202),
-        Stub(302, {"Location": "/health"}),
-        Stub(404, {}, b"<html>"),
-        Stub.json(409, {"code": "LOCKED"}),
-        Stub.json(400, {"message": "no"}),
-    ],
-)
-def test_an_answer_that_is_not_documented_is_a_failure(sandbox, client, answer):
-    sandbox.respond_always(answer)
-
-    result = run_one(client, "o-1")
-
-    assert (result.outcome, result.http_status) == (Outcome.FAILED, answer.status)
-
-
-@pytest.mark.parametrize("fault", ["429", "500", "reset-before"])
-def test_trouble_that_stays_is_a_failure_after_all_attempts(sandbox, client, fault):
-    sandbox.respond_always(Stub(fault=fault))
-
-    result = run_one(client, "o-1")
-
-    assert (result.outcome, result.attempts) == (Outcome.FAILED, len(sandbox.requests))
-    assert result.response_lost is (fault != "429")
 
 
 def test_a_lost_answer_is_told_in_the_record(sandbox, client):
@@ -145,19 +115,6 @@ def test_cancels_start_in_the_lists_order(sandbox, client):
 
     assert cancels(sandbox) == order_ids
     assert result.counts == {Outcome.CANCELLED: 20}
-
-
-def test_no_more_requests_are_under_way_than_workers(sandbox):
-    sandbox.respond_always(Stub(fault="timeout-before"), path=CANCEL)
-    with client_of(sandbox) as client:
-        batch = Batch(client, [f"o-{number}" for number in range(9)], max_workers=3)
-        runner = threading.Thread(target=batch.run)
-        runner.start()
-        wait_until(lambda: len(sandbox.requests) == 3)
-        batch.stop()
-        runner.join()
-
-    assert len(sandbox.requests) == 3
 
 
 def test_an_empty_list_is_an_empty_report(sandbox, client):
@@ -268,6 +225,7 @@ def test_a_record_that_breaks_ends_the_batch_and_the_log_goes_on(
         batch.run()
 
     assert isinstance(caught.value.__cause__, OSError)
+    assert report.closed
     assert batch.result.done == batch.result.total == 30
     assert batch.result.counts[Outcome.NOT_TRIED] > 0
     assert len(sandbox.orders.where(status="cancelled")) == batch.result.counts[Outcome.CANCELLED]
@@ -275,14 +233,6 @@ def test_a_record_that_breaks_ends_the_batch_and_the_log_goes_on(
     assert len(recorded) == breaks_after
     for order_id in set(order_ids) - recorded:
         assert order_id in caplog.text
-
-
-def test_a_record_that_broke_is_closed_too(sandbox, client):
-    report = ListedRecord(breaks_after=1)
-
-    with pytest.raises(ReportError):
-        run(client, add_orders(sandbox, 3), report=report)
-    assert report.closed
 
 
 def test_a_record_that_breaks_at_the_end_leaves_no_cancelled_order_unnamed(sandbox, client, caplog):
@@ -318,17 +268,6 @@ def test_a_rejected_key_ends_the_batch_at_once(sandbox, client, conditions):
     assert len(sandbox.requests) == 1
     assert [result.id for result in report.results] == order_ids
     assert all(result.attempts == 0 for result in report.results[1:])
-
-
-def test_a_key_that_is_rejected_midway_ends_the_batch(sandbox, client):
-    order_ids = add_orders(sandbox, 20)
-    sandbox.respond_next(*[Stub()] * 5)
-    sandbox.respond_always(Stub(401, {}, b"<html>Log in</html>"))
-
-    result = run(client, order_ids, max_workers=1)
-
-    assert result.to_json() == {"total": 20, "cancelled": 5, "failed": 1, "not_tried": 14}
-    assert len(sandbox.orders.where(status="cancelled")) == 5
 
 
 def test_a_wait_of_an_hour_ends_the_batch(sandbox, client):
@@ -371,10 +310,8 @@ def test_an_api_that_does_not_respond_any_more_ends_the_batch(sandbox, options, 
     )
 
 
-def test_a_closed_port_ends_the_batch():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    with no_waiting(), OllangClient("key", base_url=f"http://127.0.0.1:{port}") as client:
+def test_a_closed_port_ends_the_batch(closed_port):
+    with no_waiting(), OllangClient("key", base_url=f"http://127.0.0.1:{closed_port}") as client:
         result = run(client, [f"o-{number}" for number in range(2000)], down_seconds=0.2)
 
     assert 10 <= result.counts[Outcome.FAILED] < 2000
@@ -405,35 +342,14 @@ def test_an_api_that_refuses_all_is_not_down(sandbox, client, fault):
 # Orders that moved on.
 
 
-def test_an_order_that_moved_on_gets_no_cancel(sandbox, client):
-    pending, moved = add_orders(sandbox, 5), add_orders(sandbox, 5)
-    cancelled = add_orders(sandbox, 1, status="cancelled")
-    for order_id in moved:
-        sandbox.orders.change(order_id, status="ongoing")
-    report = ListedRecord()
-
-    result = run(client, pending + moved + cancelled, conditions=PENDING, report=report)
-
-    assert result.to_json() == {
-        "total": 11,
-        "cancelled": 5,
-        "already_cancelled": 1,
-        "status_changed": 5,
-    }
-    assert sorted(map(str, cancels(sandbox))) == sorted(pending)
-    not_sent = [result for result in report.results if result.outcome != Outcome.CANCELLED]
-    assert all((result.attempts, result.response_lost) == (0, False) for result in not_sent)
-    assert all("no cancel was sent" in result.message for result in not_sent)
-
-
 NOW = datetime.now(UTC)
 
 
 @pytest.mark.parametrize(
     ("fields", "outcome"),
     [
-        *(({"status": status}, Outcome.STATUS_CHANGED) for status in ("", "Pending", "archived")),
-        *(({"status": status}, Outcome.INVALID) for status in (None, 5, True, [], ["pending"], {})),
+        *(({"status": status}, Outcome.STATUS_CHANGED) for status in ("ongoing", "Pending")),
+        *(({"status": status}, Outcome.INVALID) for status in (None, ["pending"])),
         ({"name": "Trailer KEEP"}, Outcome.EXCLUDED),
         ({"name": None}, Outcome.INVALID),
         ({"folderId": "f-1"}, Outcome.EXCLUDED),
@@ -497,7 +413,6 @@ def test_an_order_that_cannot_be_read_gets_no_cancel(sandbox, client, answer, ou
         ({"name": None}, Conditions(exclude_name_matches=KEEP), Outcome.INVALID),
         ({"status": "completed"}, NO_CONDITIONS, Outcome.NOT_CANCELLABLE),
         ({"status": "archived"}, NO_CONDITIONS, Outcome.NOT_CANCELLABLE),
-        ({"status": None}, NO_CONDITIONS, Outcome.NOT_CANCELLABLE),
         ({"status": []}, NO_CONDITIONS, Outcome.NOT_CANCELLABLE),
         ({"status": "cancelled"}, NO_CONDITIONS, Outcome.ALREADY_CANCELLED),
         ({"foreign": True}, NO_CONDITIONS, Outcome.ACCESS_DENIED),
@@ -520,33 +435,31 @@ def test_a_preview_says_what_would_happen_and_only_reads(
 # A stop from another thread.
 
 
-@pytest.mark.parametrize("with_record", [True, False])
-def test_a_stop_lets_no_further_cancel_start(sandbox, with_record):
+def run_and_stop(batch: Batch, condition: Callable[[], object]) -> None:
+    """Run a batch in another thread, stop it once a condition holds, and wait for its end."""
+    runner = threading.Thread(target=batch.run)
+    runner.start()
+    wait_until(condition)
+    batch.stop("enough")
+    runner.join(timeout=20)
+    assert not runner.is_alive()
+
+
+def test_a_stop_lets_no_further_cancel_start(sandbox):
     order_ids = add_orders(sandbox, 300)
     sandbox.respond_always(Stub(delay=0.05), path=CANCEL)
     report = ListedRecord()
     with client_of(sandbox) as client:
-        batch = Batch(client, order_ids, max_workers=4, report=report if with_record else None)
-        runner = threading.Thread(target=batch.run)
-        runner.start()
-        wait_until(lambda: len(sandbox.requests) >= 20)
-        batch.stop("enough")
-        runner.join()
-        sent = len(sandbox.requests)
+        batch = Batch(client, order_ids, max_workers=4, report=report)
+        run_and_stop(batch, lambda: len(sandbox.requests) >= 20)
 
-    result = batch.result
-    assert result.done == result.total == 300
-    assert result.stop_reason == "enough"
-    # The answers under way came within the time that a stop gives them.
-    assert result.counts == {Outcome.CANCELLED: sent, Outcome.NOT_TRIED: 300 - sent}
-    assert len(sandbox.orders.where(status="cancelled")) == sent < 300
-    if with_record:
-        assert sorted(result.id for result in report.results) == sorted(order_ids)
-        for result in report.results:
-            order = sandbox.orders.get(result.id)
-            assert order is not None
-            is_cancelled = result.outcome is Outcome.CANCELLED
-            assert is_cancelled is (order["status"] == "cancelled")
+    # The responses under way were received within the time that a stop gives them.
+    sent = len(sandbox.requests)
+    assert batch.result.to_json() == {"total": 300, "cancelled": sent, "not_tried": 300 - sent}
+    assert batch.result.stop_reason == "enough"
+    assert sorted(result.id for result in report.results) == sorted(order_ids)
+    said = {result.id for result in report.results if result.outcome is Outcome.CANCELLED}
+    assert said == {order["id"] for order in sandbox.orders.where(status="cancelled")}
 
 
 @pytest.mark.slow("waits for a response that stays away")
@@ -556,33 +469,23 @@ def test_an_order_whose_answer_stays_away_after_a_stop_is_a_failure(sandbox):
     report = ListedRecord()
     with client_of(sandbox) as client:
         batch = Batch(client, order_ids, max_workers=4, report=report)
-        runner = threading.Thread(target=batch.run)
-        runner.start()
-        wait_until(lambda: len(sandbox.requests) == 4)
-        batch.stop()
-        runner.join(timeout=20)
-        assert not runner.is_alive()
+        run_and_stop(batch, lambda: len(sandbox.requests) == 4)
 
     assert batch.result.to_json() == {"total": 10, "failed": 4, "not_tried": 6}
     failed = [result for result in report.results if result.outcome is Outcome.FAILED]
     assert {result.id for result in failed} == set(cancels(sandbox))
     assert all((result.attempts, result.response_lost) == (1, True) for result in failed)
-    assert len(sandbox.requests) == 4
+    assert len(sandbox.requests) == 4  # no more at once than workers
 
 
 @pytest.mark.slow("waits for a response that stays away")
 @pytest.mark.parametrize("options", [{"preview": True}, {"conditions": PENDING}])
 def test_an_order_that_was_being_read_at_a_stop_had_no_cancel(sandbox, options):
-    order_ids = add_orders(sandbox, 4)
     sandbox.respond_always(Stub(fault="timeout-before"), method="GET", path=ANY_ORDER)
     report = ListedRecord()
     with client_of(sandbox) as client:
-        batch = Batch(client, order_ids, max_workers=2, report=report, **options)
-        runner = threading.Thread(target=batch.run)
-        runner.start()
-        wait_until(lambda: len(sandbox.requests) == 2)
-        batch.stop()
-        runner.join()
+        batch = Batch(client, add_orders(sandbox, 4), max_workers=2, report=report, **options)
+        run_and_stop(batch, lambda: len(sandbox.requests) == 2)
 
     assert len(report.results) == 4
     for result in report.results:
@@ -604,21 +507,6 @@ def test_the_log_tells_how_far_a_long_batch_is(sandbox, client, caplog):
     assert found is not None
     assert 0 < int(found[1]) < 13
     assert 0 < float(found[2]) <= 2
-
-
-def test_a_stop_ends_waits_between_cancels(sandbox):
-    order_ids = add_orders(sandbox, 5)
-    with client_of(sandbox, rate_limiter=RateLimiter(0.01)) as client:
-        batch = Batch(client, order_ids, max_workers=2)
-        runner = threading.Thread(target=batch.run)
-        runner.start()
-        wait_until(lambda: batch.result.done)
-        batch.stop()
-        runner.join(timeout=20)
-        assert not runner.is_alive()
-
-    assert batch.result.to_json() == {"total": 5, "cancelled": 1, "not_tried": 4}
-    assert len(sandbox.requests) == 1
 
 
 def test_a_client_that_was_stopped_before_tries_nothing(sandbox, client):
@@ -650,42 +538,21 @@ def alarm() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("alarm")
-@pytest.mark.parametrize("seconds", [0.05, 0.2, 0.5])
-def test_an_interrupted_batch_has_a_complete_report_and_record(sandbox, tmp_path, seconds):
+@pytest.mark.parametrize(("delay", "seconds"), [(0.05, (0.05,)), (0.05, (0.5,)), (1.0, (0.3, 0.3))])
+def test_an_interrupted_batch_has_a_complete_report_and_record(sandbox, tmp_path, delay, seconds):
     order_ids = add_orders(sandbox, 500)
-    sandbox.respond_always(Stub(delay=0.05), path=CANCEL)
+    sandbox.respond_always(Stub(delay=delay), path=CANCEL)
     path = tmp_path / "report.jsonl"
     with client_of(sandbox) as client:
         batch = Batch(client, order_ids, max_workers=4, report=FileReport(path.open("xb")))
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        signal.setitimer(signal.ITIMER_REAL, *seconds)  # the last: again and again while it ends
         with pytest.raises(Interrupted):
             batch.run()
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
-    assert_complete(sandbox, batch.result, path, order_ids)
-    assert "Interrupted" in str(batch.result.stop_reason)
-
-
-@pytest.mark.usefixtures("alarm")
-def test_a_batch_that_is_interrupted_again_while_it_ends_has_a_complete_report(sandbox, tmp_path):
-    order_ids = add_orders(sandbox, 500)
-    sandbox.respond_always(Stub(delay=1.0), path=CANCEL)
-    path = tmp_path / "report.jsonl"
-    with client_of(sandbox) as client:
-        batch = Batch(client, order_ids, max_workers=4, report=FileReport(path.open("xb")))
-        signal.setitimer(signal.ITIMER_REAL, 0.3, 0.3)
-        try:
-            with pytest.raises(Interrupted):
-                batch.run()
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        assert_complete(sandbox, batch.result, path, order_ids)
-
-
-def assert_complete(
-    sandbox: Sandbox, result: BatchResult, path: Path, order_ids: list[str]
-) -> None:
-    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
-    assert result.done == result.total == len(lines) == len(order_ids)
+    result, lines = batch.result, [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert "Interrupted" in str(result.stop_reason)
+    assert result.done == result.total == len(lines) == 500
     assert {line["id"] for line in lines} == set(order_ids)
     assert Counter(line["outcome"] for line in lines) == result.counts
     cancelled = {line["id"] for line in lines if line["outcome"] == "cancelled"}
@@ -715,25 +582,3 @@ def test_one_429_slows_all_workers(sandbox):
     first, *others = sorted(received.time for received in sandbox.requests)
     at_once = [time for time in others if time - first < 0.9]
     assert len(at_once) <= 3  # those that were on their way
-
-
-def test_many_orders_with_much_trouble_come_out_right():
-    faults = "429=0.1,500=0.05,502=0.05,reset-before=0.05,reset-after=0.1"
-    with (
-        Sandbox(order_count=0, faults=faults) as sandbox,
-        no_waiting(),
-        client_of(sandbox) as client,
-    ):
-        order_ids = add_orders(sandbox, 300)
-        report = ListedRecord()
-        result = run(client, order_ids, report=report)
-
-        assert result.done == 300
-        for result in report.results:
-            order = sandbox.orders.get(result.id)
-            assert order is not None
-            if result.outcome in (Outcome.CANCELLED, Outcome.ALREADY_CANCELLED):
-                assert order["status"] == "cancelled"
-            else:  # it may be: the report says so
-                assert result.outcome is Outcome.FAILED
-                assert result.response_lost or order["status"] == "pending"

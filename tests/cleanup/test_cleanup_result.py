@@ -62,16 +62,6 @@ def test_a_stop_before_the_request_is_not_tried():
     assert (of_stop.outcome, of_stop.attempts) == (Outcome.NOT_TRIED, 0)
 
 
-@pytest.mark.parametrize("response_lost", [True, False])
-def test_an_own_lost_request_is_named_as_the_likely_cause(response_lost):
-    error = errors.OrderAlreadyCancelledError("m", status=409)
-    error.response_lost = response_lost
-
-    message = OrderResult.from_error("o-1", error).message
-
-    assert ("probably cancelled by this task" in message) is response_lost
-
-
 def test_a_result_is_a_line_of_json():
     fields = json.loads(json.dumps(order_result(Outcome.CANCELLED).to_json()))
 

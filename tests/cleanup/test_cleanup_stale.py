@@ -2,13 +2,9 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -29,6 +25,8 @@ from airflow_provider_ollang.cleanup.stale import (
     select,
 )
 from airflow_provider_ollang.sandbox import Sandbox, Stub
+from tests.anything import any_json
+from tests.api.conftest import RawServer
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -92,12 +90,6 @@ def test_every_filter_is_checked_again(sandbox, client, fields, stale):
     )
 
     assert ids_found(client, **fields) == stale
-
-
-def test_ids_are_excluded_in_upper_or_lower_case(sandbox, client):
-    listed(sandbox, order("abC"), order("ABD"), order("ab"))
-
-    assert ids_found(client, exclude_order_ids=("ABc", "abd")) == ["ab"]
 
 
 @pytest.mark.parametrize(
@@ -176,33 +168,6 @@ def test_what_is_kept_of_an_order_is_bounded(sandbox, client):
     assert len(json.dumps(found)) < 3000
 
 
-def test_many_pages_are_one_finding(sandbox, client):
-    for age in range(1, 121):
-        sandbox.orders.add(age=timedelta(days=age))
-
-    finding = find_stale_orders(client, rule(reference_time=datetime.now(UTC)))
-
-    assert len(finding.orders) == 114
-    assert [found.age for found in finding.orders] == [float(age) for age in range(120, 6, -1)]
-
-
-def test_a_listing_that_breaks_off_is_no_finding(sandbox, client):
-    meta = {"page": 1, "hasNextPage": True}
-    sandbox.respond_next(Stub.json(200, {"data": [order()], "meta": meta}))
-    sandbox.respond_always(Stub(500))
-
-    with pytest.raises(errors.ServerError):
-        find_stale_orders(client, rule())
-
-
-def test_an_order_that_is_listed_twice_is_found_once(sandbox, client):
-    listed(sandbox, order("a"), order("b"), order("a"))
-
-    finding = find_stale_orders(client, rule())
-
-    assert ([found.id for found in finding.orders], finding.examined) == (["a", "b"], 2)
-
-
 # An invalid order is never stale.
 
 
@@ -217,6 +182,7 @@ def test_an_order_that_is_listed_twice_is_found_once(sandbox, client):
         order(createdAt="2026-02-30T00:00:00Z"),
         *(order(createdAt=f"{year}-01-01T00:00:00Z") for year in ("0001", "1970", "1999")),
         *(order(status=value) for value in (None, "", "Pending", "PENDING", "archived", 1, [], {})),
+        *({k: v for k, v in order().items() if k != it} for it in ("id", "status", "createdAt")),
         *(order(value) for value in (None, "", "None", "null", "..", "a/b", 5, True, [], {}, " a")),
         {},
         None,
@@ -233,17 +199,6 @@ def test_an_order_in_doubt_is_left_alone_and_named(sandbox, client, item):
     assert (finding.examined, len(finding.invalid)) == (2, 1)
     if isinstance(item, dict) and "id" in item:
         assert repr(item["id"]) in finding.invalid[0]
-
-
-@pytest.mark.parametrize("missing", ["id", "status", "createdAt"])
-def test_an_order_that_lacks_a_field_is_left_alone(sandbox, client, missing):
-    item = order()
-    del item[missing]
-    listed(sandbox, item)
-
-    finding = find_stale_orders(client, rule())
-
-    assert (finding.orders, len(finding.invalid)) == ([], 1)
 
 
 @pytest.mark.parametrize("fields", [{}, {"exclude_name_matches": NamePattern("sandbox-key")}])
@@ -275,17 +230,6 @@ def test_an_unknown_status_is_not_stale_even_if_it_is_asked_for(sandbox, client,
     assert ids_found(client, statuses=(status,)) == []
 
 
-def test_a_date_in_the_future_is_never_stale(sandbox, client):
-    listed(sandbox, order(createdAt="2999-01-01T00:00:00Z"))
-
-    assert ids_found(client) == []
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=5,
-)
 plausible = {
     "id": st.sampled_from(["o-1", "None", "a/b"]),
     "name": st.sampled_from(["a", "keep this"]),
@@ -295,25 +239,19 @@ plausible = {
     "projectId": st.sampled_from(["p-1", "p-2"]),
 }
 any_order = st.fixed_dictionaries(
-    {}, optional={name: json_values | values for name, values in plausible.items()}
+    {}, optional={name: any_json | values for name, values in plausible.items()}
 )
 
 
-@pytest.mark.parametrize("collection", [tuple, frozenset])
-@given(fields=any_order)
-def test_no_order_breaks_the_rule_and_only_a_certain_one_is_stale(collection, fields):
+@given(any_order)
+def test_no_order_breaks_the_rule_and_only_a_certain_one_is_stale(fields):
     strict = rule(
-        statuses=collection(["pending"]),
-        order_types=collection(["cc"]),
-        project_ids=collection(["p-1"]),
-        exclude_name_matches=NamePattern("keep"),
-        exclude_order_ids=collection(["o-9"]),
+        order_types=("cc",), project_ids=("p-1",), exclude_name_matches=NamePattern("keep")
     )
-    order = Order.from_json(json.loads(json.dumps(fields)))
+    order = Order.from_json(fields)
 
     if strict.invalid_reason(order) is None and strict.is_stale(order):
-        assert fields["status"] == "pending"
-        assert (fields["type"], fields["projectId"]) == ("cc", "p-1")
+        assert (fields["status"], fields["type"], fields["projectId"]) == ("pending", "cc", "p-1")
         assert isinstance(fields["name"], str)
         assert re.fullmatch("[A-Za-z0-9_-]{1,128}", fields["id"])
         assert order.created is not None
@@ -466,14 +404,17 @@ def test_no_folder_at_all_is_a_failure_and_some_without_one_are_not(sandbox, cli
         (timedelta(minutes=6), True, True),
         (timedelta(minutes=4), True, False),
         (timedelta(days=-8), True, False),
-        (timedelta(days=8), "", False),
+        (timedelta(days=8), None, False),
         (timedelta(days=8), "yesterday", False),
     ],
 )
 def test_a_reference_time_later_than_the_apis_clock_is_refused(ahead, date, is_refused):
     now = datetime.now(UTC)
-    with listing_dated(format_datetime(now, usegmt=True) if date is True else date) as url:
-        client = OllangClient("key", base_url=url)
+    if date is not None:
+        date = f"Date: {format_datetime(now, usegmt=True) if date is True else date}\r\n"
+    body = json.dumps({"data": [order()], "meta": {"page": 1, "hasNextPage": False}})
+    head = f"HTTP/1.1 200 OK\r\n{date or ''}Content-Length: {len(body)}\r\n\r\n"
+    with RawServer((head + body).encode()) as server, server.client() as client:
         late = rule(reference_time=now + ahead)
         if not is_refused:
             assert find_stale_orders(client, late).examined == 1
@@ -483,30 +424,6 @@ def test_a_reference_time_later_than_the_apis_clock_is_refused(ahead, date, is_r
     message = str(caught.value)
     assert (now + ahead).isoformat() in message
     assert now.replace(microsecond=0).isoformat() in message
-
-
-@contextmanager
-def listing_dated(date: str) -> Iterator[str]:
-    """Serve a listing of one order with this ``Date``, and yield the server's URL."""
-    meta = {"page": 1, "hasNextPage": False, "itemCount": 1}
-    body = json.dumps({"data": [order()], "meta": meta}).encode()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response_only(200)
-            self.send_header("Content-Length", str(len(body)))
-            if date:
-                self.send_header("Date", date)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 @pytest.mark.parametrize(
@@ -575,18 +492,10 @@ def test_a_limit_is_how_many_there_are_at_most(limit, count):
         (6, None, 5, None, True),
         (0, None, 0, None, False),
         (1, None, 0, None, True),
-        (0, 100, None, 0, False),
         (1, 100, None, 0, True),
-        (29, 100, None, 0.29, False),
-        (30, 100, None, 0.29, True),
-        (7, 100, None, 0.07, False),
-        (57, 100, None, 0.57, False),
-        (1, 3, None, 1 / 3, False),
         (100, 100, None, 1, False),
         (101, 100, None, 1, True),  # the world is wrong
-        (0, 0, None, 0, False),
         (0, 0, None, 0.5, False),
-        (1, 0, None, 0.5, True),
         (1, 0, None, 1, True),
         (1, None, None, 0.5, True),  # unknown
         (5, 100, 5, 0.05, False),

@@ -66,11 +66,6 @@ def test_no_text_adds_a_row_a_column_a_link_or_html(name, project):
     assert shown is None or " ".join(rows[1][1].split()) == shown
 
 
-@pytest.mark.parametrize("text", NASTY)
-def test_a_nasty_name_is_one_cell(text):
-    assert [len(row) for row in rows_of(summarize([order(name=text)]))] == [7, 7]
-
-
 @given(st.text())
 def test_an_escaped_text_is_short_and_plain(text):
     cell = escape(text)
