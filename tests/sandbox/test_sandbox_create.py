@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import pytest
-import requests
 
-from airflow_provider_ollang.sandbox import Stub
 from airflow_provider_ollang.sandbox.seed import PROJECT_IDS
 
 CREATE = "/integration/orders/create"
@@ -46,18 +44,6 @@ def test_subtitles_and_dubbing_bring_a_cc_order_along(sandbox, client, order_typ
     assert [order["targetLanguage"] for order in orders][-2:] == ["fr", "ja"]
 
 
-def test_every_optional_field_is_taken(client):
-    body = BODY | {
-        "orderSubType": "closedCaption",
-        "dubbingStyle": "lipsync",
-        "callbackUrl": "https://example.com/done",
-        "autoQc": True,
-        "selectedMemories": ["memory"] * 20,
-    }
-
-    assert client.post(CREATE, json=body).status_code == 201
-
-
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
@@ -93,19 +79,3 @@ def test_a_body_that_is_not_json_is_a_bad_request(client):
 
     assert response.status_code == 400
     assert response.json()["message"].startswith("The body is no JSON")
-
-
-def test_an_unknown_project_is_not_found(client):
-    response = client.post(CREATE, json=BODY | {"projectId": "0" * 24})
-
-    assert (response.status_code, response.json()["code"]) == (404, "PROJECT_NOT_FOUND")
-
-
-@pytest.mark.parametrize(("fault", "created"), [("reset-before", 0), ("timeout-after", 2)])
-def test_a_create_can_lose_its_response(sandbox, client, fault, created):
-    sandbox.orders.clear()
-    sandbox.respond_next(Stub(fault=fault))
-
-    with pytest.raises(requests.RequestException):
-        client.post(CREATE, json=BODY, timeout=0.5)
-    assert len(sandbox.orders) == created

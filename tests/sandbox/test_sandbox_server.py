@@ -12,12 +12,6 @@ from airflow_provider_ollang.sandbox import Sandbox, Stub
 from .conftest import Client
 
 
-def test_two_sandboxes_stand_side_by_side():
-    with Sandbox(seed=1) as one, Sandbox(seed=2) as other:
-        assert one.url != other.url
-        assert Client(one).list() != Client(other).list()
-
-
 def test_a_stopped_sandbox_can_be_started_again_at_its_address():
     sandbox = Sandbox()
     order_id, urls = sandbox.orders.add()["id"], set()

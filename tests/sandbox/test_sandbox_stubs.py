@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-import requests
 
 from airflow_provider_ollang.sandbox import Stub
 
@@ -50,30 +49,7 @@ def test_a_standing_response_is_given_until_it_is_dropped(sandbox, client):
     assert statuses(client, 1) == [200]
 
 
-def test_a_delayed_response_outlasts_an_impatient_client(sandbox):
-    sandbox.respond_next(Stub(delay=30))
-
-    with pytest.raises(requests.exceptions.ReadTimeout):
-        requests.get(f"{sandbox.url}/health", timeout=0.1)
-    assert sandbox.requests[0].status is None
-
-
-def test_a_body_shorter_than_promised_is_cut_off(sandbox, client):
-    sandbox.respond_next(Stub(status=200, headers={"Content-Length": "100"}, body=b"{"))
-
-    with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
-        client.get("/health")
-    assert statuses(client, 1) == [200]
-
-
 @pytest.mark.parametrize("stub", [{"fault": "flood"}, {"fault": "500", "status": 200}])
 def test_an_invalid_stub_is_an_error(stub):
     with pytest.raises(ValueError, match="fault"):
         Stub(**stub)
-
-
-def test_stub_responses_have_no_rate_limit(sandbox, client):
-    sandbox.limit_rate(0.001)
-    sandbox.respond_always(Stub())
-
-    assert statuses(client, 3) == [200] * 3
