@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from pathlib import Path
 
 import certifi
 import pytest
@@ -25,9 +24,7 @@ BUNDLE = "/etc/ssl/certs/company.pem"
 
 
 @pytest.mark.parametrize("export", commands("export AIRFLOW_CONN_"))
-def test_a_connection_in_the_environment_gives_a_client(
-    export, monkeypatch
-):
+def test_a_connection_in_the_environment_gives_a_client(export, monkeypatch):
     name, _, value = shlex.split(export)[1].partition("=")
     monkeypatch.setenv(name, value.replace(BUNDLE, certifi.where()))
     client = OllangHook(name.removeprefix("AIRFLOW_CONN_").lower()).get_conn()

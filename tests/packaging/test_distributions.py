@@ -38,18 +38,14 @@ def metadata(wheel: Path) -> Message:
     return message_from_bytes(content_of_wheel(wheel)[f"{NAME}.dist-info/METADATA"])
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(
-    wheel, project_files
-):
+def test_the_wheel_holds_the_package_and_nothing_else(wheel, project_files):
     package = {path for path in project_files if path.startswith("airflow_provider_ollang/")}
     assert {Path(path).suffix for path in package} == {".py", ".typed"}
     about = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
     assert set(content_of_wheel(wheel)) == package | {f"{NAME}.dist-info/{path}" for path in about}
 
 
-def test_the_source_distribution_holds_the_projects_files_and_nothing_else(
-    sdist, project_files
-):
+def test_the_source_distribution_holds_the_projects_files_and_nothing_else(sdist, project_files):
     expected = {*project_files, "PKG-INFO"} - NOT_DISTRIBUTED
     assert set(content_of_sdist(sdist)) == expected
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from pathlib import Path
 
 from airflow_provider_ollang import __version__
 from airflow_provider_ollang.provider_info import CONNECTION_TYPE
@@ -51,9 +49,7 @@ with OllangClient("key") as client:
 """
 
 
-def test_every_module_can_be_imported(
-    installed, project_files
-):
+def test_every_module_can_be_imported(installed, project_files):
     imported = installed("python", "-c", IMPORT_ALL).split()
     modules = [path for path in project_files if path.startswith("airflow_provider_ollang/")]
     expected = [path[:-3].removesuffix("/__init__").replace("/", ".") for path in modules]
