@@ -45,9 +45,7 @@ def verdict(status: str, *lines: dict[str, Any], stale: bool = True) -> Verdict:
         ("ongoing", {"failed", "not_tried", "status_changed", "not_cancellable"}),
     ],
 )
-def test_a_line_is_true_if_the_order_is_as_it_says(
-    status, true, outcome
-):
+def test_a_line_is_true_if_the_order_is_as_it_says(status, true, outcome):
     found = verdict(status, line(outcome))
 
     assert found.is_good == (outcome in true)

@@ -10,6 +10,7 @@ from itertools import accumulate
 from typing import Any
 
 from airflow_provider_ollang.sandbox import RecordedRequest
+from tests.chaos.verdict import cancelled_at
 
 #: What a worker had sent before its end is received within this time, and no retry as early.
 LAST_REQUESTS_SECONDS = 5
@@ -73,17 +74,14 @@ class Observation:
     @property
     def cancelled_at(self) -> dict[str, float]:
         """When each order was cancelled, in seconds since the epoch."""
-        acts = [(it.order_id, it.acted) for it in self.requests if it.is_cancel and it.acted]
-        return {str(order_id): acted for order_id, acted in reversed(acts)}
+        return cancelled_at(self.requests)
 
     @property
     def done_by_lost_tries(self) -> frozenset[str]:
         """The orders that were cancelled by tries that did not live to their end."""
-        cancelled_at = self.cancelled_at
+        times = self.cancelled_at
         return frozenset(
-            it
-            for it in self.lost_orders
-            if it in cancelled_at and not self._is_late(cancelled_at[it])
+            it for it in self.lost_orders if it in times and not self._is_late(times[it])
         )
 
     def spans(self) -> dict[tuple[int, bool], tuple[float, float]]:

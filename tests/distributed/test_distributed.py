@@ -8,7 +8,7 @@ from airflow_provider_ollang.api.client import PAGE_SIZE
 from tests.chaos.verdict import judge
 from tests.distributed.airflow import SLOTS, TASKS_A_WORKER, WORKERS
 from tests.distributed.experiment import KILLED
-from tests.distributed.observation import Observation, Try
+from tests.distributed.observation import Try
 
 
 def test_the_run_ends_in_success_though_a_worker_died(seen):
@@ -55,8 +55,7 @@ def test_what_died_with_its_worker_is_tried_again_and_nothing_else(seen):
             assert len(tries) == 1
 
 
-def test_no_order_gets_a_second_cancel_and_only_those_of_lost_chunks_a_second_read(
-    seen):
+def test_no_order_gets_a_second_cancel_and_only_those_of_lost_chunks_a_second_read(seen):
     cancels = Counter(it.order_id for it in seen.requests if it.is_cancel)
     reads = Counter(it.order_id for it in seen.requests if it.order_id and not it.is_cancel)
     assert cancels == dict.fromkeys(seen.stale, 1)

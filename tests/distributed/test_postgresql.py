@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from airflow_provider_ollang.sandbox import Sandbox, Stub
 from demo.airflow_home import run_airflow
