@@ -64,10 +64,8 @@ BODIES = {
 @pytest.mark.parametrize("body", BODIES)
 def test_an_endless_body_is_read_up_to_a_limit(server, body):
     server.parts = BODIES[body]
-
     with client_of(server) as client, pytest.raises(errors.UnexpectedResponseError, match="longer"):
         client.cancel_order(SOME_ID)
-
     server.wait_until_idle()
     assert server.sent < MAX_BODY_BYTES + SOCKET_BUFFERS
 
@@ -84,10 +82,8 @@ HEADS = {
 @pytest.mark.parametrize("head", HEADS)
 def test_an_endless_head_is_given_up_in_time(server, head):
     server.parts = HEADS[head]
-
     with client_of(server, timeout=0.5) as client, pytest.raises(errors.TransportError):
         client.cancel_order(SOME_ID)
-
     server.wait_until_idle()
 
 

@@ -18,7 +18,6 @@ ALREADY_CANCELLED = {"error": "e", "message": "m", "code": "ORDER_ALREADY_CANCEL
 
 def test_a_204_is_a_confirmed_cancel(sandbox, client):
     order_id = sandbox.orders.add()["id"]
-
     assert client.cancel_order(order_id) == CancelReceipt(order_id, attempts=1, response_lost=False)
     assert [order["id"] for order in sandbox.orders.where(status="cancelled")] == [order_id]
     assert len(sandbox.requests) == 1
@@ -48,9 +47,7 @@ def test_a_response_is_a_success_or_an_error_of_an_order_only_where_documented(
     sandbox, client, response, kind, may_have_been_acted_on
 ):
     sandbox.respond_next(response, path=CANCEL)
-
     error = error_of_cancel(client)
-
     assert type(error) is kind
     assert (error.status, error.order_id) == (response.status, SOME_ID)
     assert error.response_lost is may_have_been_acted_on
@@ -62,9 +59,7 @@ def test_a_response_is_a_success_or_an_error_of_an_order_only_where_documented(
 def test_no_redirect_is_followed(sandbox, client, status, call):
     with Sandbox(order_count=0) as elsewhere:
         sandbox.respond_always(Stub(status, {"Location": elsewhere.url + "/health"}))
-
         error = call(client)
-
         assert elsewhere.requests == []
     assert isinstance(error, errors.UnexpectedResponseError)
     assert error.status == status

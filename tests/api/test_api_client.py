@@ -92,10 +92,7 @@ def test_the_traceback_of_a_transport_error_does_not_show_the_key(trouble):
 
 
 def test_a_refused_connection_is_retried_and_loses_no_response(closed_port):
-    with (
-        no_waiting(),
-        OllangClient(KEY, base_url=f"http://127.0.0.1:{closed_port}") as client,
-    ):
+    with no_waiting(), OllangClient(KEY, base_url=f"http://127.0.0.1:{closed_port}") as client:
         error = error_of_cancel(client)
 
     assert type(error) is errors.ConnectionFailedError

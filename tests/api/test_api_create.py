@@ -49,7 +49,6 @@ def sent(sandbox: Sandbox) -> int:
 
 def test_every_order_that_a_request_creates_is_returned(sandbox, client):
     created = client.create_order(request_of(level=1, auto_qc=False, selected_memories=["m1"]))
-
     assert {order.id for order in created} == {order["id"] for order in sandbox.orders}
     assert [order["targetLanguage"] for order in sandbox.orders] == ["fr", "de"]
 
@@ -111,10 +110,7 @@ def test_an_unknown_project_is_named_whatever_the_errors_format(sandbox, client,
     assert not caught.value.response_lost
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"{}", b"[]", b'[{"orderId": "a b"}]', b'[{"orderId": "a"}, 5]'],
-)
+@pytest.mark.parametrize("body", [b"{}", b"[]", b'[{"orderId": "a b"}]', b'[{"orderId": "a"}, 5]'])
 def test_a_201_that_lists_no_orders_may_have_created_some(body):
     head = f"HTTP/1.1 201 Created\r\nContent-Length: {len(body)}\r\n\r\n"
     with RawServer(head.encode() + body) as server, server.client() as client:

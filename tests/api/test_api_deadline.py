@@ -51,7 +51,6 @@ def test_a_response_that_drips_is_given_up_in_time(server, place):
     server.parts = SLOW[place]
     with server.client(timeout=TIMEOUT, retry_policy=ONCE) as client:
         error = error_of_cancel(client)
-
     assert type(error) is errors.TimedOutError
     assert error.response_lost
 

@@ -48,9 +48,7 @@ def test_a_listing_asks_in_bracketed_names(sandbox, client):
 
 def test_all_pages_are_read_oldest_first_and_each_order_once(sandbox, client):
     added = [sandbox.orders.add(age=timedelta(hours=hours))["id"] for hours in range(120)]
-
     ids = [order.id for order in client.iter_orders()]
-
     assert ids == added[::-1]
     pages = [received.query["pageOptions[page]"] for received in sandbox.requests]
     assert pages == ["1", "2", "3"]
@@ -65,7 +63,6 @@ def test_all_pages_are_read_oldest_first_and_each_order_once(sandbox, client):
 )
 def test_an_order_that_is_listed_twice_is_read_once(sandbox, client, pages):
     sandbox.respond_next(*pages)
-
     assert [order.id for order in client.iter_orders()] == ["a", "b", "c"]
 
 
@@ -93,10 +90,10 @@ def listed(data: Any, **meta: Any) -> Stub:
 )
 def test_an_invalid_page_is_not_an_empty_list(sandbox, client, response):
     sandbox.respond_always(response)
-
     assert isinstance(error_of_listing(client), errors.UnexpectedResponseError)
 
 
+@pytest.mark.parametrize("readers", [1, 4])
 @pytest.mark.parametrize(
     ("trouble", "kind", "attempts"),
     [
@@ -107,13 +104,14 @@ def test_an_invalid_page_is_not_an_empty_list(sandbox, client, response):
         (page(["z"], 1), errors.UnreadableResponseError, 4),
     ],
 )
-def test_a_listing_that_breaks_off_is_an_error(sandbox, client, trouble, kind, attempts):
-    sandbox.respond_next(page(["a"], has_next=True))
+def test_a_listing_that_breaks_off_is_an_error(sandbox, client, trouble, kind, attempts, readers):
+    full = [f"o-{number}" for number in range(50)]  # else no page is read beside another
+    sandbox.respond_next(page(full, has_next=True, itemCount=280))
     sandbox.respond_always(trouble)
 
-    error = error_of_listing(client)
-
-    assert (type(error), error.attempts, error.order_id) == (kind, attempts, None)
+    with pytest.raises(kind) as caught:
+        list(client.iter_orders(readers=readers))
+    assert (caught.type, caught.value.attempts, caught.value.order_id) == (kind, attempts, None)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +125,6 @@ def test_a_listing_that_breaks_off_is_an_error(sandbox, client, trouble, kind, a
 )
 def test_a_page_that_cannot_be_read_is_read_again(sandbox, client, trouble):
     sandbox.respond_next(page(["a"], has_next=True), trouble, page(["b"], 2))
-
     assert [order.id for order in client.iter_orders()] == ["a", "b"]
     numbers = [received.query["pageOptions[page]"] for received in sandbox.requests]
     assert numbers == ["1", "2", "2"]
@@ -136,7 +133,6 @@ def test_a_page_that_cannot_be_read_is_read_again(sandbox, client, trouble):
 @pytest.mark.parametrize("ids", [["a", "b"], []])
 def test_a_listing_that_repeats_itself_is_an_error(sandbox, client, ids):
     sandbox.respond_next(page(["a", "b"], has_next=True), page(ids, 2, has_next=True))
-
     assert re.search("page 2 .* no new order", str(error_of_listing(client)))
     assert len(sandbox.requests) == 2
 
@@ -145,7 +141,6 @@ def test_a_listing_without_end_is_given_up(sandbox, client, monkeypatch):
     monkeypatch.setattr(listing, "MAX_PAGES", 5)
     pages = [page([f"o-{number}"], number, has_next=True) for number in range(1, 9)]
     sandbox.respond_next(*pages)
-
     assert "more than 5 pages" in str(error_of_listing(client))
     assert len(sandbox.requests) == 5
 
@@ -168,18 +163,10 @@ def test_a_listing_that_changes_while_it_is_read_is_warned_of(
 
 @pytest.mark.parametrize(
     ("count", "item_count"),
-    [
-        (0, 0),
-        (7, 7),
-        ("7", None),
-        (True, None),
-        (-1, None),
-        (10**400, None),
-    ],
+    [(0, 0), (7, 7), ("7", None), (True, None), (-1, None), (10**400, None)],
 )
 def test_an_item_count_is_a_whole_number_or_unknown(sandbox, client, count, item_count):
     sandbox.respond_next(page([], itemCount=count))
-
     assert client.list_orders().item_count == item_count
 
 
@@ -204,7 +191,6 @@ def test_pages_are_read_side_by_side_and_yielded_in_order(sandbox):
 def test_pages_side_by_side_are_whole_whichever_meets_a_fault(sandbox, client, page):
     ids = {sandbox.orders.add()["id"] for _ in range(280)}
     sandbox.respond_next(*[Stub()] * (page - 1), Stub(fault="malformed"), path=LISTING)
-
     assert {order.id for order in client.iter_orders(readers=4)} == ids
 
 
@@ -213,9 +199,7 @@ def test_pages_side_by_side_are_whole_whichever_meets_a_fault(sandbox, client, p
 
 def test_an_order_is_read_with_all_its_fields(sandbox, client):
     added = sandbox.orders.add(name="n", status="onTheMoon")
-
     order = client.get_order(added["id"])
-
     assert (order.id, order.name, order.status) == (added["id"], "n", "onTheMoon")
     assert order.created_at == added["createdAt"]
     assert order.other["rate"] == added["rate"]
@@ -227,7 +211,6 @@ def test_an_order_is_read_with_all_its_fields(sandbox, client):
 )
 def test_a_response_about_another_order_is_unexpected(sandbox, client, body):
     sandbox.respond_always(Stub.json(200, body))
-
     with pytest.raises(errors.UnexpectedResponseError) as caught:
         client.get_order(SOME_ID)
     assert caught.value.order_id == SOME_ID

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -19,7 +17,6 @@ from airflow_provider_ollang.api.models import Order, format_time, parse_time
 )
 def test_a_time_with_a_zone_is_read_as_utc(text, moment):
     parsed = parse_time(text)
-
     assert parsed == moment
     assert parsed is not None
     assert parsed.tzinfo is UTC
@@ -53,13 +50,11 @@ def test_anything_but_a_time_with_a_zone_is_none(value):
 )
 def test_any_text_is_a_time_in_utc_or_none(text):
     moment = parse_time(text)
-
     assert moment is None or moment.utcoffset() == timedelta(0)
 
 
 def test_times_are_written_as_the_api_writes_them():
     moment = datetime(2024, 1, 15, 12, 30, tzinfo=timezone(timedelta(hours=2)))
-
     assert format_time(moment) == "2024-01-15T10:30:00.000Z"
     assert format_time(None) is None
 
@@ -68,7 +63,6 @@ def test_an_order_keeps_unknown_fields_and_statuses():
     order = Order.from_json(
         {"id": "o-1", "status": "onTheMoon", "createdAt": "2024-01-15T10:30:00Z", "rate": 2}
     )
-
     assert (order.id, order.status, order.other) == ("o-1", "onTheMoon", {"rate": 2})
     assert order.created == datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
     assert (order.name, order.type, order.project_id) == (None, None, None)

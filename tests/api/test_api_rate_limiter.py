@@ -69,7 +69,6 @@ def test_a_429_without_any_response_halves_the_rate_at_most():
     rate_limiter = rate_limiter_after(40)
     time.sleep(1.1)
     rate_limiter.pause(0.01)
-
     rate_limiter.acquire()
     assert 0.45 <= seconds_for(11, rate_limiter) < seconds_for(21, RateLimiter(10))
 

@@ -10,11 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_ollang.api import errors
-from airflow_provider_ollang.api.responses import (
-    error_from_response,
-    one_line,
-    parse_retry_after,
-)
+from airflow_provider_ollang.api.responses import error_from_response, one_line, parse_retry_after
 from tests.anything import any_json, bodies
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -105,7 +101,6 @@ def test_any_response_is_an_error_that_keeps_the_secret(status, headers, body):
 )
 def test_an_unknown_code_is_never_taken_for_a_known_one(status, code):
     error = error_from_json(status, {"code": code})
-
     assert type(error) is errors.ApiError
     assert error.code == code
 
@@ -114,7 +109,6 @@ def test_an_unknown_code_is_never_taken_for_a_known_one(status, code):
 @pytest.mark.parametrize(("code", "kind"), list(errors.ERROR_BY_CODE.items()))
 def test_a_known_code_decides_over_the_status(status, code, kind):
     error = error_from_json(status, {"error": "x", "message": "y", "code": code})
-
     assert type(error) is kind
     assert (error.status, error.code, error.message) == (status, code, "y")
 
@@ -135,7 +129,6 @@ def test_a_known_code_decides_over_the_status(status, code, kind):
 )
 def test_without_a_code_the_status_decides(status, kind, meaning):
     error = error_from_json(status, {"statusCode": status, "message": "m", "error": "e"})
-
     assert type(error) is kind
     assert isinstance(error, errors.ApiError)
     assert (error.code, error.meaning) == (None, meaning)
@@ -171,7 +164,6 @@ def test_the_generic_envelope_leaves_it_to_the_status_and_shows_its_detail(
     status, detail, kind, meaning, code
 ):
     error = error_from_json(status, envelope(detail, code=code))
-
     assert type(error).__name__.removeprefix("Order") == f"{kind.removeprefix('Order')}Error"
     assert isinstance(error, errors.ApiError)
     assert (error.meaning is not None) is meaning
@@ -197,7 +189,6 @@ def test_an_envelope_without_detail_shows_its_message(detail):
 )
 def test_a_404_of_a_router_is_a_wrong_base_url_and_not_a_missing_order(body, order_id):
     error = error_from_json(404, body, order_id=order_id)
-
     assert type(error) is errors.WrongBaseUrlError
     assert error.meaning is None
 
@@ -217,7 +208,6 @@ def test_a_404_of_a_router_is_a_wrong_base_url_and_not_a_missing_order(body, ord
 @pytest.mark.parametrize("body", [b"<html>no</html>", b"", b"[]", b"\xff"])
 def test_a_body_that_is_not_a_json_object_proves_no_error_of_an_order(status, kind, body):
     error = error_from_response(status, {"Content-Type": "text/html"}, body)
-
     assert type(error) is kind
     assert "text/html" in str(error)
 
@@ -264,5 +254,4 @@ def test_an_error_says_what_is_known_of_it():
 
 def test_a_redirect_says_where_to():
     error = error_from_response(302, {"Location": "https://elsewhere.invalid/"}, b"")
-
     assert "https://elsewhere.invalid/" in str(error)

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -60,9 +58,7 @@ def test_the_wait_is_what_the_api_asks_for_or_jitter_under_a_ceiling(
     retry_after, attempt, least, most
 ):
     error = errors.RateLimitedError("m", status=429, retry_after=retry_after)
-
     waits = [backoff_seconds(error, attempt, POLICY) for _ in range(50)]
-
     assert all(least <= wait <= most for wait in waits)
     assert (len(set(waits)) > 1) is (least != most)
 
@@ -84,10 +80,8 @@ def test_passing_trouble_is_retried_up_to_the_limit_and_raised_as_what_it_is(
 ):
     sandbox.respond_always(Stub(fault=trouble))
     policy = RetryPolicy(max_attempts=3)
-
     with no_waiting(), client_of(sandbox, retry_policy=policy, timeout=0.2) as client:
         error = error_of_cancel(client)
-
     assert (type(error), error.attempts, error.order_id) == (kind, 3, SOME_ID)
     assert len(sandbox.requests) == 3
 
@@ -107,10 +101,8 @@ def test_no_attempt_starts_after_the_longest_time(sandbox):
 
 def test_a_wait_beyond_the_longest_time_is_not_begun(sandbox):
     sandbox.respond_always(Stub.json(503, {}, {"Retry-After": "50"}))
-
     with client_of(sandbox, retry_policy=RetryPolicy(max_seconds=20)) as client:
         error = error_of_cancel(client)
-
     assert (error.attempts, error.retry_after) == (1, 50)
 
 
@@ -136,10 +128,8 @@ def test_a_stop_lets_no_other_attempt_follow(sandbox, trouble):
 
 def test_a_429_on_the_last_attempt_pauses_the_others_too(sandbox):
     sandbox.respond_next(Stub.json(429, {}, {"Retry-After": "1"}))
-
     with client_of(sandbox, retry_policy=RetryPolicy(max_attempts=1)) as client:
         assert type(error_of_cancel(client)) is errors.RateLimitedError
         assert client.list_orders()
-
     first, second = (received.time for received in sandbox.requests)
     assert second - first >= 0.9

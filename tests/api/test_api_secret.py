@@ -24,7 +24,6 @@ SPELLINGS = {
 
 def test_no_repr_shows_a_secret():
     secret = Secret("k3y")
-
     assert secret == "k3y"
     assert "k3y" not in repr(secret) + repr({"key": [secret]})
 
@@ -33,9 +32,7 @@ def test_no_repr_shows_a_secret():
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_a_secret_is_found_in_each_spelling(key, spelling):
     written = SPELLINGS[spelling](key)
-
     masked = mask(f"<{written}>", key)
-
     assert masked == f"<{MASK}>"
     assert isinstance(masked, Masked)
 
@@ -47,12 +44,10 @@ def test_text_without_the_secret_is_unchanged(text):
 
 def test_every_text_of_a_json_value_is_masked():
     value: Any = {"a": ["x k3y", {"k3y": "y"}], "b": 1, "c": None}
-
     assert mask_json(value, "k3y") == {"a": ["x ***", {"***": "y"}], "b": 1, "c": None}
 
 
 @pytest.mark.parametrize("depth", [10, 900, 5000])
 def test_json_of_any_depth_keeps_the_secret(depth):
     body = b"[" * depth + b'"k3y"' + b"]" * depth
-
     assert "k3y" not in str(error_from_response(200, {}, body, secret="k3y"))

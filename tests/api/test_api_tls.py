@@ -31,7 +31,6 @@ HOST = "api.ollang.test"  # a name that nobody but the proxy can find
 NAMELESS = "0.0.0.0"  # noqa: S104 - leads to this machine, and is none of its own names
 KEY = "the-key-that-nobody-may-read"
 OTHER_BUNDLE = certifi.where()  # it does not know the private authority
-NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
 @pytest.fixture(autouse=True)
@@ -214,22 +213,6 @@ def test_a_proxy_carries_requests_that_it_cannot_read(proxy, sandbox, bundle):
         assert secret.encode().lower() not in proxy.seen.lower()
 
 
-@pytest.mark.parametrize("variable", ["https_proxy", "ALL_PROXY"])
-def test_a_proxy_is_found_under_each_of_its_names(proxy, sandbox, bundle, monkeypatch, variable):
-    monkeypatch.delenv("HTTPS_PROXY")
-    monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.port}")
-    cancel(behind_proxy(verify=bundle), sandbox)
-    assert proxy.connections == 1
-
-
-def test_a_proxy_for_http_gets_what_is_not_encrypted(monkeypatch):
-    with RawServer(NO_CONTENT) as proxy:
-        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
-        OllangClient(KEY, base_url=f"http://{HOST}", allow_http=True).cancel_order("o-1")
-    [request] = proxy.requests
-    assert request.startswith(f"POST http://{HOST}/integration/orders/cancel/o-1 ".encode())
-
-
 def test_a_proxy_that_shows_a_certificate_of_its_own_is_refused(proxy, server, sandbox):
     assert_refused(behind_proxy(verify=OTHER_BUNDLE), server, sandbox)
     assert proxy.connections == 1
@@ -297,10 +280,8 @@ def test_a_proxy_that_is_not_there_loses_no_response(monkeypatch, caplog):
 
 def test_a_proxy_whose_certificate_cannot_be_trusted_is_not_tried_again(server, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{server.port}")
-
     with behind_proxy(verify=OTHER_BUNDLE) as client:
         error = error_of_cancel(client)
-
     assert type(error) is errors.CertificateError
     assert (server.connections, error.response_lost) == (1, False)
 
@@ -320,10 +301,8 @@ def test_a_proxy_whose_certificate_cannot_be_trusted_is_not_tried_again(server, 
 )
 def test_an_unusable_proxy_is_an_error_without_its_login(monkeypatch, caplog, url):
     monkeypatch.setenv("ALL_PROXY", url.format(LOGIN))
-
     with pytest.raises(errors.InvalidInputError, match=r"^ALL_PROXY \(or all_proxy\)") as caught:
         behind_proxy()
-
     assert_keeps_the_login(caught.value, caplog.text)
 
 

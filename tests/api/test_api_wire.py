@@ -145,8 +145,7 @@ def test_a_body_is_read_in_its_charset(content_type, charset, name):
 
 
 @pytest.mark.parametrize(
-    "content_type",
-    ["application/json", "a/b; charset=nonsense", "a/b; charset=zlib"],
+    "content_type", ["application/json", "a/b; charset=nonsense", "a/b; charset=zlib"]
 )
 def test_a_body_in_an_unknown_charset_is_an_error_that_names_it(content_type):
     body = order_in("iso-8859-1", "Café")

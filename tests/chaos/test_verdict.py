@@ -47,7 +47,6 @@ def verdict(status: str, *lines: dict[str, Any], stale: bool = True) -> Verdict:
 )
 def test_a_line_is_true_if_the_order_is_as_it_says(status, true, outcome):
     found = verdict(status, line(outcome))
-
     assert found.is_good == (outcome in true)
     assert found.contradicted == (frozenset() if outcome in true else {"o"})
 
@@ -66,7 +65,6 @@ def test_each_line_counts():
 @pytest.mark.parametrize("outcome", ["cancelled", "already_cancelled"])
 def test_an_order_is_not_cancelled_before_it_is(outcome):
     too_early = line(outcome, time=NOON - timedelta(seconds=1))
-
     assert verdict("cancelled", too_early, line("already_cancelled")).contradicted == {"o"}
     assert verdict("cancelled", line(outcome, time=NOON + timedelta(seconds=1))).is_good
 
@@ -79,7 +77,6 @@ def test_an_order_without_a_line_is_unaccounted():
 
 def test_a_cancelled_order_that_was_not_stale_is_wrong():
     found = verdict("cancelled", line("cancelled"), stale=False)
-
     assert found.wrongly_cancelled == {"o"}
     assert not found.is_good
 

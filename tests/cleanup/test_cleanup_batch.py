@@ -64,9 +64,7 @@ def cancels(sandbox: Sandbox) -> list[str | None]:
 )
 def test_an_outcome_is_what_the_api_answers(sandbox, client, fields, outcome, status):
     sandbox.orders.add(**{"id": "o-1", **fields})
-
     result = run_one(client, "o-1")
-
     assert (result.id, result.outcome, result.http_status) == ("o-1", outcome, status)
     assert (result.attempts, result.response_lost) == (1, False)
     assert "probably cancelled by this task" not in result.message
@@ -76,9 +74,7 @@ def test_an_outcome_is_what_the_api_answers(sandbox, client, fields, outcome, st
 def test_a_lost_answer_is_told_in_the_record(sandbox, client):
     (order_id,) = add_orders(sandbox, 1)
     sandbox.respond_next(Stub(fault="reset-after"))
-
     result = run_one(client, order_id)
-
     assert (result.outcome, result.attempts) == (Outcome.ALREADY_CANCELLED, 2)
     assert result.response_lost
     assert "probably cancelled by this task" in result.message
@@ -110,9 +106,7 @@ def test_one_orders_trouble_does_not_stop_the_others(sandbox, client):
 
 def test_cancels_start_in_the_lists_order(sandbox, client):
     order_ids = add_orders(sandbox, 20)[::-1]
-
     result = run(client, order_ids, max_workers=1)
-
     assert cancels(sandbox) == order_ids
     assert result.counts == {Outcome.CANCELLED: 20}
 
@@ -174,9 +168,7 @@ def test_each_order_has_a_line_at_the_level_of_its_outcome(sandbox, client, capl
 
 def test_a_thousand_cancelled_orders_have_a_line_each(sandbox, client, caplog):
     caplog.set_level(logging.INFO)
-
     run(client, add_orders(sandbox, 1003), report=ListedRecord())
-
     lines = [text for text in caplog.messages if text.endswith(" cancelled.")]
     assert len(lines) == 1000
     more = "Further cancelled orders are not logged one by one: the report has them."
@@ -313,7 +305,6 @@ def test_an_api_that_does_not_respond_any_more_ends_the_batch(sandbox, options, 
 def test_a_closed_port_ends_the_batch(closed_port):
     with no_waiting(), OllangClient("key", base_url=f"http://127.0.0.1:{closed_port}") as client:
         result = run(client, [f"o-{number}" for number in range(2000)], down_seconds=0.2)
-
     assert 10 <= result.counts[Outcome.FAILED] < 2000
     assert result.counts[Outcome.NOT_TRIED] == 2000 - result.counts[Outcome.FAILED]
 
@@ -333,9 +324,7 @@ def test_orders_without_a_response_among_others_do_not_end_the_batch(sandbox, ba
 @pytest.mark.parametrize("fault", ["429", "503"])
 def test_an_api_that_refuses_all_is_not_down(sandbox, client, fault):
     sandbox.respond_always(Stub(fault=fault))
-
     result = run(client, add_orders(sandbox, 40), down_seconds=0.0)
-
     assert result.to_json() == {"total": 40, "failed": 40}
 
 
@@ -392,9 +381,7 @@ def test_an_order_for_which_a_condition_does_not_hold_gets_no_cancel(
 )
 def test_an_order_that_cannot_be_read_gets_no_cancel(sandbox, client, answer, outcome):
     sandbox.respond_always(answer, method="GET")
-
     result = run_one(client, "o-1", conditions=PENDING)
-
     assert (result.outcome, result.attempts, result.response_lost) == (outcome, 0, False)
     assert "no cancel request was sent" in result.message
     assert cancels(sandbox) == []
@@ -424,9 +411,7 @@ def test_a_preview_says_what_would_happen_and_only_reads(
 ):
     sandbox.orders.add(**{"id": "o-1", **fields})
     before = list(sandbox.orders)
-
     result = run_one(client, "o-1", preview=True, conditions=conditions)
-
     assert (result.outcome, result.attempts, result.response_lost) == (outcome, 0, False)
     assert {received.method for received in sandbox.requests} == {"GET"}
     assert list(sandbox.orders) == before
@@ -511,10 +496,8 @@ def test_the_log_tells_how_far_a_long_batch_is(sandbox, client, caplog):
 
 def test_a_client_that_was_stopped_before_tries_nothing(sandbox, client):
     client.rate_limiter.stop()
-
     report = ListedRecord()
     result = run(client, add_orders(sandbox, 3), report=report)
-
     assert (result.to_json(), sandbox.requests) == ({"total": 3, "not_tried": 3}, [])
     assert all("None" not in result.message for result in report.results)
 
@@ -567,7 +550,6 @@ def test_workers_share_one_rate(sandbox):
     order_ids = add_orders(sandbox, 9)
     with client_of(sandbox, rate_limiter=RateLimiter(20)) as client:
         assert run(client, order_ids, max_workers=4).counts == {Outcome.CANCELLED: 9}
-
     times = sorted(received.time for received in sandbox.requests)
     assert times[-1] - times[0] >= 0.35
 

@@ -167,7 +167,6 @@ UNMET: list[tuple[dict[str, Any], str, str]] = [
 @pytest.mark.parametrize(("fields", "outcome", "reason"), UNMET)
 def test_an_order_that_fails_a_condition_is_left_alone(fields, outcome, reason):
     unmet = ALL.unmet(order(**fields))
-
     assert unmet is not None
     assert unmet.outcome == outcome
     assert reason in unmet.reason
@@ -190,7 +189,6 @@ def test_a_condition_that_is_not_set_leaves_no_order_alone(fields):
 )
 def test_a_reason_is_one_short_line_that_folds_nothing(make, text):
     unmet = ALL.unmet(order(**make(text)))
-
     assert unmet is not None
     assert len(unmet.reason) < 200
     assert unmet.reason.isprintable()

@@ -63,7 +63,6 @@ def test_each_line_begins_with_the_fields_that_are_given(tmp_path):
 def test_a_file_that_is_there_is_never_overwritten(tmp_path):
     path = tmp_path / "report.jsonl"
     path.write_bytes(b"of an earlier run")
-
     with pytest.raises(FileExistsError):
         open_report(LocalPath(path))
     assert path.read_bytes() == b"of an earlier run"
@@ -71,7 +70,6 @@ def test_a_file_that_is_there_is_never_overwritten(tmp_path):
 
 def test_a_file_that_cannot_be_written_is_refused_at_opening(tmp_path):
     (tmp_path / "file").touch()
-
     with pytest.raises(NotADirectoryError, match="file"):
         open_report(LocalPath(tmp_path / "file" / "report.jsonl"))
 

@@ -58,7 +58,6 @@ def test_an_error_has_one_outcome(error, outcome, code):
 
 def test_a_stop_before_the_request_is_not_tried():
     of_stop = OrderResult.from_error("o-1", errors.StoppedError("m"))
-
     assert (of_stop.outcome, of_stop.attempts) == (Outcome.NOT_TRIED, 0)
 
 
@@ -96,7 +95,6 @@ def test_a_result_is_a_line_of_json():
 def test_a_batch_fails_by_what_is_not_tolerated(outcome, code, is_failure):
     result = BatchResult(1, tolerated_codes=TOLERATED)
     result.add(order_result(outcome, code))
-
     assert result.failures == is_failure
     assert result.counts == {outcome: 1}
 
@@ -105,7 +103,6 @@ def test_a_batch_fails_by_what_is_not_tolerated(outcome, code, is_failure):
 def test_nothing_is_tolerated_where_no_code_is(outcome):
     result = BatchResult(1)
     result.add(order_result(outcome, f"ORDER_{outcome.upper()}"))
-
     assert result.failures == 1
 
 
@@ -113,7 +110,6 @@ def test_nothing_is_tolerated_where_no_code_is(outcome):
 def test_a_preview_fails_only_by_what_it_could_not_find_out(outcome):
     result = BatchResult(1, preview=True)
     result.add(order_result(outcome))
-
     assert result.failures == (outcome in (Outcome.FAILED, Outcome.NOT_TRIED))
 
 
@@ -144,7 +140,6 @@ def test_a_report_counts_all_and_keeps_a_thousand_of_each_kind():
 def test_a_retry_may_help_where_trouble_may_pass(outcome, may_help):
     result = BatchResult(1)
     result.add(order_result(outcome))
-
     assert result.retry_may_help is may_help
     result.is_final = True
     assert not result.retry_may_help

@@ -98,7 +98,6 @@ def test_every_filter_is_checked_again(sandbox, client, fields, stale):
 )
 def test_the_cut_off_itself_is_stale(sandbox, client, since_cut_off, is_stale):
     listed(sandbox, order(createdAt=format_time(NOW - WEEK + since_cut_off)))
-
     assert bool(ids_found(client)) is is_stale
 
 
@@ -160,9 +159,7 @@ def test_a_stale_order_shows_what_a_person_needs(sandbox, client):
 def test_what_is_kept_of_an_order_is_bounded(sandbox, client):
     long = "x" * 500_000
     listed(sandbox, order(name=f"Trailer {long}", targetLanguage=long))
-
     (found,) = find_stale_orders(client, rule()).orders
-
     assert found.name is not None
     assert found.name.startswith("Trailer xxx")
     assert len(json.dumps(found)) < 3000
@@ -192,9 +189,7 @@ def test_what_is_kept_of_an_order_is_bounded(sandbox, client):
 )
 def test_an_order_in_doubt_is_left_alone_and_named(sandbox, client, item):
     listed(sandbox, item, order("certain"))
-
     finding = find_stale_orders(client, rule())
-
     assert [found.id for found in finding.orders] == ["certain"]
     assert (finding.examined, len(finding.invalid)) == (2, 1)
     if isinstance(item, dict) and "id" in item:
@@ -207,7 +202,6 @@ def test_an_order_whose_name_holds_the_key_is_in_doubt_and_does_not_show_it(
 ):
     listed(sandbox, order("o-1", name=f"by {sandbox.api_key}"), order("o-2", name="*** plain ***"))
     finding = find_stale_orders(client, rule(**fields))
-
     assert [found.id for found in finding.orders] == ["o-2"]
     assert finding.invalid == ["order 'o-1' ('by ***'): its name holds the API key"]
 
@@ -215,9 +209,7 @@ def test_an_order_whose_name_holds_the_key_is_in_doubt_and_does_not_show_it(
 @pytest.mark.parametrize("name", [None, 5, ["keep"], {"en": "keep"}])
 def test_an_order_without_a_name_is_in_doubt_where_names_are_excluded(sandbox, client, name):
     listed(sandbox, order(name=name))
-
     finding = find_stale_orders(client, rule(exclude_name_matches=NamePattern("keep")))
-
     assert (finding.orders, len(finding.invalid)) == ([], 1)
     assert ids_found(client) == ["o-1"]
     assert ids_found(client, name_matches=NamePattern("keep")) == []
@@ -226,7 +218,6 @@ def test_an_order_without_a_name_is_in_doubt_where_names_are_excluded(sandbox, c
 @pytest.mark.parametrize("status", ["archived", "reviewing", ""])
 def test_an_unknown_status_is_not_stale_even_if_it_is_asked_for(sandbox, client, status):
     listed(sandbox, order(status=status))
-
     assert ids_found(client, statuses=(status,)) == []
 
 
@@ -262,7 +253,6 @@ def test_no_order_breaks_the_rule_and_only_a_certain_one_is_stale(fields):
 def test_a_certain_order_is_stale_by_age_and_status(status, created):
     created = created.replace(tzinfo=UTC)
     certain = Order.from_json(order(status=status, createdAt=created.isoformat()))
-
     assert rule().invalid_reason(certain) is None
     assert rule().is_stale(certain) == (status == "pending" and created <= NOW - WEEK)
 
@@ -292,7 +282,6 @@ def in_folders(sandbox: Sandbox) -> Sandbox:
 )
 def test_orders_are_told_apart_by_their_folder(in_folders, client, fields, stale, unseen):
     finding = find_stale_orders(client, rule(**fields))
-
     assert [found.id for found in finding.orders] == stale
     assert finding.invalid == ["order 'd' ('n'): its folderId is None, and the rule names folders"]
     assert [id_ for ids in finding.unmatched_ids.values() for id_ in ids.values()] == unseen
@@ -301,10 +290,8 @@ def test_orders_are_told_apart_by_their_folder(in_folders, client, fields, stale
 
 def test_only_candidates_are_read_and_only_for_folders(in_folders, client):
     in_folders.orders.add(id="young", folderId="f-1")
-
     find_stale_orders(client, rule(exclude_folder_ids=()))
     find_stale_orders(client, rule(folder_ids=("f-1",), exclude_order_ids=("A", "b", "c")))
-
     assert len(in_folders.requests) == 1 + (1 + 1)
 
 
@@ -315,9 +302,7 @@ def test_an_order_without_a_folder_is_invalid_where_one_is_asked_for(
 ):
     without = ["folderId"] if folder == "missing" else []
     sandbox.orders.add(createdAt=OLD, folderId=folder, without=without)
-
     finding = find_stale_orders(client, rule(**{field: ("f-1",)}))
-
     assert (finding.orders, len(finding.invalid)) == ([], 1)
 
 
@@ -327,17 +312,13 @@ def test_an_order_without_a_folder_is_invalid_where_one_is_asked_for(
 def test_all_conditions_are_checked_again_on_the_read(sandbox, client, fields):
     sandbox.orders.add(**{"id": "o-1", "createdAt": OLD, "folderId": "f-1", **fields})
     listed(sandbox, order("o-1"))
-
     strict = {"folder_ids": ("f-1",), "exclude_name_matches": NamePattern("keep")}
-
     assert ids_found(client, **strict) == []
 
 
 def test_an_order_that_is_gone_by_now_is_not_stale(in_folders, client):
     listed(in_folders, order("gone"), order("a"))
-
     finding = find_stale_orders(client, rule(folder_ids=("f-1",)))
-
     assert ([found.id for found in finding.orders], finding.not_found) == (["a"], ["gone"])
 
 
@@ -346,7 +327,6 @@ def test_an_order_that_cannot_be_read_is_an_error_and_not_a_shorter_list(
     in_folders, client, status
 ):
     in_folders.respond_always(Stub.json(status, {}), path=f"{LISTING}/c")
-
     with pytest.raises(errors.ApiError):
         find_stale_orders(client, rule(folder_ids=("f-1",)))
 
@@ -380,9 +360,7 @@ def test_folders_are_read_side_by_side(sandbox, client):
 )
 def test_a_listing_of_mostly_invalid_orders_is_a_failure(sandbox, client, listing, fails):
     listed(sandbox, *listing)
-
     finding = find_stale_orders(client, rule())
-
     assert (finding.failure is not None) is fails
     assert finding.failure is None or f"of {len(listing)} listed" in finding.failure
 
@@ -391,9 +369,7 @@ def test_a_listing_of_mostly_invalid_orders_is_a_failure(sandbox, client, listin
 def test_no_folder_at_all_is_a_failure_and_some_without_one_are_not(sandbox, client, others, fails):
     for number in range(10 + others):
         sandbox.orders.add(createdAt=OLD, folderId="f-1" if number >= 10 else None)
-
     finding = find_stale_orders(client, rule(folder_ids=("f-1",)))
-
     assert (finding.failure is not None) is fails
 
 
@@ -437,9 +413,7 @@ def test_a_reference_time_later_than_the_apis_clock_is_refused(ahead, date, is_r
 )
 def test_an_id_that_the_listing_does_not_have_is_named(sandbox, client, fields, unseen):
     listed(sandbox, order("a"), order("b", status="ongoing"))
-
     finding = find_stale_orders(client, rule(**fields))
-
     assert [id_ for ids in finding.unmatched_ids.values() for id_ in ids.values()] == unseen
 
 
@@ -454,11 +428,9 @@ def stale_orders(count: int) -> list[StaleOrder]:
 def test_every_order_is_reached_although_the_oldest_are_refused_every_time():
     left = stale_orders(50)
     refused = {order.id for order in left[:5]}
-
     for day in range(40):
         cancelled = {order.id for order in select(left, 5, NOW + timedelta(days=day))} - refused
         left = [order for order in left if order.id not in cancelled]
-
     assert {order.id for order in left} == refused
 
 
@@ -507,7 +479,6 @@ def test_a_wire_is_tripped_by_more_than_its_limit(stale, total, max_orders, max_
     reason = exceeded_safety_limit(
         stale, with_status=total, max_orders=max_orders, max_share=max_share
     )
-
     assert (reason is not None) is trips
     assert reason is None or str(stale) in reason
 
@@ -539,5 +510,4 @@ def test_orders_of_any_age_are_counted_by_status(sandbox, client):
 
 def test_invalid_orders_do_not_make_a_share_smaller(sandbox, client):
     listed(sandbox, order("a"), order("b", createdAt="?"), order("c", status="ongoing"))
-
     assert find_stale_orders(client, rule(), of_any_age=True).with_status == 1

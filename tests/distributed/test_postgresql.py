@@ -1,7 +1,5 @@
 """What PostgreSQL rejects: the finder's XComs are stored there all the same."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """The wheel in an environment of its own, as a user gets it."""
 
-from __future__ import annotations
-
 import json
 
 from airflow_provider_ollang import __version__

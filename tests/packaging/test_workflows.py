@@ -1,7 +1,5 @@
 """What CI tests, and what a release demands of its tag. zizmor checks the rest in ``make lint``."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 

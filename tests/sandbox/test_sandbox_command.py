@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import re
 import signal
 import subprocess
@@ -47,10 +45,8 @@ def url_in(line):
 def test_it_says_where_it_is_and_ends_quietly(number, code):
     with running() as (process, line):
         assert requests.get(f"{url_in(line)}/health", timeout=10).status_code == 200
-
         process.send_signal(number)
         output, errors = process.communicate(timeout=30)
-
         assert (process.returncode, output, errors) == (code, "", "")
 
 
@@ -110,6 +106,5 @@ def test_a_port_in_use_is_one_sentence(sandbox):
 def test_a_bad_value_is_explained(capsys, argument, expected):
     with pytest.raises(SystemExit) as exit_:
         main([argument])
-
     assert exit_.value.code == 2
     assert expected in capsys.readouterr().err

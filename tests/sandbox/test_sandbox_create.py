@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from airflow_provider_ollang.sandbox.seed import PROJECT_IDS
@@ -37,7 +35,6 @@ def test_one_order_is_created_for_each_language(sandbox, client):
 )
 def test_subtitles_and_dubbing_bring_a_cc_order_along(sandbox, client, order_type, types):
     created = client.post(CREATE, json=BODY | {"orderType": order_type}).json()
-
     assert [entry.get("orderType") for entry in created] == types
     orders = [sandbox.orders.get(entry["orderId"]) for entry in created]
     assert [order["type"] for order in orders] == [name or "cc" for name in types]
@@ -59,7 +56,6 @@ def test_subtitles_and_dubbing_bring_a_cc_order_along(sandbox, client, order_typ
 )
 def test_a_bad_field_creates_nothing(sandbox, client, change, complaint):
     response = client.post(CREATE, json=BODY | change)
-
     assert response.status_code == 400
     [message] = response.json()["message"]
     assert message.startswith(complaint)
@@ -69,13 +65,11 @@ def test_a_bad_field_creates_nothing(sandbox, client, change, complaint):
 @pytest.mark.parametrize("body", ["[]", "{}"])
 def test_every_missing_field_is_named(client, body):
     message = client.post(CREATE, data=body).json()["message"]
-
     missing = ["projectId", "orderType", "level", "targetLanguageConfigs"]
     assert [line.split()[0] for line in message] == missing
 
 
 def test_a_body_that_is_not_json_is_a_bad_request(client):
     response = client.post(CREATE, data="{")
-
     assert response.status_code == 400
     assert response.json()["message"].startswith("The body is no JSON")

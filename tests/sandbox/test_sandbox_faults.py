@@ -66,7 +66,6 @@ def test_a_cancel_meets_a_fault(sandbox, client, kind, status, content_type, ord
 @pytest.mark.parametrize("kind", ["page-without-end", "moves-on"])
 def test_a_fault_that_a_request_cannot_meet_leaves_it_alone(sandbox, client, kind):
     sandbox.respond_next(stub(kind))
-
     assert client.get("/health").json()["status"] == "OK"
     assert sandbox.requests[-1].fault is None
 
@@ -89,7 +88,6 @@ def test_faults_are_as_frequent_as_asked_by_seed_and_the_same_after_a_reset():
 def test_every_kind_can_be_asked_for_together():
     own = faults.KINDS
     others = dict.fromkeys((own[kind] for kind in own if kind != "500"), 0.2 / (len(own) - 1))
-
     assert parse_faults("") == {}
     assert parse_faults("500=0.3,all=0.2") == pytest.approx({own["500"]: 0.3, **others})
     assert parse_faults("all=0.2", KINDS) == dict.fromkeys(KINDS.values(), 0.2 / len(KINDS))
@@ -122,7 +120,6 @@ def test_requests_beyond_the_rate_limit_are_told_to_wait(sandbox, client):
 def test_the_rate_limit_lets_a_seconds_worth_through(per_second, at, waits):
     moments = iter([0, *at])
     limiter = RateLimiter(per_second, clock=lambda: next(moments))
-
     assert [limiter.acquire() for _ in at] == waits
 
 

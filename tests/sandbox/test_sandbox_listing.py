@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import time
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -71,7 +69,6 @@ def test_pages_together_show_every_order_once_and_sorted(sandbox, client, order_
 )
 def test_a_value_out_of_its_limits_is_a_bad_request(client, parameters, complaint):
     response = client.get("/integration/orders", params=bracketed(parameters))
-
     assert response.status_code == 400
     assert response.json() == {"error": "Bad Request", "message": [complaint]}
 
@@ -83,7 +80,6 @@ def test_a_value_out_of_its_limits_is_a_bad_request(client, parameters, complain
 def test_a_filter_selects_by_a_field(sandbox, client, name, value):
     expected = sandbox.orders.where(**{name: value})
     page = client.list(take=50, **{name: value})
-
     assert 0 < page["meta"]["itemCount"] == len(expected) < 240
     assert {order[name] for order in page["data"]} == {value}
 
@@ -109,16 +105,6 @@ def test_a_range_of_dates_includes_both_its_ends(sandbox, client):
     assert client.list_ids(created_to="2024-01-20T00:00:00Z", **options) == [first, second]
     both = {"created_from": "2024-01-11T00:00:00", "created_to": "2024-01-29T23:00:00+01:00"}
     assert client.list_ids(**both) == [second]
-
-
-def test_a_broken_order_is_listed_even_where_dates_are_asked_for(sandbox, client):
-    sandbox.orders.clear()
-    sandbox.orders.add(createdAt="yesterday", status="neverHeardOf", without=("id",))
-
-    [order] = client.list(created_to="2024-01-20", orderBy="createdAt")["data"]
-
-    assert (order["createdAt"], order["status"]) == ("yesterday", "neverHeardOf")
-    assert "id" not in order
 
 
 def test_a_listing_follows_every_change(sandbox, client):
@@ -155,16 +141,8 @@ def test_only_the_accounts_own_orders_can_be_read(sandbox, client):
     assert requests.get(f"{sandbox.url}/integration/orders", timeout=10).status_code == 401
 
 
-@pytest.mark.parametrize("path", ["/", "/integration/orders/a/b"])
-def test_an_unknown_address_has_no_route(client, path):
-    response = client.get(path)
-
-    assert (response.status_code, response.json()["message"]) == (404, f"Cannot GET {path}")
-
-
 def test_health_needs_no_key_and_responses_are_dated(sandbox):
     response = requests.get(f"{sandbox.url}/health", timeout=10)
-
     assert (response.status_code, response.json()["status"]) == (200, "OK")
     assert abs(response.json()["time"] - time.time() * 1000) < 60_000
     sent = parsedate_to_datetime(response.headers["Date"])

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from airflow_provider_ollang.sandbox import Stub
@@ -11,7 +9,6 @@ def statuses(client, count):
 
 def test_stub_responses_are_given_in_order_and_once_each(sandbox, client):
     sandbox.respond_next(Stub(status=503), Stub(), Stub(status=418))
-
     assert statuses(client, 4) == [503, 200, 418, 200]
     assert [request.status for request in sandbox.requests] == [503, 200, 418, 200]
 
@@ -42,7 +39,6 @@ def test_a_stub_response_waits_for_a_request_that_fits(sandbox, client):
 def test_a_standing_response_is_given_until_it_is_dropped(sandbox, client):
     sandbox.respond_always(Stub(status=503), path="/health")
     sandbox.respond_next(Stub(status=418))
-
     assert statuses(client, 3) == [418, 503, 503]
     assert client.get("/integration/orders").status_code == 200
     sandbox.respond_normally()
