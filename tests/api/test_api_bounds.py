@@ -185,7 +185,6 @@ def test_an_unsolicited_response_is_not_taken_for_the_next_one(server):
     confirmed, not_found = b"HTTP/1.1 204 No Content\r\n\r\n", b"HTTP/1.1 404 Not Found\r\n\r\n"
     responses = iter([[confirmed + confirmed], [not_found]])
     server.parts = lambda: next(responses)
-
     with client_of(server) as client:
         client.cancel_order("o-1")
         with pytest.raises(errors.OllangError):

@@ -64,7 +64,6 @@ def test_a_key_that_the_response_to_a_read_echoes_is_not_shown(read):
         sandbox.respond_always(Stub.json(200, {"meta": {KEY: [KEY]}}))
         with pytest.raises(errors.UnexpectedResponseError) as caught:
             read(client)
-
     assert_keeps_the_key(caught.value)
 
 
@@ -83,7 +82,6 @@ def test_the_traceback_of_a_transport_error_does_not_show_the_key(trouble):
     ):
         sandbox.respond_always(trouble)
         error = error_of_cancel(client)
-
     assert isinstance(error, errors.TransportError)
     assert_keeps_the_key(error)
 
@@ -94,7 +92,6 @@ def test_the_traceback_of_a_transport_error_does_not_show_the_key(trouble):
 def test_a_refused_connection_is_retried_and_loses_no_response(closed_port):
     with no_waiting(), OllangClient(KEY, base_url=f"http://127.0.0.1:{closed_port}") as client:
         error = error_of_cancel(client)
-
     assert type(error) is errors.ConnectionFailedError
     assert (error.attempts, error.response_lost) == (RetryPolicy().max_attempts, False)
     assert error.status is None

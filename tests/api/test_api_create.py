@@ -137,7 +137,6 @@ def test_orders_that_were_there_before_are_never_taken_for_new_ones(sandbox, cli
         sandbox.orders.add(targetLanguage=language, **moment)
     before = Watermark.from_json(json.loads(json.dumps(read_watermark(client).to_json())))
     assert look_for_created(client, request_of(), before) == []
-
     new = {sandbox.orders.add(targetLanguage=it, **moment)["id"] for it in ["fr", "de"]}
     assert {order.id for order in look_for_created(client, request_of(), before)} == new
 

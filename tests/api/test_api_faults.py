@@ -78,7 +78,6 @@ def test_a_listing_with_a_fault_on_any_page_is_whole_or_an_error(sandbox, client
     ids = {sandbox.orders.add()["id"] for _ in range(120)}
     for page in range(3):
         sandbox.respond_next(*[Stub()] * page, Stub(fault=KINDS[kind]))
-
         if kind == "429-hour":
             assert error_of_listing(client).retry_after == 3600
         else:

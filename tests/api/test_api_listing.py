@@ -108,7 +108,6 @@ def test_a_listing_that_breaks_off_is_an_error(sandbox, client, trouble, kind, a
     full = [f"o-{number}" for number in range(50)]  # else no page is read beside another
     sandbox.respond_next(page(full, has_next=True, itemCount=280))
     sandbox.respond_always(trouble)
-
     with pytest.raises(kind) as caught:
         list(client.iter_orders(readers=readers))
     assert (caught.type, caught.value.attempts, caught.value.order_id) == (kind, attempts, None)
@@ -154,7 +153,6 @@ def test_a_listing_that_changes_while_it_is_read_is_warned_of(
     sandbox.respond_next(
         page(["a", "b"], has_next=True, itemCount=first), page(ids, 2, itemCount=last)
     )
-
     assert [order.id for order in client.iter_orders()] == ["a", "b", *ids]
     changed = (first, last) != (3, 3)
     said = f"it had {first} orders at first and {last} at the end, and 3 were read"

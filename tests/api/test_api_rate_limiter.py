@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -59,7 +60,6 @@ def test_a_second_429_right_after_it_slows_down():
     for _ in range(20):
         rate_limiter.note_response()
     rate_limiter.pause(0.01)
-
     rate_limiter.acquire()
     assert seconds_for(11, rate_limiter) >= 0.45
 
@@ -119,21 +119,11 @@ def test_without_waiting_no_pause_costs_time_and_a_stop_still_counts():
 
 def test_a_pause_delays_those_that_wait_for_a_turn_and_lets_them_go_one_by_one():
     rate_limiter = RateLimiter(20)
-    gone: list[float] = []
-
-    def go() -> None:
-        rate_limiter.acquire()
-        gone.append(time.monotonic())
-
-    threads = [threading.Thread(target=go) for _ in range(6)]
     rate_limiter.acquire()
-    for thread in threads:
-        thread.start()
-    paused_at = time.monotonic()
-    rate_limiter.pause(0.5)
-    for thread in threads:
-        thread.join()
-
-    late = sorted(gone)[1:]  # one may have gone before the pause
+    with ThreadPoolExecutor(6) as pool:
+        turns = [pool.submit(lambda: (rate_limiter.acquire(), time.monotonic())) for _ in range(6)]
+        paused_at = time.monotonic()
+        rate_limiter.pause(0.5)
+    late = sorted(turn.result()[1] for turn in turns)[1:]  # one may have gone before the pause
     assert late[0] >= paused_at + 0.5
     assert late[-1] - late[0] >= 0.9 * (len(late) - 1) / 20

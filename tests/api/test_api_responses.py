@@ -246,7 +246,6 @@ def test_an_error_says_what_is_known_of_it():
         429, {"Retry-After": "90"}, b'{"message": "slow down", "code": "SLOW"}', order_id="o-1"
     )
     error.attempts = 3
-
     for part in ("order o-1", "HTTP 429", "SLOW", "slow down", "90 s", "3 attempts"):
         assert part in str(error)
     assert error.retry_after == 90

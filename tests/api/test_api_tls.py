@@ -152,7 +152,6 @@ def test_what_a_certificate_lacks_is_named(said, hint):
     error = error_from_exception(
         requests.exceptions.SSLError(cause), base_url="x", order_id=None, secret=KEY
     )
-
     assert type(error) is errors.CertificateError
     assert hint in str(error)
     assert "set verify" not in str(error)
@@ -204,7 +203,6 @@ def test_a_bundle_of_the_environment_that_cannot_be_read_lets_nothing_out(
 
 def test_a_proxy_carries_requests_that_it_cannot_read(proxy, sandbox, bundle):
     cancel(behind_proxy(verify=bundle), sandbox)
-
     [request] = sandbox.requests
     assert request.key_accepted
     assert proxy.asked_for == [f"CONNECT {HOST}:443"]
@@ -313,7 +311,6 @@ def test_a_proxy_that_speaks_tls_itself_carries_a_tunnel_too(
     with TlsRelay(url, authority.issue_cert("127.0.0.1")) as outside:
         monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{outside.port}")
         cancel(behind_proxy(verify=bundle), sandbox)
-
     assert outside.connections == 1
     assert proxy.asked_for == [f"CONNECT {HOST}:443"]
     assert KEY.encode() not in proxy.seen

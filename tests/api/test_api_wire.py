@@ -55,7 +55,6 @@ def test_a_204_that_announces_a_body_is_a_success_and_ends_its_connection(header
     ):
         assert client.cancel_order("o-1").attempts == 1
         assert type(error_of_cancel(client, "o-2")) is errors.OrderNotFoundError
-
     assert server.connections == 2  # what might still follow belongs to nobody
 
 

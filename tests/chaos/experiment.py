@@ -45,23 +45,14 @@ AIRFLOW = {
 
 @dataclass(frozen=True)
 class Observation:
-    """What was seen.
-
-    :param verdict: the reports, held against the sandbox
-    :param requests: requests that the sandbox received
-    :param faults: how many of them met which fault
-    :param reports: reports that were written, one for each try of each chunk
-    :param killed: workers that were killed
-    :param orphans: task processes that were still there after the run
-    :param seconds: how long the run took
-    """
+    """What was seen."""
 
     verdict: Verdict
     requests: int
-    faults: Mapping[str, int]
-    reports: int
-    killed: int
-    orphans: int
+    faults: Mapping[str, int]  # how many requests met which
+    reports: int  # one for each try of each chunk
+    killed: int  # workers
+    orphans: int  # task processes that were still there after the run
     seconds: float
 
     @property

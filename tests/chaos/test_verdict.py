@@ -88,5 +88,4 @@ def test_what_was_left_is_counted_by_its_last_line():
         {"a": NOON.timestamp()},
         [line("cancelled", "a"), line("failed", "b"), line("not_tried", "b"), line("failed", "c")],
     )
-
     assert (found.cancelled, found.left) == (1, {"not_tried": 1, "failed": 1})

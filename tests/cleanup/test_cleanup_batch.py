@@ -265,9 +265,7 @@ def test_a_rejected_key_ends_the_batch_at_once(sandbox, client, conditions):
 def test_a_wait_of_an_hour_ends_the_batch(sandbox, client):
     order_ids = add_orders(sandbox, 20)
     sandbox.respond_next(Stub(), Stub.json(429, {}, {"Retry-After": "3600"}))
-
     result = run(client, order_ids, max_workers=1)
-
     assert result.to_json() == {"total": 20, "cancelled": 1, "failed": 1, "not_tried": 18}
     assert result.stop_reason
     assert "3600" in result.stop_reason
@@ -316,7 +314,6 @@ def test_orders_without_a_response_among_others_do_not_end_the_batch(sandbox, ba
         sandbox.respond_always(Stub(fault="timeout-before"), path=f"{CANCEL[:-1]}{order_id}")
     with no_waiting(), impatient_client_of(sandbox) as client:
         result = run(client, order_ids, down_seconds=0.0)
-
     assert (result.stop_reason, result.counts[Outcome.NOT_TRIED]) == (None, 0)
     assert result.counts[Outcome.FAILED] >= len(order_ids[bad])
 
@@ -551,7 +548,7 @@ def test_workers_share_one_rate(sandbox):
     with client_of(sandbox, rate_limiter=RateLimiter(20)) as client:
         assert run(client, order_ids, max_workers=4).counts == {Outcome.CANCELLED: 9}
     times = sorted(received.time for received in sandbox.requests)
-    assert times[-1] - times[0] >= 0.35
+    assert times[-1] - times[0] >= 0.25  # at a rate of its own for each it would be 0.1
 
 
 def test_one_429_slows_all_workers(sandbox):
@@ -560,7 +557,6 @@ def test_one_429_slows_all_workers(sandbox):
     sandbox.respond_always(Stub(delay=0.1), path=CANCEL)
     with client_of(sandbox) as client:
         assert run(client, order_ids, max_workers=4).counts == {Outcome.CANCELLED: 12}
-
     first, *others = sorted(received.time for received in sandbox.requests)
     at_once = [time for time in others if time - first < 0.9]
     assert len(at_once) <= 3  # those that were on their way

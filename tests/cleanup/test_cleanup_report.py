@@ -41,7 +41,6 @@ class LocalPath:
 def test_each_line_is_in_the_file_at_once(tmp_path):
     path = tmp_path / "made" / "for it" / "report.jsonl"
     report = open_report(LocalPath(path))
-
     assert path.read_bytes() == b""
     for number in range(1, 4):
         report.write(result(f"o-{number}"))
@@ -54,7 +53,6 @@ def test_each_line_begins_with_the_fields_that_are_given(tmp_path):
     report = open_report(LocalPath(path), {"base_url": "https://api"})
     report.write(result("o-1", "one\ntwo\r\u2028 ü \x00"))
     report.close()
-
     assert path.read_bytes().startswith(b'{"base_url": "https://api", "id": "o-1", ')
     (line,) = path.read_bytes().split(b"\n")[:-1]  # one line, whatever the message
     assert json.loads(line)["message"] == "one\ntwo\r\u2028 ü \x00"
@@ -137,7 +135,6 @@ def test_what_is_not_due_yet_waits_for_the_next_part():
 def test_a_record_that_is_there_is_never_overwritten(numbers):
     before = {f"report.part000{number}.jsonl": b"of an earlier run" for number in numbers}
     objects = dict(before)
-
     with suppress(FileExistsError):  # at opening, or when it gets to that part
         report = open_report(MemoryPath(objects))
         report.write(result("o-1"))

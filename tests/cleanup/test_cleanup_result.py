@@ -8,7 +8,9 @@ import pytest
 from airflow_provider_ollang.api import errors
 from airflow_provider_ollang.cleanup.result import BatchResult, OrderResult, Outcome
 
-TOLERATED = ("ORDER_ALREADY_CANCELLED", "ORDER_NOT_CANCELLABLE")
+ALREADY_CANCELLED, NOT_CANCELLABLE = "ORDER_ALREADY_CANCELLED", "ORDER_NOT_CANCELLABLE"
+TOLERATED = (ALREADY_CANCELLED, NOT_CANCELLABLE)
+LOOKS_CANCELLED = errors.UnexpectedResponseError("m", status=200, code=ALREADY_CANCELLED)
 
 
 def order_result(outcome: Outcome, code: str | None = None, order_id: str = "o-1") -> OrderResult:
@@ -18,16 +20,8 @@ def order_result(outcome: Outcome, code: str | None = None, order_id: str = "o-1
 @pytest.mark.parametrize(
     ("error", "outcome", "code"),
     [
-        (
-            errors.OrderAlreadyCancelledError("m", status=409),
-            Outcome.ALREADY_CANCELLED,
-            "ORDER_ALREADY_CANCELLED",
-        ),
-        (
-            errors.OrderNotCancellableError("m", status=400, code="ORDER_NOT_CANCELLABLE"),
-            Outcome.NOT_CANCELLABLE,
-            "ORDER_NOT_CANCELLABLE",
-        ),
+        (errors.OrderAlreadyCancelledError("m"), Outcome.ALREADY_CANCELLED, ALREADY_CANCELLED),
+        (errors.OrderNotCancellableError("m"), Outcome.NOT_CANCELLABLE, NOT_CANCELLABLE),
         (errors.OrderNotFoundError("m", status=404), Outcome.NOT_FOUND, "ORDER_NOT_FOUND"),
         (errors.AccessDeniedError("m", status=403), Outcome.ACCESS_DENIED, "ACCESS_DENIED"),
         (errors.UnauthorizedError("m", status=401), Outcome.FAILED, "UNAUTHORIZED"),
@@ -35,20 +29,14 @@ def order_result(outcome: Outcome, code: str | None = None, order_id: str = "o-1
         (errors.ApiError("m", status=409, code="LOCKED"), Outcome.FAILED, "LOCKED"),
         (errors.RateLimitedError("m", status=429), Outcome.FAILED, None),
         (errors.ServerError("m", status=500), Outcome.FAILED, None),
-        (
-            errors.UnexpectedResponseError("m", status=200, code="ORDER_ALREADY_CANCELLED"),
-            Outcome.FAILED,
-            None,
-        ),
+        (LOOKS_CANCELLED, Outcome.FAILED, None),
         (errors.TimedOutError("m"), Outcome.FAILED, None),
     ],
 )
 def test_an_error_has_one_outcome(error, outcome, code):
     error.attempts, error.response_lost = 3, True
-
     of_cancel = OrderResult.from_error("o-1", error)
     of_read = OrderResult.from_error("o-1", error, was_read=True)
-
     assert (of_cancel.outcome, of_cancel.code) == (outcome, code)
     assert of_cancel.http_status == error.status
     assert (of_cancel.attempts, of_cancel.response_lost) == (3, True)

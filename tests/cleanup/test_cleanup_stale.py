@@ -115,7 +115,6 @@ def test_an_age_is_elapsed_time_where_the_clock_was_set_forward(noon):
 
 def test_the_server_is_asked_for_old_orders_oldest_first(sandbox, client):
     find_stale_orders(client, rule(order_types=("cc",), project_ids=("p-1", "p-2")))
-
     asked = sandbox.requests[0].query
     assert asked["filter[createdAtRange][to]"] == "2026-01-24T12:00:00.000Z"
     assert asked["pageOptions[orderBy]"] == "createdAt"
@@ -131,7 +130,6 @@ def test_the_finding_is_sorted_even_if_the_server_does_not_sort(sandbox, client)
         order("first", createdAt="2026-01-02T00:30:00+01:00"),
         order("second", createdAt="2026-01-02T00:00:00Z"),
     )
-
     assert ids_found(client) == ["first", "second", "third"]
 
 
@@ -437,9 +435,7 @@ def test_every_order_is_reached_although_the_oldest_are_refused_every_time():
 def test_a_selection_is_the_same_for_a_run_and_oldest_first():
     orders = stale_orders(50)
     same_time = NOW.astimezone(timezone(timedelta(hours=5)))
-
     selected = select(orders, 20, NOW)
-
     assert len(selected) == 20
     assert selected == sorted(selected) == select(orders[::-1], 20, same_time)[::-1]
     assert selected != select(orders, 20, NOW + timedelta(days=1))
@@ -487,7 +483,6 @@ def test_a_wire_is_tripped_by_more_than_its_limit(stale, total, max_orders, max_
 def test_a_share_is_exact(total, data):
     stale = data.draw(st.integers(0, total - 1))
     share = stale / total
-
     assert exceeded_safety_limit(stale, with_status=total, max_orders=None, max_share=share) is None
     assert (
         exceeded_safety_limit(stale + 1, with_status=total, max_orders=None, max_share=share)
@@ -501,9 +496,7 @@ def test_orders_of_any_age_are_counted_by_status(sandbox, client):
         sandbox.orders.add(status=status, age=timedelta(days=9), type="cc", projectId="p-1")
     now = datetime.now(UTC)
     only = rule(reference_time=now, order_types=("cc",), project_ids=("p-1",))
-
     finding = find_stale_orders(client, only, of_any_age=True)
-
     assert (len(finding.orders), finding.with_status) == (2, 4)
     assert {it for it in sandbox.requests[0].query if "filter" in it} == {"filter[status]"}
 

@@ -30,36 +30,21 @@ class Try:
 
 @dataclass(frozen=True)
 class Observation:
-    """What was seen.
-
-    :param stale: the orders that were to be cancelled
-    :param others: the other orders, with the status that each had before
-    :param listed: orders that the finder's query fits, stale or not
-    :param chunks: the ids of each chunk
-    :param state: the state in which the run ended
-    :param tries: every try of every chunk
-    :param counts: what each task that succeeded pushed as ``counts``
-    :param requests: what the sandbox received, in order
-    :param status_of: the status of every order at the end
-    :param lines: the lines of all reports
-    :param reports: the names of the reports
-    :param killed_at: when a worker was killed, in seconds since the epoch
-    :param killed: the processes that were killed with it
-    """
+    """What was seen."""
 
     stale: frozenset[str]
-    others: Mapping[str, str]
-    listed: int
+    others: Mapping[str, str]  # the other orders, with the status that each had before
+    listed: int  # orders that the finder's query fits, stale or not
     chunks: list[list[str]]
-    state: str
+    state: str  # in which the run ended
     tries: list[Try]
-    counts: list[dict[str, int]]
+    counts: list[dict[str, int]]  # what each task that succeeded pushed
     requests: list[RecordedRequest]
-    status_of: Mapping[str, str]
-    lines: list[dict[str, Any]]
-    reports: frozenset[str]
-    killed_at: float
-    killed: int
+    status_of: Mapping[str, str]  # at the end
+    lines: list[dict[str, Any]]  # of all reports
+    reports: frozenset[str]  # their names
+    killed_at: float  # in seconds since the epoch
+    killed: int  # processes
 
     @property
     def lost(self) -> frozenset[int]:

@@ -7,9 +7,7 @@ import requests
 def test_a_cancel_is_an_empty_204_and_changes_one_order(sandbox, client):
     before = {order["id"]: order for order in sandbox.orders}
     order_id = sandbox.orders.where(status="pending")[0]["id"]
-
     response = client.cancel(order_id)
-
     assert (response.status_code, response.content) == (204, b"")
     after = {order["id"]: order for order in sandbox.orders}
     assert after == before | {order_id: before[order_id] | {"status": "cancelled"}}

@@ -56,7 +56,6 @@ def test_the_options_reach_the_sandbox():
         url = f"{url_in(line)}/integration/orders"
         first = requests.get(url, headers={"X-Api-Key": "mine"}, timeout=10)
         second = requests.get(url, headers={"X-Api-Key": "mine"}, timeout=10)
-
     ids = {order["id"] for order in Sandbox(order_count=3, seed=5).orders}
     assert {order["id"] for order in first.json()["data"]} == ids
     assert second.status_code == 429
@@ -67,7 +66,6 @@ def test_plain_uvicorn_is_enough_and_ends_even_while_a_client_hangs():
     with running("--faults", "timeout-before=1", command=command) as (process, line):
         with requests.Session() as session, pytest.raises(requests.exceptions.ReadTimeout):
             session.get(f"{url_in(line)}/health", timeout=0.1)
-
         process.terminate()
         assert process.communicate(timeout=30) == ("", "")
         assert process.returncode == 0
@@ -75,11 +73,9 @@ def test_plain_uvicorn_is_enough_and_ends_even_while_a_client_hangs():
 
 def test_a_port_in_use_is_one_sentence(sandbox):
     port = sandbox.url.rpartition(":")[2]
-
     result = subprocess.run(
         [*COMMAND, "--port", port], capture_output=True, text=True, timeout=30, check=False
     )
-
     assert (result.returncode, result.stdout) == (1, "")
     start = f"ollang-sandbox: cannot listen on 127.0.0.1:{port}: "
     assert result.stderr.startswith(start)

@@ -12,7 +12,14 @@ BODY = {
 
 
 def test_one_order_is_created_for_each_language(sandbox, client):
-    response = client.post(CREATE, json=BODY)
+    optional = {
+        "orderSubType": "closedCaption",
+        "dubbingStyle": "lipsync",
+        "callbackUrl": "https://example.com/done",
+        "autoQc": True,
+        "selectedMemories": ["memory"] * 20,
+    }
+    response = client.post(CREATE, json=BODY | optional)
 
     assert response.status_code == 201
     assert [set(entry) for entry in response.json()] == [{"orderId"}, {"orderId"}]

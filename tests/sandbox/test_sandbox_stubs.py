@@ -16,9 +16,7 @@ def test_stub_responses_are_given_in_order_and_once_each(sandbox, client):
 def test_a_stub_response_is_given_as_it_is(sandbox, client):
     headers = {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT", "Content-Type": "text/plain"}
     sandbox.respond_next(Stub(status=429, headers=headers, body=b"\xff slow"), Stub.json(409, {}))
-
     response = client.get("/health")
-
     assert (response.status_code, response.content) == (429, b"\xff slow")
     assert response.headers["Retry-After"] == headers["Retry-After"]
     assert response.headers["Content-Type"] == "text/plain"
@@ -28,7 +26,6 @@ def test_a_stub_response_is_given_as_it_is(sandbox, client):
 def test_a_stub_response_waits_for_a_request_that_fits(sandbox, client):
     order = sandbox.orders.add()
     sandbox.respond_next(Stub(status=204), method="POST", path="/integration/orders/cancel/*")
-
     assert statuses(client, 1) == [200]
     assert client.get("/integration/orders").status_code == 200
     assert client.cancel(order["id"]).status_code == 204
