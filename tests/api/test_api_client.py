@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -103,19 +104,14 @@ def test_a_refused_connection_is_retried_and_loses_no_response(closed_port):
 @pytest.mark.parametrize("headers", [b"", b"Content-Length: 0\r\n"])
 def test_each_thread_keeps_one_connection(headers):
     response = b"HTTP/1.1 204 No Content\r\n" + headers + b"\r\n"
-    with RawServer(response) as server, server.client() as client:
-        all_have_cancelled = threading.Barrier(3)
+    all_have_cancelled = threading.Barrier(3)
 
-        def cancel_several() -> None:
-            for number in range(5):
-                client.cancel_order(f"o-{number}")
-            all_have_cancelled.wait(timeout=10)
+    def cancel_several(_: int) -> None:
+        for number in range(5):
+            client.cancel_order(f"o-{number}")
+        all_have_cancelled.wait(timeout=10)
 
-        threads = [threading.Thread(target=cancel_several) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    with RawServer(response) as server, server.client() as client, ThreadPoolExecutor(3) as pool:
+        list(pool.map(cancel_several, range(3)))
 
-    assert len(server.requests) == 15
-    assert server.connections == 3
+    assert (len(server.requests), server.connections) == (15, 3)

@@ -103,13 +103,13 @@ def test_a_wait_beyond_the_longest_time_is_not_begun(sandbox):
 # A stop.
 
 
-@pytest.mark.parametrize("trouble", [Stub(503, {"Retry-After": "60"}), Stub(503, delay=0.5)])
+@pytest.mark.parametrize("trouble", [Stub(503, {"Retry-After": "60"}), Stub(503, delay=1)])
 def test_a_stop_lets_no_other_attempt_follow(sandbox, trouble):
     sandbox.respond_always(trouble)
     with client_of(sandbox) as client, ThreadPoolExecutor() as pool:
         call = pool.submit(error_of_cancel, client)
         wait_until(lambda: [it for it in sandbox.requests if it.status or trouble.delay])
-        time.sleep(0.2)
+        time.sleep(0.5)  # until the client has read it
         client.rate_limiter.stop()
         error = call.result(timeout=30)
 

@@ -58,16 +58,6 @@ def test_a_204_that_announces_a_body_is_a_success_and_ends_its_connection(header
     assert server.connections == 2  # what might still follow belongs to nobody
 
 
-@pytest.mark.parametrize("status", [101, 304])
-def test_other_responses_without_a_body_fail_at_once(status):
-    head = b"HTTP/1.1 %d X\r\nTransfer-Encoding: chunked\r\n\r\n" % status
-    with RawServer(head) as server, client_of(server) as client:
-        for _ in range(2):
-            error = error_of_cancel(client)
-            assert (type(error), error.status) == (errors.UnexpectedResponseError, status)
-    assert server.connections == 2
-
-
 # Interim responses stand before the response.
 
 INTERIM = [

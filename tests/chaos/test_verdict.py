@@ -7,19 +7,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_ollang.cleanup.result import Outcome
 from tests.chaos.verdict import Verdict, judge
-
-OUTCOMES = (
-    "cancelled",
-    "already_cancelled",
-    "status_changed",
-    "not_cancellable",
-    "not_found",
-    "access_denied",
-    "failed",
-    "not_tried",
-)
-
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -36,7 +25,7 @@ def verdict(status: str, *lines: dict[str, Any], stale: bool = True) -> Verdict:
     return judge(frozenset({"o"} if stale else ()), {"o": status}, cancelled_at, lines)
 
 
-@pytest.mark.parametrize("outcome", OUTCOMES)
+@pytest.mark.parametrize("outcome", list(Outcome))
 @pytest.mark.parametrize(
     ("status", "true"),
     [

@@ -48,6 +48,10 @@ def cancels(sandbox: Sandbox) -> list[str | None]:
     return [received.order_id for received in sandbox.requests if received.is_cancel]
 
 
+def cancelled_ids(sandbox: Sandbox) -> set[str]:
+    return {order["id"] for order in sandbox.orders.where(status="cancelled")}
+
+
 # Every outcome.
 
 
@@ -161,7 +165,6 @@ def test_each_order_has_a_line_at_the_level_of_its_outcome(sandbox, client, capl
         ("ERROR", f"Order {lost} may or may not be cancelled (failed): no response"),
         ("WARNING", f"Order {denied} not cancelled (access_denied): HTTP 403"),
     ]
-    assert len(lines) == len(expected)
     for (level, text), (wanted_level, beginning) in zip(lines, expected, strict=True):
         assert (level, text[: len(beginning)]) == (wanted_level, beginning)
 
@@ -188,20 +191,11 @@ def test_the_record_agrees_with_the_account_order_by_order(sandbox, client, tmp_
 
     lines = [json.loads(line) for line in path.read_bytes().splitlines()]
     assert sorted(line["id"] for line in lines) == sorted(order_ids)
-    for line in lines:
-        order = sandbox.orders.get(line["id"])
-        assert order is not None
-        is_cancelled = line["outcome"] in ("cancelled", "already_cancelled")
-        assert is_cancelled is (order["status"] == "cancelled")
+    said = {it["id"] for it in lines if it["outcome"] in ("cancelled", "already_cancelled")}
+    assert said == cancelled_ids(sandbox)
     assert Counter(line["outcome"] for line in lines) == result.counts
     sent = Counter(cancels(sandbox))
     assert {line["id"]: line["attempts"] for line in lines} == sent
-
-
-def test_the_record_is_written_by_one_thread_and_closed(sandbox, client):
-    report = ListedRecord()
-    run(client, add_orders(sandbox, 30), report=report)
-    assert (len(report.threads), report.closed) == (1, True)
 
 
 @pytest.mark.parametrize("breaks_after", [0, 5])
@@ -441,7 +435,8 @@ def test_a_stop_lets_no_further_cancel_start(sandbox):
     assert batch.result.stop_reason == "enough"
     assert sorted(result.id for result in report.results) == sorted(order_ids)
     said = {result.id for result in report.results if result.outcome is Outcome.CANCELLED}
-    assert said == {order["id"] for order in sandbox.orders.where(status="cancelled")}
+    assert said == cancelled_ids(sandbox)
+    assert (len(report.threads), report.closed) == (1, True)
 
 
 @pytest.mark.slow("waits for a response that stays away")
@@ -535,8 +530,7 @@ def test_an_interrupted_batch_has_a_complete_report_and_record(sandbox, tmp_path
     assert result.done == result.total == len(lines) == 500
     assert {line["id"] for line in lines} == set(order_ids)
     assert Counter(line["outcome"] for line in lines) == result.counts
-    cancelled = {line["id"] for line in lines if line["outcome"] == "cancelled"}
-    assert cancelled == {order["id"] for order in sandbox.orders.where(status="cancelled")}
+    assert cancelled_ids(sandbox) == {it["id"] for it in lines if it["outcome"] == "cancelled"}
     assert result.counts[Outcome.NOT_TRIED] > 0
 
 
