@@ -10,8 +10,10 @@ import socketserver
 import ssl
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
+
+from trustme import LeafCert
 
 
 class Relay(socketserver.ThreadingTCPServer):
@@ -44,12 +46,6 @@ class Relay(socketserver.ThreadingTCPServer):
         raise NotImplementedError
 
 
-class Certificate(Protocol):
-    """A certificate of trustme, or one that is made by hand."""
-
-    def configure_cert(self, ctx: ssl.SSLContext, /) -> None: ...
-
-
 class TlsRelay(Relay):
     """Speaks TLS to its clients, and passes what they say to a server that does not.
 
@@ -57,7 +53,7 @@ class TlsRelay(Relay):
     :param certificate: what it shows to its clients
     """
 
-    def __init__(self, url: str, certificate: Certificate) -> None:
+    def __init__(self, url: str, certificate: LeafCert) -> None:
         super().__init__()
         parts = urlsplit(url)
         self._server = (parts.hostname or "", parts.port or 0)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self
 
@@ -39,6 +40,13 @@ def client_of(sandbox: Sandbox, **options: Any) -> OllangClient:
     return OllangClient(sandbox.api_key, base_url=sandbox.url, **options)
 
 
+def wait_until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.01)
+
+
 def error_of_cancel(client: OllangClient, order_id: str = SOME_ID) -> OllangError:
     with pytest.raises(OllangError) as caught:
         client.cancel_order(order_id)
@@ -62,6 +70,14 @@ def client(sandbox: Sandbox) -> Iterator[OllangClient]:
     """Give a client that takes no pause between its attempts."""
     with no_waiting(), client_of(sandbox) as client:
         yield client
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """Give a port that is taken, so that nobody else gets it, and that nobody listens on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 class RawServer:

@@ -62,12 +62,10 @@ BODIES = {
 
 
 @pytest.mark.parametrize("body", BODIES)
-def test_an_endless_body_is_read_up_to_a_limit(server: PartsServer, body: str) -> None:
+def test_an_endless_body_is_read_up_to_a_limit(server, body):
     server.parts = BODIES[body]
-
     with client_of(server) as client, pytest.raises(errors.UnexpectedResponseError, match="longer"):
         client.cancel_order(SOME_ID)
-
     server.wait_until_idle()
     assert server.sent < MAX_BODY_BYTES + SOCKET_BUFFERS
 
@@ -82,12 +80,10 @@ HEADS = {
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_an_endless_head_is_given_up_in_time(server: PartsServer, head: str) -> None:
+def test_an_endless_head_is_given_up_in_time(server, head):
     server.parts = HEADS[head]
-
     with client_of(server, timeout=0.5) as client, pytest.raises(errors.TransportError):
         client.cancel_order(SOME_ID)
-
     server.wait_until_idle()
 
 
@@ -114,9 +110,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 )
 @pytest.mark.slow("100 MB are unpacked while each allocation is traced")
 @pytest.mark.parametrize("encoding", BOMBS)
-def test_a_body_that_unpacks_to_far_more_does_not_fill_the_memory(
-    server: PartsServer, encoding: str
-) -> None:
+def test_a_body_that_unpacks_to_far_more_does_not_fill_the_memory(server, encoding):
     packed = BOMBS[encoding]()
     head = f"Content-Encoding: {encoding}\r\nContent-Length: {len(packed)}\r\n\r\n"
     server.parts = lambda: [OK, head.encode(), packed]
@@ -164,14 +158,14 @@ raw_responses = st.binary(max_size=60) | st.builds(
 @example(b"HTTP/1.1 204 No Content\r\nContent-Length: 0, 1\r\n\r\n")
 @example(b"\r\n\r\n")
 @example(b"HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n")
+@example(b"HTTP/1.1 302 X\r\nContent-Length: 0\r\nLocation: http://[::1\r\n\r\n")
+@example(b"HTTP/1.1 302 X\r\nContent-Length: 0\r\nLocation: \xff\xfe\r\n\r\n")
 @example(b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x; boundary*=a; boundary*1=b\r\n\r\n")
 @example(b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x; boundary*=a\0b''x\r\n\r\n")
 @example(b"HTTP/1.1 200 OK\r\n\r\n\xef\xbb\xbf" + b"[" * 100_000)
 @example(b"HTTP/1.1 200 OK\r\n\r\n" + b"9" * 100_000)
 @example(b"HTTP/1.1 404 X\r\n\r\n" + b'{"message":' * 600 + b"1" + b"}" * 600)
-def test_any_bytes_are_a_documented_response_or_an_error(
-    server: PartsServer, call: str, raw: bytes
-) -> None:
+def test_any_bytes_are_a_documented_response_or_an_error(server, call, raw):
     server.parts = lambda: [raw]
 
     with client_of(server) as client:
@@ -186,12 +180,11 @@ def test_any_bytes_are_a_documented_response_or_an_error(
             assert b" 204" in raw
 
 
-def test_an_unsolicited_response_is_not_taken_for_the_next_one(server: PartsServer) -> None:
+def test_an_unsolicited_response_is_not_taken_for_the_next_one(server):
     """As a proxy may send it that lost count: the first order would lend its success."""
     confirmed, not_found = b"HTTP/1.1 204 No Content\r\n\r\n", b"HTTP/1.1 404 Not Found\r\n\r\n"
     responses = iter([[confirmed + confirmed], [not_found]])
     server.parts = lambda: next(responses)
-
     with client_of(server) as client:
         client.cancel_order("o-1")
         with pytest.raises(errors.OllangError):

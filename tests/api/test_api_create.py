@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
@@ -48,16 +47,13 @@ def sent(sandbox: Sandbox) -> int:
     return sum(request.path == CREATE for request in sandbox.requests)
 
 
-def test_every_order_that_a_request_creates_is_returned(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
+def test_every_order_that_a_request_creates_is_returned(sandbox, client):
     created = client.create_order(request_of(level=1, auto_qc=False, selected_memories=["m1"]))
-
     assert {order.id for order in created} == {order["id"] for order in sandbox.orders}
     assert [order["targetLanguage"] for order in sandbox.orders] == ["fr", "de"]
 
 
-def test_a_request_says_what_was_set_and_nothing_else() -> None:
+def test_a_request_says_what_was_set_and_nothing_else():
     assert request_of().to_json() == {
         "projectId": PROJECT,
         "orderType": "document",
@@ -77,9 +73,7 @@ ACTED_ON = {"reset-after", "timeout-after", "truncated", "malformed", "empty"}
 
 
 @each_kind
-def test_a_create_is_sent_again_only_where_nothing_can_have_been_created(
-    sandbox: Sandbox, client: OllangClient, kind: str
-) -> None:
+def test_a_create_is_sent_again_only_where_nothing_can_have_been_created(sandbox, client, kind):
     before = read_watermark(client)
     sandbox.respond_next(Stub(fault=KINDS[kind]), path=CREATE)
 
@@ -97,12 +91,10 @@ def test_a_create_is_sent_again_only_where_nothing_can_have_been_created(
         assert look_for_created(client, request_of(), before) == []
 
 
-def test_a_connection_that_is_refused_before_anything_is_sent_is_tried_again() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+def test_a_connection_that_is_refused_before_anything_is_sent_is_tried_again(closed_port):
     with (
         no_waiting(),
-        OllangClient("key", base_url=url) as client,
+        OllangClient("key", base_url=f"http://127.0.0.1:{closed_port}") as client,
         pytest.raises(errors.ConnectionFailedError) as caught,
     ):
         client.create_order(request_of())
@@ -110,9 +102,7 @@ def test_a_connection_that_is_refused_before_anything_is_sent_is_tried_again() -
 
 
 @pytest.mark.parametrize("error_format", ["documented", "envelope", "framework"])
-def test_an_unknown_project_is_named_whatever_the_errors_format(
-    sandbox: Sandbox, client: OllangClient, error_format: str
-) -> None:
+def test_an_unknown_project_is_named_whatever_the_errors_format(sandbox, client, error_format):
     sandbox.error_format = error_format
     with pytest.raises(errors.ProjectNotFoundError, match="project nowhere") as caught:
         client.create_order(request_of(project_id="nowhere"))
@@ -120,11 +110,8 @@ def test_an_unknown_project_is_named_whatever_the_errors_format(
     assert not caught.value.response_lost
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"{}", b"[]", b'[{"orderId": "a b"}]', b'[{"orderId": "a"}, 5]'],
-)
-def test_a_201_that_lists_no_orders_may_have_created_some(body: bytes) -> None:
+@pytest.mark.parametrize("body", [b"{}", b"[]", b'[{"orderId": "a b"}]', b'[{"orderId": "a"}, 5]'])
+def test_a_201_that_lists_no_orders_may_have_created_some(body):
     head = f"HTTP/1.1 201 Created\r\nContent-Length: {len(body)}\r\n\r\n"
     with RawServer(head.encode() + body) as server, server.client() as client:
         with pytest.raises(errors.UnexpectedResponseError) as caught:
@@ -137,29 +124,24 @@ def test_a_201_that_lists_no_orders_may_have_created_some(body: bytes) -> None:
     ("status", "code"), [(409, "ORDER_ALREADY_CANCELLED"), (400, "ORDER_NOT_CANCELLABLE")]
 )
 def test_an_error_that_only_an_existing_order_can_meet_says_nothing_of_a_new_one(
-    sandbox: Sandbox, client: OllangClient, status: int, code: str
-) -> None:
+    sandbox, client, status, code
+):
     sandbox.respond_next(Stub.json(status, {"code": code, "message": "x"}), path=CREATE)
     with pytest.raises(errors.UnexpectedResponseError):
         client.create_order(request_of())
 
 
-def test_orders_that_were_there_before_are_never_taken_for_new_ones(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
+def test_orders_that_were_there_before_are_never_taken_for_new_ones(sandbox, client):
     moment = {"createdAt": "2026-01-01T00:00:00.000Z", "projectId": PROJECT, "type": "document"}
     for language in ["fr", "de", "fr"]:
         sandbox.orders.add(targetLanguage=language, **moment)
     before = Watermark.from_json(json.loads(json.dumps(read_watermark(client).to_json())))
     assert look_for_created(client, request_of(), before) == []
-
     new = {sandbox.orders.add(targetLanguage=it, **moment)["id"] for it in ["fr", "de"]}
     assert {order.id for order in look_for_created(client, request_of(), before)} == new
 
 
-def test_an_order_from_the_future_does_not_make_new_ones_look_old(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
+def test_an_order_from_the_future_does_not_make_new_ones_look_old(sandbox, client):
     sandbox.orders.add(createdAt="2099-01-01T00:00:00.000Z")
     before = read_watermark(client)
     created = client.create_order(request_of())
@@ -167,9 +149,7 @@ def test_an_order_from_the_future_does_not_make_new_ones_look_old(
     assert {order.id for order in found} == {order.id for order in created}
 
 
-def test_orders_that_are_created_long_after_a_request_are_another_ones(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
+def test_orders_that_are_created_long_after_a_request_are_another_ones(sandbox, client):
     before = Watermark.from_json(json.loads(json.dumps(read_watermark(client).to_json())))
     tomorrow = {"age": timedelta(days=-1), "projectId": PROJECT, "type": "document"}
     for language in ["fr", "de"]:
@@ -177,9 +157,7 @@ def test_orders_that_are_created_long_after_a_request_are_another_ones(
     assert look_for_created(client, request_of(), before) == []
 
 
-def test_an_order_of_another_level_is_not_what_was_asked_for(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
+def test_an_order_of_another_level_is_not_what_was_asked_for(sandbox, client):
     before = read_watermark(client)
     client.create_order(request_of(level=1))
     with pytest.raises(errors.AmbiguousOrdersError, match="level 1, expected 0"):
@@ -211,9 +189,7 @@ BOTH = [order("fr"), order("de")]
         ([*BOTH, order("en", "cc"), order("en", "cc", id="x")], None),
     ],
 )
-def test_only_exactly_what_was_asked_for_is_adopted(
-    orders: list[Order], adopted: set[str] | None
-) -> None:
+def test_only_exactly_what_was_asked_for_is_adopted(orders, adopted):
     request = request_of(order_type="subtitle")
     if adopted is None:
         with pytest.raises(
@@ -224,7 +200,7 @@ def test_only_exactly_what_was_asked_for_is_adopted(
         assert {it.id for it in match_orders(orders, request)} == adopted
 
 
-def test_orders_that_appear_late_are_waited_for(sandbox: Sandbox) -> None:
+def test_orders_that_appear_late_are_waited_for(sandbox):
     request = request_of(target_languages=[FRENCH])
     with client_of(sandbox) as client:
         before = read_watermark(client)

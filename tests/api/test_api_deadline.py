@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 
 import pytest
 import trustme
@@ -48,18 +47,15 @@ def server() -> Iterator[PartsServer]:
 
 
 @pytest.mark.parametrize("place", SLOW)
-def test_a_response_that_drips_is_given_up_in_time(server: PartsServer, place: str) -> None:
+def test_a_response_that_drips_is_given_up_in_time(server, place):
     server.parts = SLOW[place]
     with server.client(timeout=TIMEOUT, retry_policy=ONCE) as client:
         error = error_of_cancel(client)
-
     assert type(error) is errors.TimedOutError
     assert error.response_lost
 
 
-def test_a_response_that_drips_through_tls_is_given_up_in_time(
-    server: PartsServer, tmp_path: Path
-) -> None:
+def test_a_response_that_drips_through_tls_is_given_up_in_time(server, tmp_path):
     authority, bundle = trustme.CA(), tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(bundle)
     server.parts = BODY
@@ -76,7 +72,7 @@ def test_a_response_that_drips_through_tls_is_given_up_in_time(
         assert type(error_of_cancel(client)) is errors.TimedOutError
 
 
-def test_a_slow_response_that_ends_in_time_is_taken(server: PartsServer) -> None:
+def test_a_slow_response_that_ends_in_time_is_taken(server):
     parts = [b"HTTP/1.1 2", b"04 No Co", b"ntent\r\nX-Slow", b": 1\r\n", b"\r\n"]
     server.parts = lambda: dripping(parts)
     with server.client(timeout=30, retry_policy=ONCE) as client:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Callable
 
 import pytest
 
@@ -28,9 +27,7 @@ def of_kind(kind: type[errors.OllangError]) -> errors.OllangError:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("again", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])  # noqa: S301 - its own
-def test_an_error_stays_what_it_is(
-    kind: type[errors.OllangError], again: Callable[[errors.OllangError], errors.OllangError]
-) -> None:
+def test_an_error_stays_what_it_is(kind, again):
     error = of_kind(kind)
     other = again(error)
     assert (type(other), str(other), vars(other)) == (kind, str(error), vars(error))

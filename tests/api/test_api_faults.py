@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from threading import Timer
 from typing import Any
 
 import pytest
 
 from airflow_provider_ollang.api import errors
-from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.rate_limiter import no_waiting
 from airflow_provider_ollang.api.retry import RetryPolicy
 from airflow_provider_ollang.sandbox import Sandbox, Stub
@@ -57,9 +55,7 @@ def client(sandbox: Sandbox) -> Any:
 
 
 @each_kind
-def test_a_cancel_that_meets_a_fault_ends_as_it_should(
-    sandbox: Sandbox, client: OllangClient, kind: str
-) -> None:
+def test_a_cancel_that_meets_a_fault_ends_as_it_should(sandbox, client, kind):
     order_id = sandbox.orders.add()["id"]
     sandbox.respond_next(Stub(fault=KINDS[kind]))
 
@@ -78,13 +74,10 @@ def test_a_cancel_that_meets_a_fault_ends_as_it_should(
 
 
 @each_kind
-def test_a_listing_with_a_fault_on_any_page_is_whole_or_an_error(
-    sandbox: Sandbox, client: OllangClient, kind: str
-) -> None:
+def test_a_listing_with_a_fault_on_any_page_is_whole_or_an_error(sandbox, client, kind):
     ids = {sandbox.orders.add()["id"] for _ in range(120)}
     for page in range(3):
         sandbox.respond_next(*[Stub()] * page, Stub(fault=KINDS[kind]))
-
         if kind == "429-hour":
             assert error_of_listing(client).retry_after == 3600
         else:
@@ -93,7 +86,7 @@ def test_a_listing_with_a_fault_on_any_page_is_whole_or_an_error(
 
 
 @each_kind
-def test_a_listing_whose_faults_never_end_is_an_error_or_whole(sandbox: Sandbox, kind: str) -> None:
+def test_a_listing_whose_faults_never_end_is_an_error_or_whole(sandbox, kind):
     ids = {sandbox.orders.add()["id"] for _ in range(60)}
     sandbox.respond_always(Stub(fault=KINDS[kind]), path="/integration/orders")
 
@@ -104,13 +97,3 @@ def test_a_listing_whose_faults_never_end_is_an_error_or_whole(sandbox: Sandbox,
     except errors.OllangError:
         return
     assert read == ids
-
-
-def test_a_connection_that_is_refused_for_a_moment_is_tried_again(sandbox: Sandbox) -> None:
-    patient = RetryPolicy(max_attempts=10)
-    with client_of(sandbox, retry_policy=patient) as client:  # with its real pauses
-        sandbox.stop()
-        later = Timer(0.2, sandbox.start)
-        later.start()
-        assert client.list_orders()
-        later.join()

@@ -1,7 +1,4 @@
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,9 +15,8 @@ from airflow_provider_ollang.api.models import Order, format_time, parse_time
         ("2024-01-15T12:30:00+02:00", datetime(2024, 1, 15, 10, 30, tzinfo=UTC)),
     ],
 )
-def test_a_time_with_a_zone_is_read_as_utc(text: str, moment: datetime) -> None:
+def test_a_time_with_a_zone_is_read_as_utc(text, moment):
     parsed = parse_time(text)
-
     assert parsed == moment
     assert parsed is not None
     assert parsed.tzinfo is UTC
@@ -42,7 +38,7 @@ def test_a_time_with_a_zone_is_read_as_utc(text: str, moment: datetime) -> None:
         ["2024-01-15T10:30:00Z"],
     ],
 )
-def test_anything_but_a_time_with_a_zone_is_none(value: Any) -> None:
+def test_anything_but_a_time_with_a_zone_is_none(value):
     assert parse_time(value) is None
 
 
@@ -52,34 +48,21 @@ def test_anything_but_a_time_with_a_zone_is_none(value: Any) -> None:
     | st.datetimes().map(datetime.isoformat)
     | st.datetimes(timezones=st.timezones()).map(datetime.isoformat)
 )
-def test_any_text_is_a_time_in_utc_or_none(text: str) -> None:
+def test_any_text_is_a_time_in_utc_or_none(text):
     moment = parse_time(text)
-
     assert moment is None or moment.utcoffset() == timedelta(0)
 
 
-@given(st.datetimes(min_value=datetime(1, 1, 2)))
-def test_a_written_time_is_read_back_to_the_millisecond(moment: datetime) -> None:
-    moment = moment.replace(tzinfo=UTC)
-
-    back = parse_time(format_time(moment))
-
-    assert back is not None
-    assert timedelta(0) <= moment - back < timedelta(milliseconds=1)
-
-
-def test_times_are_written_as_the_api_writes_them() -> None:
+def test_times_are_written_as_the_api_writes_them():
     moment = datetime(2024, 1, 15, 12, 30, tzinfo=timezone(timedelta(hours=2)))
-
     assert format_time(moment) == "2024-01-15T10:30:00.000Z"
     assert format_time(None) is None
 
 
-def test_an_order_keeps_unknown_fields_and_statuses() -> None:
+def test_an_order_keeps_unknown_fields_and_statuses():
     order = Order.from_json(
         {"id": "o-1", "status": "onTheMoon", "createdAt": "2024-01-15T10:30:00Z", "rate": 2}
     )
-
     assert (order.id, order.status, order.other) == ("o-1", "onTheMoon", {"rate": 2})
     assert order.created == datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
     assert (order.name, order.type, order.project_id) == (None, None, None)

@@ -10,11 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_ollang.api import errors
-from airflow_provider_ollang.api.responses import (
-    error_from_response,
-    one_line,
-    parse_retry_after,
-)
+from airflow_provider_ollang.api.responses import error_from_response, one_line, parse_retry_after
 from tests.anything import any_json, bodies
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -29,7 +25,10 @@ any_body = bodies(any_json, shown_fields) | st.builds(
 )
 any_headers = st.dictionaries(
     st.sampled_from(["Retry-After", "Location", "Content-Type"]),
-    st.text() | st.just(f"https://elsewhere.invalid/{SECRET}"),
+    st.text()
+    | st.text(alphabet="0123456789.-+: ,GMTUTCJanThu", max_size=40)
+    | st.datetimes().map(format_datetime)
+    | st.just(f"https://elsewhere.invalid/{SECRET}"),
 )
 
 
@@ -63,36 +62,14 @@ def error_from_json(status: int, value: Any, **options: Any) -> errors.OllangErr
         ("Thu, 01 Jan 2026 12:00:30 GMT, Thu, 01 Jan 2026 12:00:50 GMT", 50),
     ],
 )
-def test_retry_after_is_seconds_or_a_date_or_nothing(
-    value: str | None, seconds: float | None
-) -> None:
+def test_retry_after_is_seconds_or_a_date_or_nothing(value, seconds):
     assert parse_retry_after(value, now=NOW) == seconds
-
-
-@given(
-    st.text()
-    | st.text(alphabet="0123456789.-+: ,GMTUTCJanThu", max_size=40)
-    | st.datetimes().map(lambda moment: format_datetime(moment))
-)
-def test_a_retry_after_of_any_text_is_none_or_a_bearable_number(value: str) -> None:
-    seconds = parse_retry_after(value)
-
-    assert seconds is None or 0 <= seconds < 1e12
-
-
-@given(st.text(), st.text())
-def test_one_line_is_short_and_printable_and_without_the_secret(before: str, after: str) -> None:
-    line = one_line(before + SECRET + after, secret=SECRET)
-
-    assert SECRET not in line
-    assert line.isprintable()
-    assert len(line) <= 300
 
 
 # Around the two lengths at which text is cut.
 @pytest.mark.parametrize("before", [280, 290, 299, 99_980, 99_990, 99_999])
 @pytest.mark.parametrize("space", ["x", " "])
-def test_no_cut_goes_through_a_secret(before: int, space: str) -> None:
+def test_no_cut_goes_through_a_secret(before, space):
     text = space * before + SECRET + " and so on" * 10
     for shown in (
         one_line(text, secret=SECRET),
@@ -103,23 +80,17 @@ def test_no_cut_goes_through_a_secret(before: int, space: str) -> None:
 
 
 @given(st.integers(100, 599), any_headers, any_body)
-def test_any_response_is_an_error_that_keeps_the_secret(
-    status: int, headers: dict[str, str], body: bytes
-) -> None:
+def test_any_response_is_an_error_that_keeps_the_secret(status, headers, body):
     error = error_from_response(status, headers, body, order_id="o-1", secret=SECRET)
 
     assert isinstance(error, errors.UnexpectedResponseError | errors.ApiError)
     assert (error.status, error.order_id) == (status, "o-1")
+    assert status >= 400 or type(error) is errors.UnexpectedResponseError
+    assert error.retry_after is None or 0 <= error.retry_after < 1e12
     for text in (str(error), repr(error), error.message, str(error.code)):
         assert SECRET not in text
         assert text.isprintable()
-
-
-@given(st.integers(100, 399), any_headers, any_body)
-def test_no_response_below_400_is_an_error_of_an_order(
-    status: int, headers: dict[str, str], body: bytes
-) -> None:
-    assert type(error_from_response(status, headers, body)) is errors.UnexpectedResponseError
+        assert len(text) < 1000
 
 
 @given(
@@ -128,20 +99,16 @@ def test_no_response_below_400_is_an_error_of_an_order(
         lambda code: code not in errors.ERROR_BY_CODE
     ),
 )
-def test_an_unknown_code_is_never_taken_for_a_known_one(status: int, code: str) -> None:
+def test_an_unknown_code_is_never_taken_for_a_known_one(status, code):
     error = error_from_json(status, {"code": code})
-
     assert type(error) is errors.ApiError
     assert error.code == code
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 503])
 @pytest.mark.parametrize(("code", "kind"), list(errors.ERROR_BY_CODE.items()))
-def test_a_known_code_decides_over_the_status(
-    status: int, code: str, kind: type[errors.ApiError]
-) -> None:
+def test_a_known_code_decides_over_the_status(status, code, kind):
     error = error_from_json(status, {"error": "x", "message": "y", "code": code})
-
     assert type(error) is kind
     assert (error.status, error.code, error.message) == (status, code, "y")
 
@@ -160,11 +127,8 @@ def test_a_known_code_decides_over_the_status(
         (599, errors.ServerError, None),
     ],
 )
-def test_without_a_code_the_status_decides(
-    status: int, kind: type[errors.ApiError], meaning: str | None
-) -> None:
+def test_without_a_code_the_status_decides(status, kind, meaning):
     error = error_from_json(status, {"statusCode": status, "message": "m", "error": "e"})
-
     assert type(error) is kind
     assert isinstance(error, errors.ApiError)
     assert (error.code, error.meaning) == (None, meaning)
@@ -197,10 +161,9 @@ def envelope(detail: object, **fields: object) -> dict[str, object]:
 )
 @pytest.mark.parametrize("code", [-1, "-1", None, ""])
 def test_the_generic_envelope_leaves_it_to_the_status_and_shows_its_detail(
-    status: int, detail: str, kind: str, meaning: bool, code: object
-) -> None:
+    status, detail, kind, meaning, code
+):
     error = error_from_json(status, envelope(detail, code=code))
-
     assert type(error).__name__.removeprefix("Order") == f"{kind.removeprefix('Order')}Error"
     assert isinstance(error, errors.ApiError)
     assert (error.meaning is not None) is meaning
@@ -208,32 +171,26 @@ def test_the_generic_envelope_leaves_it_to_the_status_and_shows_its_detail(
 
 
 @pytest.mark.parametrize("detail", [None, "", []])
-def test_an_envelope_without_detail_shows_its_message(detail: object) -> None:
+def test_an_envelope_without_detail_shows_its_message(detail):
     assert error_from_json(409, envelope(detail)).message == "unknown error"
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "order_id"),
     [
-        {"statusCode": 404, "message": "Cannot POST /integration/x", "error": "Not Found"},
-        {"statusCode": 404, "message": "Route POST:/integration/x not found", "error": "Not Found"},
-        {"message": "no Route matched with those values"},
-        {"detail": "Not Found"},
-        {"timestamp": 1, "status": 404, "error": "Not Found", "path": "/integration/x"},
-        {},
+        ({"message": "Cannot POST /integration/x", "error": "Not Found"}, "o-1"),
+        ({"message": "Route POST:/integration/x not found", "error": "Not Found"}, "o-1"),
+        ({"message": "no Route matched with those values"}, "o-1"),
+        ({"detail": "Not Found"}, "o-1"),
+        ({"timestamp": 1, "status": 404, "error": "Not Found", "path": "/integration/x"}, "o-1"),
+        ({}, "o-1"),
+        ({"statusCode": 404, "message": "Not Found"}, None),  # to a request about no order
     ],
 )
-def test_a_404_of_a_router_is_a_wrong_base_url_and_not_a_missing_order(body: Any) -> None:
-    error = error_from_json(404, body)
-
+def test_a_404_of_a_router_is_a_wrong_base_url_and_not_a_missing_order(body, order_id):
+    error = error_from_json(404, body, order_id=order_id)
     assert type(error) is errors.WrongBaseUrlError
     assert error.meaning is None
-
-
-def test_a_404_to_a_request_about_no_order_is_a_wrong_base_url() -> None:
-    body = {"statusCode": 404, "message": "Not Found"}
-
-    assert type(error_from_json(404, body, order_id=None)) is errors.WrongBaseUrlError
 
 
 @pytest.mark.parametrize(
@@ -249,11 +206,8 @@ def test_a_404_to_a_request_about_no_order_is_a_wrong_base_url() -> None:
     ],
 )
 @pytest.mark.parametrize("body", [b"<html>no</html>", b"", b"[]", b"\xff"])
-def test_a_body_that_is_not_a_json_object_proves_no_error_of_an_order(
-    status: int, kind: type[errors.OllangError], body: bytes
-) -> None:
+def test_a_body_that_is_not_a_json_object_proves_no_error_of_an_order(status, kind, body):
     error = error_from_response(status, {"Content-Type": "text/html"}, body)
-
     assert type(error) is kind
     assert "text/html" in str(error)
 
@@ -265,7 +219,7 @@ def test_a_body_that_is_not_a_json_object_proves_no_error_of_an_order(
         *(0, True, ["ORDER_ALREADY_CANCELLED"], {"a": 1}),
     ],
 )
-def test_a_code_that_is_nearly_a_known_one_is_unknown(code: Any) -> None:
+def test_a_code_that_is_nearly_a_known_one_is_unknown(code):
     error = error_from_json(409, {"code": code})
     assert type(error) is errors.ApiError
     assert error.meaning == repr(code)
@@ -283,29 +237,20 @@ def test_a_code_that_is_nearly_a_known_one_is_unknown(code: Any) -> None:
         ({}, "no message"),
     ],
 )
-def test_the_message_is_the_bodys(body: dict[str, Any], message: str) -> None:
+def test_the_message_is_the_bodys(body, message):
     assert error_from_json(403, body).message == message
 
 
-@pytest.mark.parametrize("depth", [100, 900, 990, 5000])
-def test_a_deeply_nested_response_is_an_error_like_any_other(depth: int) -> None:
-    body = b'{"message": [' + b"[" * depth + b"]" * depth + b"]}"
-
-    assert isinstance(error_from_response(400, {}, body), errors.OllangError)
-
-
-def test_an_error_says_what_is_known_of_it() -> None:
+def test_an_error_says_what_is_known_of_it():
     error = error_from_response(
         429, {"Retry-After": "90"}, b'{"message": "slow down", "code": "SLOW"}', order_id="o-1"
     )
     error.attempts = 3
-
     for part in ("order o-1", "HTTP 429", "SLOW", "slow down", "90 s", "3 attempts"):
         assert part in str(error)
     assert error.retry_after == 90
 
 
-def test_a_redirect_says_where_to() -> None:
+def test_a_redirect_says_where_to():
     error = error_from_response(302, {"Location": "https://elsewhere.invalid/"}, b"")
-
     assert "https://elsewhere.invalid/" in str(error)

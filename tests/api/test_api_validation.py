@@ -1,8 +1,4 @@
-from __future__ import annotations
-
 import re
-from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,9 +16,22 @@ from airflow_provider_ollang.api.validation import (
 )
 
 
-@pytest.mark.parametrize("order_id", ["65a4f0000123456789abcdef", "A_b-9", "x" * 128, "0"])
-def test_a_valid_order_id_is_returned_as_it_is(order_id: str) -> None:
-    assert check_order_id(order_id) == order_id
+@pytest.mark.parametrize(
+    ("check", "value"),
+    [
+        *((check_order_id, it) for it in ("65a4f0000123456789abcdef", "A_b-9", "x" * 128, "0")),
+        *((check_api_key, it) for it in ("k", "ab~!c", "x" * 500)),
+        (check_base_url, "https://api.example.com:8443/v1"),
+        *((check_base_url, f"http://{it}:8484") for it in ("127.0.0.1", "127.8.9.10", "[::1]")),
+        (check_base_url, "http://LOCALHOST:8484"),
+    ],
+)
+def test_a_valid_value_is_returned_as_it_is(check, value):
+    assert check(value) == value
+
+
+def test_a_base_url_is_returned_without_a_trailing_slash():
+    assert check_base_url("https://api.example.com/v1//") == "https://api.example.com/v1"
 
 
 @pytest.mark.parametrize(
@@ -32,13 +41,13 @@ def test_a_valid_order_id_is_returned_as_it_is(order_id: str) -> None:
         *("None", "none", "null", "NaN", "undefined", None, 5, True, b"abc", ["abc"]),
     ],
 )
-def test_an_invalid_order_id_is_an_error_that_names_its_field(value: Any) -> None:
+def test_an_invalid_order_id_is_an_error_that_names_its_field(value):
     with pytest.raises(InvalidInputError, match=r"^order_ids\b"):
         check_order_id(value, field="order_ids")
 
 
 @given(st.text() | st.text(alphabet="aZ9_-./ \n%", max_size=6) | st.binary() | st.integers())
-def test_an_accepted_order_id_is_safe_in_a_path(value: Any) -> None:
+def test_an_accepted_order_id_is_safe_in_a_path(value):
     try:
         accepted = check_order_id(value)
     except InvalidInputError:
@@ -47,27 +56,20 @@ def test_an_accepted_order_id_is_safe_in_a_path(value: Any) -> None:
     assert accepted == value
 
 
-@pytest.mark.parametrize("key", ["k", "ab~!c", "x" * 500])
-def test_a_valid_api_key_is_returned_as_it_is(key: str) -> None:
-    assert check_api_key(key) == key
-
-
 @pytest.mark.parametrize("value", [None, "", "  ", 5])
-def test_a_missing_api_key_is_called_missing(value: Any) -> None:
+def test_a_missing_api_key_is_called_missing(value):
     with pytest.raises(InvalidInputError, match="password: the API key is missing"):
         check_api_key(value, field="password")
 
 
 @pytest.mark.parametrize("value", [" my-key", "my-key\n", "my-key\u00a0"])
-def test_white_space_around_an_api_key_is_named(value: str) -> None:
+def test_white_space_around_an_api_key_is_named(value):
     with pytest.raises(InvalidInputError, match="white space around it"):
         check_api_key(value)
 
 
 @given(st.text(min_size=5))
-def test_an_invalid_api_key_is_in_no_message_and_a_valid_one_fits_a_header(
-    value: str,
-) -> None:
+def test_an_invalid_api_key_is_in_no_message_and_a_valid_one_fits_a_header(value):
     try:
         check_api_key(value)
     except InvalidInputError as error:
@@ -76,19 +78,6 @@ def test_an_invalid_api_key_is_in_no_message_and_a_valid_one_fits_a_header(
         shown = ""
         assert re.fullmatch("[!-~]+", value)
     assert value not in shown or not value.strip()
-
-
-@pytest.mark.parametrize(
-    ("url", "accepted"),
-    [
-        ("https://api-integration.ollang.com", "https://api-integration.ollang.com"),
-        ("https://api.example.com:8443/v1//", "https://api.example.com:8443/v1"),
-        ("http://127.0.0.1:8484", "http://127.0.0.1:8484"),
-        ("http://[::1]:8484", "http://[::1]:8484"),
-    ],
-)
-def test_a_valid_base_url_is_returned_without_a_trailing_slash(url: str, accepted: str) -> None:
-    assert check_base_url(url) == accepted
 
 
 @pytest.mark.parametrize(
@@ -102,27 +91,22 @@ def test_a_valid_base_url_is_returned_without_a_trailing_slash(url: str, accepte
         *("https://h%00", "http://[::1%25lo]", None, b"https://a"),
     ],
 )
-def test_an_invalid_base_url_is_an_error(value: Any) -> None:
+def test_an_invalid_base_url_is_an_error(value):
     with pytest.raises(InvalidInputError, match=r"^host: "):
         check_base_url(value, field="host")
 
 
 @pytest.mark.parametrize(
-    "url",
-    [
-        "http://example.com",
-        "http://localhost.example.com",
-        "http://10.0.0.1",
-        "http://0.0.0.0",
-    ],
+    "host", ["example.com", "localhost.example.com", "10.0.0.1", "128.0.0.1", "[::2]"]
 )
-def test_plain_http_to_another_machine_needs_consent(url: str) -> None:
+def test_plain_http_to_another_machine_needs_consent(host):
+    url = f"http://{host}"
     with pytest.raises(InvalidInputError, match="unencrypted"):
         check_base_url(url)
     assert check_base_url(url, allow_http=True) == url
 
 
-def test_what_stands_before_an_at_sign_is_not_shown() -> None:
+def test_what_stands_before_an_at_sign_is_not_shown():
     with pytest.raises(InvalidInputError) as caught:
         check_base_url("https://user:the-secret@example.com")
     assert "the-secret" not in str(caught.value)
@@ -136,7 +120,7 @@ def test_what_stands_before_an_at_sign_is_not_shown() -> None:
         st.text(alphabet="abz019.:/@?#[]\\% \n", max_size=20),
     )
 )
-def test_an_accepted_base_url_is_https_or_goes_to_this_machine(value: str) -> None:
+def test_an_accepted_base_url_is_https_or_goes_to_this_machine(value):
     try:
         parts = urlsplit(check_base_url(value))
     except InvalidInputError:
@@ -146,23 +130,7 @@ def test_an_accepted_base_url_is_https_or_goes_to_this_machine(value: str) -> No
     assert (parts.username, parts.password, parts.query, parts.fragment) == (None, None, "", "")
 
 
-@pytest.mark.parametrize(
-    ("host", "is_own"),
-    [
-        ("127.0.0.1", True),
-        ("127.8.9.10", True),
-        ("[::1]", True),
-        ("LOCALHOST", True),
-        ("128.0.0.1", False),
-        ("localhost.example.com", False),
-        ("", False),
-    ],
-)
-def test_loopback_is_this_machine_alone(host: str, is_own: bool) -> None:
-    assert is_loopback(host) is is_own
-
-
-def test_verify_is_a_truth_value_or_the_path_of_certificates(tmp_path: Path) -> None:
+def test_verify_is_a_truth_value_or_the_path_of_certificates(tmp_path):
     bundle = tmp_path / "ca.pem"
     for neither in (None, 1, 0.5, bundle):
         with pytest.raises(InvalidInputError, match=r"^verify: expected true, false, or the path"):

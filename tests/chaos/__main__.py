@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import secrets
 import sys
-from collections.abc import Mapping
 
 from rich.console import Console
-from rich.table import Table
 
 from tests.chaos.experiment import Observation, observe
 
@@ -36,36 +34,22 @@ def main() -> int:
 
 def _print(seen: Observation) -> None:
     verdict = seen.verdict
-    left = {f"left, reported as {outcome}": number for outcome, number in verdict.left.items()}
-    _table("what became of the stale orders", {"cancelled": verdict.cancelled, **left})
-    _table(
-        "what must be 0",
-        {
-            "unaccounted: not cancelled, and in no report": len(verdict.unaccounted),
-            "wrongly cancelled: it was not stale": len(verdict.wrongly_cancelled),
-            "contradicted: a report says what is not so": len(verdict.contradicted),
-            "task processes left behind": seen.orphans,
-        },
-    )
-    _table(
-        "under which circumstances",
-        {
-            "seconds": round(seen.seconds),
-            "workers killed": seen.killed,
-            "reports (one for each try of a chunk)": seen.reports,
-            "requests": seen.requests,
-            "of them with a fault": sum(seen.faults.values()),
-        },
-    )
-    _table("fault", dict(sorted(seen.faults.items())))
-
-
-def _table(title: str, rows: Mapping[str, int]) -> None:
-    table = Table(title, "number")
-    table.columns[1].justify = "right"
+    rows = {
+        "stale orders cancelled": verdict.cancelled,
+        **{f"left, reported as {outcome}": number for outcome, number in verdict.left.items()},
+        "must be 0: unaccounted, neither cancelled nor in a report": len(verdict.unaccounted),
+        "must be 0: wrongly cancelled, not stale": len(verdict.wrongly_cancelled),
+        "must be 0: contradicted, a report says what is not so": len(verdict.contradicted),
+        "must be 0: task processes left behind": seen.orphans,
+        "seconds": round(seen.seconds),
+        "workers killed": seen.killed,
+        "reports (one for each try of a chunk)": seen.reports,
+        "requests": seen.requests,
+        "of them with a fault": sum(seen.faults.values()),
+        **{f"fault {kind}": number for kind, number in sorted(seen.faults.items())},
+    }
     for name, number in rows.items():
-        table.add_row(name, str(number))
-    console.print(table)
+        console.print(f"{number:>8}  {name}")
 
 
 if __name__ == "__main__":

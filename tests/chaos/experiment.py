@@ -15,15 +15,15 @@ from typing import Any
 
 import psutil
 
-from airflow_provider_ollang.sandbox import RecordedRequest, Sandbox
+from airflow_provider_ollang.sandbox import Sandbox
 from airflow_provider_ollang.sandbox.faults import parse_faults
 from demo.airflow_home import airflow_home
 from demo.standalone import Process, processes_of, standalone
-from tests.chaos.verdict import Verdict, judge
+from tests.chaos.verdict import Verdict, cancelled_at, judge, lines_of
 from tests.faults import KINDS
 from tests.scheduler.scheduler import Scheduler, wait_for
 
-DAGS = Path(__file__).parent / "dags"
+DAGS, DAG_ID = Path(__file__).parent / "dags", "cleanup_in_chunks"
 # Ten of a hundred requests. An hour's wait ends a whole task, so it comes less often.
 FAULTS = "429-hour=0.0005,all=0.0995"
 #: Each worker that is killed: what share of the orders is cancelled by then, and whether the
@@ -45,23 +45,14 @@ AIRFLOW = {
 
 @dataclass(frozen=True)
 class Observation:
-    """What was seen.
-
-    :param verdict: the reports, held against the sandbox
-    :param requests: requests that the sandbox received
-    :param faults: how many of them met which fault
-    :param reports: reports that were written, one for each try of each chunk
-    :param killed: workers that were killed
-    :param orphans: task processes that were still there after the run
-    :param seconds: how long the run took
-    """
+    """What was seen."""
 
     verdict: Verdict
     requests: int
-    faults: Mapping[str, int]
-    reports: int
-    killed: int
-    orphans: int
+    faults: Mapping[str, int]  # how many requests met which
+    reports: int  # one for each try of each chunk
+    killed: int  # workers
+    orphans: int  # task processes that were still there after the run
     seconds: float
 
     @property
@@ -80,7 +71,7 @@ def observe(orders: int, chunk_size: int, seed: int) -> Observation:
     with Sandbox(order_count=0, seed=seed, faults=parse_faults(FAULTS, KINDS)) as sandbox:
         stale = _add_orders(sandbox, orders, random.Random(seed))
         with airflow_home(sandbox, DAGS) as environment:
-            environment = {**environment, **AIRFLOW, "CHAOS_CHUNK_SIZE": str(chunk_size)}
+            environment = {**environment, **AIRFLOW, "CLEANUP_CHUNK_SIZE": str(chunk_size)}
             environment["AIRFLOW_CONN_OLLANG_DEFAULT"] = _connection(sandbox)
             home = Path(environment["AIRFLOW_HOME"])
             with standalone(environment) as (url, airflow):
@@ -88,12 +79,12 @@ def observe(orders: int, chunk_size: int, seed: int) -> Observation:
                 killed = _run(Scheduler(url, home), airflow, sandbox, orders)
                 seconds = time.monotonic() - begin
                 orphans = _wait_for_orphans(airflow)
-            lines = list(_lines(home / "reports"))
+            lines = lines_of(home / "reports")
             reports = len(list((home / "reports").iterdir()))
         received = sandbox.requests
         status_of = {order["id"]: order["status"] for order in sandbox.orders}
     return Observation(
-        verdict=judge(stale, status_of, _cancelled_at(received), lines),
+        verdict=judge(stale, status_of, cancelled_at(received), lines),
         requests=len(received),
         faults=Counter(request.fault for request in received if request.fault),
         reports=reports,
@@ -130,13 +121,13 @@ def _connection(sandbox: Sandbox) -> str:
 def _run(scheduler: Scheduler, airflow: Process, sandbox: Sandbox, orders: int) -> int:
     """Run the clean-up to its end, kill workers on the way, and return how many."""
     wait_for(lambda: scheduler.call("GET", "/dags")["total_entries"] == 1)
-    run_id = scheduler.trigger("chaos")
+    run_id = scheduler.trigger(DAG_ID)
     killed = 0
     for share, with_task in KILLS:
         wait_for(lambda at=share * orders: _cancelled(sandbox) >= at, PATIENCE_SECONDS)
         _restart(sandbox)
         killed += _kill_a_worker(airflow, with_task=with_task)
-    scheduler.wait_for_run("chaos", run_id, PATIENCE_SECONDS)
+    scheduler.wait_for_run(DAG_ID, run_id, PATIENCE_SECONDS)
     return killed
 
 
@@ -184,16 +175,3 @@ def _is_task(process: psutil.Process) -> bool:
 
 def _title(process: psutil.Process) -> str:
     return " ".join(process.cmdline())
-
-
-def _cancelled_at(received: list[RecordedRequest]) -> dict[str, float]:
-    acts = [(it.order_id, it.acted) for it in received if it.is_cancel and it.acted]
-    return {str(order_id): acted for order_id, acted in reversed(acts)}
-
-
-def _lines(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines of all reports, the earlier ones first."""
-    lines = [
-        json.loads(line) for report in folder.iterdir() for line in report.read_text().splitlines()
-    ]
-    yield from sorted(lines, key=lambda line: str(line["time"]))

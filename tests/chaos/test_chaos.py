@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import random
 
 import pytest
@@ -12,12 +10,10 @@ RARE = {"page-without-end", "429-hour"}
 
 
 @pytest.mark.slow("a whole Airflow cleans up while its workers are killed")
-def test_nothing_is_lost_and_no_report_is_untrue() -> None:
+def test_nothing_is_lost_and_no_report_is_untrue():
     seed = random.randrange(2**31)
     print("seed", seed)  # pytest shows it with a failure
-
     seen = observe(orders=500, chunk_size=100, seed=seed)
-
     assert seen.is_good, seen
     assert seen.verdict.cancelled > 400, seen
     assert len(seen.faults.keys() & (KINDS.keys() - RARE)) > 15, seen

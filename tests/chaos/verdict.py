@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
+
+from airflow_provider_ollang.sandbox import RecordedRequest
 
 SAYS_CANCELLED = frozenset({"cancelled", "already_cancelled"})
 SAYS_MOVED_ON = frozenset({"status_changed", "not_cancellable"})
@@ -67,6 +71,18 @@ def judge(
             )
         ),
     )
+
+
+def cancelled_at(received: Iterable[RecordedRequest]) -> dict[str, float]:
+    """Return when each order was cancelled, in seconds since the epoch."""
+    acts = [(it.order_id, it.acted) for it in received if it.is_cancel and it.acted]
+    return {str(order_id): acted for order_id, acted in reversed(acts)}
+
+
+def lines_of(reports: Path) -> list[dict[str, Any]]:
+    """Return the lines of all reports in a folder, the earlier ones first."""
+    lines = [json.loads(it) for path in reports.iterdir() for it in path.read_text().splitlines()]
+    return sorted(lines, key=lambda line: str(line["time"]))
 
 
 def _is_true(lines: list[Mapping[str, Any]], status: str | None, cancelled_at: float) -> bool:

@@ -2,50 +2,10 @@ from __future__ import annotations
 
 import io
 import threading
-import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
-import pytest
-from hypothesis import settings
-
-from airflow_provider_ollang.api.client import OllangClient
-from airflow_provider_ollang.api.rate_limiter import no_waiting
 from airflow_provider_ollang.cleanup.result import OrderResult
-from airflow_provider_ollang.sandbox import Sandbox
-
-settings.register_profile("pure-functions", deadline=None)
-settings.load_profile("pure-functions")
-
-CANCEL = "/integration/orders/cancel/*"
-
-
-def client_of(sandbox: Sandbox, **options: Any) -> OllangClient:
-    return OllangClient(sandbox.api_key, base_url=sandbox.url, **options)
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.01)
-
-
-def add_orders(sandbox: Sandbox, count: int, **fields: Any) -> list[str]:
-    return [sandbox.orders.add(**fields)["id"] for _ in range(count)]
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(order_count=0) as running:
-        yield running
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> Iterator[OllangClient]:
-    """Give a client that takes no pause between its attempts."""
-    with no_waiting(), client_of(sandbox) as client:
-        yield client
+from tests.api.conftest import client, closed_port, sandbox  # noqa: F401 - fixtures
 
 
 class ListedRecord:

@@ -4,12 +4,10 @@ import json
 import logging
 import re
 import signal
-import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,15 +20,9 @@ from airflow_provider_ollang.cleanup.conditions import Conditions, NamePattern
 from airflow_provider_ollang.cleanup.report import FileReport, PartedReport, ReportError
 from airflow_provider_ollang.cleanup.result import BatchResult, OrderResult, Outcome
 from airflow_provider_ollang.sandbox import Sandbox, Stub
+from tests.api.conftest import CANCEL, client_of, wait_until
 
-from .conftest import (
-    CANCEL,
-    ListedRecord,
-    MemoryPath,
-    add_orders,
-    client_of,
-    wait_until,
-)
+from .conftest import ListedRecord, MemoryPath
 
 ANY_ORDER = "/integration/orders/*"
 PENDING = Conditions(statuses=("pending",))
@@ -48,8 +40,16 @@ def run_one(client: OllangClient, order_id: str, **options: Any) -> OrderResult:
     return result
 
 
+def add_orders(sandbox: Sandbox, count: int, **fields: Any) -> list[str]:
+    return [sandbox.orders.add(**fields)["id"] for _ in range(count)]
+
+
 def cancels(sandbox: Sandbox) -> list[str | None]:
     return [received.order_id for received in sandbox.requests if received.is_cancel]
+
+
+def cancelled_ids(sandbox: Sandbox) -> set[str]:
+    return {order["id"] for order in sandbox.orders.where(status="cancelled")}
 
 
 # Every outcome.
@@ -66,65 +66,25 @@ def cancels(sandbox: Sandbox) -> list[str | None]:
         ({"status": "cancelled"}, Outcome.ALREADY_CANCELLED, 409),
     ],
 )
-def test_an_outcome_is_what_the_api_answers(
-    sandbox: Sandbox, client: OllangClient, fields: dict[str, Any], outcome: Outcome, status: int
-) -> None:
+def test_an_outcome_is_what_the_api_answers(sandbox, client, fields, outcome, status):
     sandbox.orders.add(**{"id": "o-1", **fields})
-
     result = run_one(client, "o-1")
-
     assert (result.id, result.outcome, result.http_status) == ("o-1", outcome, status)
     assert (result.attempts, result.response_lost) == (1, False)
+    assert "probably cancelled by this task" not in result.message
     assert cancels(sandbox) == ["o-1"]
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        Stub.json(200, {"code": "ORDER_ALREADY_CANCELLED"}),
-        Stub(202),
-        Stub(302, {"Location": "/health"}),
-        Stub(404, {}, b"<html>"),
-        Stub.json(409, {"code": "LOCKED"}),
-        Stub.json(400, {"message": "no"}),
-    ],
-)
-def test_an_answer_that_is_not_documented_is_a_failure(
-    sandbox: Sandbox, client: OllangClient, answer: Stub
-) -> None:
-    sandbox.respond_always(answer)
-
-    result = run_one(client, "o-1")
-
-    assert (result.outcome, result.http_status) == (Outcome.FAILED, answer.status)
-
-
-@pytest.mark.parametrize("fault", ["429", "500", "reset-before"])
-def test_trouble_that_stays_is_a_failure_after_all_attempts(
-    sandbox: Sandbox, client: OllangClient, fault: str
-) -> None:
-    sandbox.respond_always(Stub(fault=fault))
-
-    result = run_one(client, "o-1")
-
-    assert (result.outcome, result.attempts) == (Outcome.FAILED, len(sandbox.requests))
-    assert result.response_lost is (fault != "429")
-
-
-def test_a_lost_answer_is_told_in_the_record(sandbox: Sandbox, client: OllangClient) -> None:
+def test_a_lost_answer_is_told_in_the_record(sandbox, client):
     (order_id,) = add_orders(sandbox, 1)
     sandbox.respond_next(Stub(fault="reset-after"))
-
     result = run_one(client, order_id)
-
     assert (result.outcome, result.attempts) == (Outcome.ALREADY_CANCELLED, 2)
     assert result.response_lost
     assert "probably cancelled by this task" in result.message
 
 
-def test_one_orders_trouble_does_not_stop_the_others(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
+def test_one_orders_trouble_does_not_stop_the_others(sandbox, client):
     pending = add_orders(sandbox, 20)
     done = add_orders(sandbox, 3, status="completed")
     foreign = add_orders(sandbox, 2, foreign=True)
@@ -148,37 +108,20 @@ def test_one_orders_trouble_does_not_stop_the_others(
     }
 
 
-def test_cancels_start_in_the_lists_order(sandbox: Sandbox, client: OllangClient) -> None:
+def test_cancels_start_in_the_lists_order(sandbox, client):
     order_ids = add_orders(sandbox, 20)[::-1]
-
     result = run(client, order_ids, max_workers=1)
-
     assert cancels(sandbox) == order_ids
     assert result.counts == {Outcome.CANCELLED: 20}
 
 
-def test_no_more_requests_are_under_way_than_workers(sandbox: Sandbox) -> None:
-    sandbox.respond_always(Stub(fault="timeout-before"), path=CANCEL)
-    with client_of(sandbox) as client:
-        batch = Batch(client, [f"o-{number}" for number in range(9)], max_workers=3)
-        runner = threading.Thread(target=batch.run)
-        runner.start()
-        wait_until(lambda: len(sandbox.requests) == 3)
-        batch.stop()
-        runner.join()
-
-    assert len(sandbox.requests) == 3
-
-
-def test_an_empty_list_is_an_empty_report(sandbox: Sandbox, client: OllangClient) -> None:
+def test_an_empty_list_is_an_empty_report(sandbox, client):
     report = ListedRecord()
     assert run(client, [], report=report).to_json() == {"total": 0}
     assert (sandbox.requests, report.closed) == ([], True)
 
 
-def test_what_an_earlier_try_cancelled_counts_as_cancelled(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
+def test_what_an_earlier_try_cancelled_counts_as_cancelled(sandbox, client):
     earlier, elsewhere = add_orders(sandbox, 2, status="cancelled")
     (left,) = add_orders(sandbox, 1)
     report = ListedRecord()
@@ -200,9 +143,7 @@ def test_what_an_earlier_try_cancelled_counts_as_cancelled(
 # The log.
 
 
-def test_each_order_has_a_line_at_the_level_of_its_outcome(
-    sandbox: Sandbox, client: OllangClient, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_each_order_has_a_line_at_the_level_of_its_outcome(sandbox, client, caplog):
     caplog.set_level(logging.INFO)
     done, gone, bad, lost, denied = [
         *add_orders(sandbox, 1),
@@ -224,18 +165,13 @@ def test_each_order_has_a_line_at_the_level_of_its_outcome(
         ("ERROR", f"Order {lost} may or may not be cancelled (failed): no response"),
         ("WARNING", f"Order {denied} not cancelled (access_denied): HTTP 403"),
     ]
-    assert len(lines) == len(expected)
     for (level, text), (wanted_level, beginning) in zip(lines, expected, strict=True):
         assert (level, text[: len(beginning)]) == (wanted_level, beginning)
 
 
-def test_a_thousand_cancelled_orders_have_a_line_each(
-    sandbox: Sandbox, client: OllangClient, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_thousand_cancelled_orders_have_a_line_each(sandbox, client, caplog):
     caplog.set_level(logging.INFO)
-
     run(client, add_orders(sandbox, 1003), report=ListedRecord())
-
     lines = [text for text in caplog.messages if text.endswith(" cancelled.")]
     assert len(lines) == 1000
     more = "Further cancelled orders are not logged one by one: the report has them."
@@ -245,9 +181,7 @@ def test_a_thousand_cancelled_orders_have_a_line_each(
 # The report.
 
 
-def test_the_record_agrees_with_the_account_order_by_order(
-    sandbox: Sandbox, client: OllangClient, tmp_path: Path
-) -> None:
+def test_the_record_agrees_with_the_account_order_by_order(sandbox, client, tmp_path):
     order_ids = add_orders(sandbox, 60) + add_orders(sandbox, 20, status="delivered")
     for fault in ("reset-after", "500", "429", "reset-before", "502") * 2:
         sandbox.respond_next(Stub(), Stub(fault=fault))
@@ -257,31 +191,17 @@ def test_the_record_agrees_with_the_account_order_by_order(
 
     lines = [json.loads(line) for line in path.read_bytes().splitlines()]
     assert sorted(line["id"] for line in lines) == sorted(order_ids)
-    for line in lines:
-        order = sandbox.orders.get(line["id"])
-        assert order is not None
-        is_cancelled = line["outcome"] in ("cancelled", "already_cancelled")
-        assert is_cancelled is (order["status"] == "cancelled")
+    said = {it["id"] for it in lines if it["outcome"] in ("cancelled", "already_cancelled")}
+    assert said == cancelled_ids(sandbox)
     assert Counter(line["outcome"] for line in lines) == result.counts
     sent = Counter(cancels(sandbox))
     assert {line["id"]: line["attempts"] for line in lines} == sent
 
 
-def test_the_record_is_written_by_one_thread_and_closed(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
-    report = ListedRecord()
-    run(client, add_orders(sandbox, 30), report=report)
-    assert (len(report.threads), report.closed) == (1, True)
-
-
 @pytest.mark.parametrize("breaks_after", [0, 5])
 def test_a_record_that_breaks_ends_the_batch_and_the_log_goes_on(
-    sandbox: Sandbox,
-    client: OllangClient,
-    caplog: pytest.LogCaptureFixture,
-    breaks_after: int,
-) -> None:
+    sandbox, client, caplog, breaks_after
+):
     caplog.set_level(logging.INFO)
     order_ids = add_orders(sandbox, 30)
     report = ListedRecord(breaks_after)
@@ -291,6 +211,7 @@ def test_a_record_that_breaks_ends_the_batch_and_the_log_goes_on(
         batch.run()
 
     assert isinstance(caught.value.__cause__, OSError)
+    assert report.closed
     assert batch.result.done == batch.result.total == 30
     assert batch.result.counts[Outcome.NOT_TRIED] > 0
     assert len(sandbox.orders.where(status="cancelled")) == batch.result.counts[Outcome.CANCELLED]
@@ -300,17 +221,7 @@ def test_a_record_that_breaks_ends_the_batch_and_the_log_goes_on(
         assert order_id in caplog.text
 
 
-def test_a_record_that_broke_is_closed_too(sandbox: Sandbox, client: OllangClient) -> None:
-    report = ListedRecord(breaks_after=1)
-
-    with pytest.raises(ReportError):
-        run(client, add_orders(sandbox, 3), report=report)
-    assert report.closed
-
-
-def test_a_record_that_breaks_at_the_end_leaves_no_cancelled_order_unnamed(
-    sandbox: Sandbox, client: OllangClient, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_record_that_breaks_at_the_end_leaves_no_cancelled_order_unnamed(sandbox, client, caplog):
     caplog.set_level(logging.INFO)
     order_ids = add_orders(sandbox, 3)
     path = MemoryPath({})
@@ -329,9 +240,7 @@ def test_a_record_that_breaks_at_the_end_leaves_no_cancelled_order_unnamed(
 
 
 @pytest.mark.parametrize("conditions", [NO_CONDITIONS, PENDING])
-def test_a_rejected_key_ends_the_batch_at_once(
-    sandbox: Sandbox, client: OllangClient, conditions: Conditions
-) -> None:
+def test_a_rejected_key_ends_the_batch_at_once(sandbox, client, conditions):
     order_ids = add_orders(sandbox, 20)
     sandbox.respond_always(Stub.json(401, {"code": "UNAUTHORIZED"}))
     report = ListedRecord()
@@ -347,25 +256,10 @@ def test_a_rejected_key_ends_the_batch_at_once(
     assert all(result.attempts == 0 for result in report.results[1:])
 
 
-def test_a_key_that_is_rejected_midway_ends_the_batch(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
-    order_ids = add_orders(sandbox, 20)
-    sandbox.respond_next(*[Stub()] * 5)
-    sandbox.respond_always(Stub(401, {}, b"<html>Log in</html>"))
-
-    result = run(client, order_ids, max_workers=1)
-
-    assert result.to_json() == {"total": 20, "cancelled": 5, "failed": 1, "not_tried": 14}
-    assert len(sandbox.orders.where(status="cancelled")) == 5
-
-
-def test_a_wait_of_an_hour_ends_the_batch(sandbox: Sandbox, client: OllangClient) -> None:
+def test_a_wait_of_an_hour_ends_the_batch(sandbox, client):
     order_ids = add_orders(sandbox, 20)
     sandbox.respond_next(Stub(), Stub.json(429, {}, {"Retry-After": "3600"}))
-
     result = run(client, order_ids, max_workers=1)
-
     assert result.to_json() == {"total": 20, "cancelled": 1, "failed": 1, "not_tried": 18}
     assert result.stop_reason
     assert "3600" in result.stop_reason
@@ -382,9 +276,7 @@ def impatient_client_of(sandbox: Sandbox) -> OllangClient:
 
 @pytest.mark.parametrize("answers", [0, 25])
 @pytest.mark.parametrize("options", [{}, {"conditions": PENDING}, {"preview": True}])
-def test_an_api_that_does_not_respond_any_more_ends_the_batch(
-    sandbox: Sandbox, options: dict[str, Any], answers: int
-) -> None:
+def test_an_api_that_does_not_respond_any_more_ends_the_batch(sandbox, options, answers):
     order_ids = add_orders(sandbox, 100)
     method = "GET" if "preview" in options else "POST"  # a read that goes well is no cancel
     sandbox.respond_next(*[Stub()] * answers, method=method)
@@ -402,63 +294,32 @@ def test_an_api_that_does_not_respond_any_more_ends_the_batch(
     )
 
 
-def test_a_closed_port_ends_the_batch() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    with no_waiting(), OllangClient("key", base_url=f"http://127.0.0.1:{port}") as client:
+def test_a_closed_port_ends_the_batch(closed_port):
+    with no_waiting(), OllangClient("key", base_url=f"http://127.0.0.1:{closed_port}") as client:
         result = run(client, [f"o-{number}" for number in range(2000)], down_seconds=0.2)
-
     assert 10 <= result.counts[Outcome.FAILED] < 2000
     assert result.counts[Outcome.NOT_TRIED] == 2000 - result.counts[Outcome.FAILED]
 
 
 @pytest.mark.parametrize("bad", [slice(0, 1), slice(None, None, 3), slice(30, 39)])
-def test_orders_without_a_response_among_others_do_not_end_the_batch(
-    sandbox: Sandbox, bad: slice
-) -> None:
+def test_orders_without_a_response_among_others_do_not_end_the_batch(sandbox, bad):
     order_ids = add_orders(sandbox, 60)
     for order_id in order_ids[bad]:
         sandbox.respond_always(Stub(fault="timeout-before"), path=f"{CANCEL[:-1]}{order_id}")
     with no_waiting(), impatient_client_of(sandbox) as client:
         result = run(client, order_ids, down_seconds=0.0)
-
     assert (result.stop_reason, result.counts[Outcome.NOT_TRIED]) == (None, 0)
     assert result.counts[Outcome.FAILED] >= len(order_ids[bad])
 
 
 @pytest.mark.parametrize("fault", ["429", "503"])
-def test_an_api_that_refuses_all_is_not_down(
-    sandbox: Sandbox, client: OllangClient, fault: str
-) -> None:
+def test_an_api_that_refuses_all_is_not_down(sandbox, client, fault):
     sandbox.respond_always(Stub(fault=fault))
-
     result = run(client, add_orders(sandbox, 40), down_seconds=0.0)
-
     assert result.to_json() == {"total": 40, "failed": 40}
 
 
 # Orders that moved on.
-
-
-def test_an_order_that_moved_on_gets_no_cancel(sandbox: Sandbox, client: OllangClient) -> None:
-    pending, moved = add_orders(sandbox, 5), add_orders(sandbox, 5)
-    cancelled = add_orders(sandbox, 1, status="cancelled")
-    for order_id in moved:
-        sandbox.orders.change(order_id, status="ongoing")
-    report = ListedRecord()
-
-    result = run(client, pending + moved + cancelled, conditions=PENDING, report=report)
-
-    assert result.to_json() == {
-        "total": 11,
-        "cancelled": 5,
-        "already_cancelled": 1,
-        "status_changed": 5,
-    }
-    assert sorted(map(str, cancels(sandbox))) == sorted(pending)
-    not_sent = [result for result in report.results if result.outcome != Outcome.CANCELLED]
-    assert all((result.attempts, result.response_lost) == (0, False) for result in not_sent)
-    assert all("no cancel was sent" in result.message for result in not_sent)
 
 
 NOW = datetime.now(UTC)
@@ -467,8 +328,8 @@ NOW = datetime.now(UTC)
 @pytest.mark.parametrize(
     ("fields", "outcome"),
     [
-        *(({"status": status}, Outcome.STATUS_CHANGED) for status in ("", "Pending", "archived")),
-        *(({"status": status}, Outcome.INVALID) for status in (None, 5, True, [], ["pending"], {})),
+        *(({"status": status}, Outcome.STATUS_CHANGED) for status in ("ongoing", "Pending")),
+        *(({"status": status}, Outcome.INVALID) for status in (None, ["pending"])),
         ({"name": "Trailer KEEP"}, Outcome.EXCLUDED),
         ({"name": None}, Outcome.INVALID),
         ({"folderId": "f-1"}, Outcome.EXCLUDED),
@@ -479,8 +340,8 @@ NOW = datetime.now(UTC)
     ],
 )
 def test_an_order_for_which_a_condition_does_not_hold_gets_no_cancel(
-    sandbox: Sandbox, client: OllangClient, fields: dict[str, Any], outcome: Outcome
-) -> None:
+    sandbox, client, fields, outcome
+):
     conditions = Conditions(("pending",), KEEP, ("f-1",), NOW - timedelta(days=7))
     fit = {"age": timedelta(days=8), "folderId": "f-2"}
     (other,) = add_orders(sandbox, 1, **fit)
@@ -509,13 +370,9 @@ def test_an_order_for_which_a_condition_does_not_hold_gets_no_cancel(
         (Stub(fault="reset-before"), Outcome.FAILED),
     ],
 )
-def test_an_order_that_cannot_be_read_gets_no_cancel(
-    sandbox: Sandbox, client: OllangClient, answer: Stub, outcome: Outcome
-) -> None:
+def test_an_order_that_cannot_be_read_gets_no_cancel(sandbox, client, answer, outcome):
     sandbox.respond_always(answer, method="GET")
-
     result = run_one(client, "o-1", conditions=PENDING)
-
     assert (result.outcome, result.attempts, result.response_lost) == (outcome, 0, False)
     assert "no cancel request was sent" in result.message
     assert cancels(sandbox) == []
@@ -534,7 +391,6 @@ def test_an_order_that_cannot_be_read_gets_no_cancel(
         ({"name": None}, Conditions(exclude_name_matches=KEEP), Outcome.INVALID),
         ({"status": "completed"}, NO_CONDITIONS, Outcome.NOT_CANCELLABLE),
         ({"status": "archived"}, NO_CONDITIONS, Outcome.NOT_CANCELLABLE),
-        ({"status": None}, NO_CONDITIONS, Outcome.NOT_CANCELLABLE),
         ({"status": []}, NO_CONDITIONS, Outcome.NOT_CANCELLABLE),
         ({"status": "cancelled"}, NO_CONDITIONS, Outcome.ALREADY_CANCELLED),
         ({"foreign": True}, NO_CONDITIONS, Outcome.ACCESS_DENIED),
@@ -542,17 +398,11 @@ def test_an_order_that_cannot_be_read_gets_no_cancel(
     ],
 )
 def test_a_preview_says_what_would_happen_and_only_reads(
-    sandbox: Sandbox,
-    client: OllangClient,
-    fields: dict[str, Any],
-    conditions: Conditions,
-    outcome: Outcome,
-) -> None:
+    sandbox, client, fields, conditions, outcome
+):
     sandbox.orders.add(**{"id": "o-1", **fields})
     before = list(sandbox.orders)
-
     result = run_one(client, "o-1", preview=True, conditions=conditions)
-
     assert (result.outcome, result.attempts, result.response_lost) == (outcome, 0, False)
     assert {received.method for received in sandbox.requests} == {"GET"}
     assert list(sandbox.orders) == before
@@ -561,71 +411,58 @@ def test_a_preview_says_what_would_happen_and_only_reads(
 # A stop from another thread.
 
 
-@pytest.mark.parametrize("with_record", [True, False])
-def test_a_stop_lets_no_further_cancel_start(sandbox: Sandbox, with_record: bool) -> None:
+def run_and_stop(batch: Batch, condition: Callable[[], object]) -> None:
+    """Run a batch in another thread, stop it once a condition holds, and wait for its end."""
+    runner = threading.Thread(target=batch.run)
+    runner.start()
+    wait_until(condition)
+    batch.stop("enough")
+    runner.join(timeout=20)
+    assert not runner.is_alive()
+
+
+def test_a_stop_lets_no_further_cancel_start(sandbox):
     order_ids = add_orders(sandbox, 300)
     sandbox.respond_always(Stub(delay=0.05), path=CANCEL)
     report = ListedRecord()
     with client_of(sandbox) as client:
-        batch = Batch(client, order_ids, max_workers=4, report=report if with_record else None)
-        runner = threading.Thread(target=batch.run)
-        runner.start()
-        wait_until(lambda: len(sandbox.requests) >= 20)
-        batch.stop("enough")
-        runner.join()
-        sent = len(sandbox.requests)
+        batch = Batch(client, order_ids, max_workers=4, report=report)
+        run_and_stop(batch, lambda: len(sandbox.requests) >= 20)
 
-    result = batch.result
-    assert result.done == result.total == 300
-    assert result.stop_reason == "enough"
-    # The answers under way came within the time that a stop gives them.
-    assert result.counts == {Outcome.CANCELLED: sent, Outcome.NOT_TRIED: 300 - sent}
-    assert len(sandbox.orders.where(status="cancelled")) == sent < 300
-    if with_record:
-        assert sorted(result.id for result in report.results) == sorted(order_ids)
-        for result in report.results:
-            order = sandbox.orders.get(result.id)
-            assert order is not None
-            is_cancelled = result.outcome is Outcome.CANCELLED
-            assert is_cancelled is (order["status"] == "cancelled")
+    # The responses under way were received within the time that a stop gives them.
+    sent = len(sandbox.requests)
+    assert batch.result.to_json() == {"total": 300, "cancelled": sent, "not_tried": 300 - sent}
+    assert batch.result.stop_reason == "enough"
+    assert sorted(result.id for result in report.results) == sorted(order_ids)
+    said = {result.id for result in report.results if result.outcome is Outcome.CANCELLED}
+    assert said == cancelled_ids(sandbox)
+    assert (len(report.threads), report.closed) == (1, True)
 
 
 @pytest.mark.slow("waits for a response that stays away")
-def test_an_order_whose_answer_stays_away_after_a_stop_is_a_failure(sandbox: Sandbox) -> None:
+def test_an_order_whose_answer_stays_away_after_a_stop_is_a_failure(sandbox):
     order_ids = add_orders(sandbox, 10)
     sandbox.respond_always(Stub(fault="timeout-before"), path=CANCEL)
     report = ListedRecord()
     with client_of(sandbox) as client:
         batch = Batch(client, order_ids, max_workers=4, report=report)
-        runner = threading.Thread(target=batch.run)
-        runner.start()
-        wait_until(lambda: len(sandbox.requests) == 4)
-        batch.stop()
-        runner.join(timeout=20)
-        assert not runner.is_alive()
+        run_and_stop(batch, lambda: len(sandbox.requests) == 4)
 
     assert batch.result.to_json() == {"total": 10, "failed": 4, "not_tried": 6}
     failed = [result for result in report.results if result.outcome is Outcome.FAILED]
     assert {result.id for result in failed} == set(cancels(sandbox))
     assert all((result.attempts, result.response_lost) == (1, True) for result in failed)
-    assert len(sandbox.requests) == 4
+    assert len(sandbox.requests) == 4  # no more at once than workers
 
 
 @pytest.mark.slow("waits for a response that stays away")
 @pytest.mark.parametrize("options", [{"preview": True}, {"conditions": PENDING}])
-def test_an_order_that_was_being_read_at_a_stop_had_no_cancel(
-    sandbox: Sandbox, options: dict[str, Any]
-) -> None:
-    order_ids = add_orders(sandbox, 4)
+def test_an_order_that_was_being_read_at_a_stop_had_no_cancel(sandbox, options):
     sandbox.respond_always(Stub(fault="timeout-before"), method="GET", path=ANY_ORDER)
     report = ListedRecord()
     with client_of(sandbox) as client:
-        batch = Batch(client, order_ids, max_workers=2, report=report, **options)
-        runner = threading.Thread(target=batch.run)
-        runner.start()
-        wait_until(lambda: len(sandbox.requests) == 2)
-        batch.stop()
-        runner.join()
+        batch = Batch(client, add_orders(sandbox, 4), max_workers=2, report=report, **options)
+        run_and_stop(batch, lambda: len(sandbox.requests) == 2)
 
     assert len(report.results) == 4
     for result in report.results:
@@ -634,9 +471,7 @@ def test_an_order_that_was_being_read_at_a_stop_had_no_cancel(
 
 
 @pytest.mark.slow("waits for the log's interval")
-def test_the_log_tells_how_far_a_long_batch_is(
-    sandbox: Sandbox, client: OllangClient, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_log_tells_how_far_a_long_batch_is(sandbox, client, caplog):
     caplog.set_level(logging.INFO)
     order_ids = add_orders(sandbox, 13)
     sandbox.respond_always(Stub(delay=0.5), path=CANCEL)
@@ -651,29 +486,10 @@ def test_the_log_tells_how_far_a_long_batch_is(
     assert 0 < float(found[2]) <= 2
 
 
-def test_a_stop_ends_waits_between_cancels(sandbox: Sandbox) -> None:
-    order_ids = add_orders(sandbox, 5)
-    with client_of(sandbox, rate_limiter=RateLimiter(0.01)) as client:
-        batch = Batch(client, order_ids, max_workers=2)
-        runner = threading.Thread(target=batch.run)
-        runner.start()
-        wait_until(lambda: batch.result.done)
-        batch.stop()
-        runner.join(timeout=20)
-        assert not runner.is_alive()
-
-    assert batch.result.to_json() == {"total": 5, "cancelled": 1, "not_tried": 4}
-    assert len(sandbox.requests) == 1
-
-
-def test_a_client_that_was_stopped_before_tries_nothing(
-    sandbox: Sandbox, client: OllangClient
-) -> None:
+def test_a_client_that_was_stopped_before_tries_nothing(sandbox, client):
     client.rate_limiter.stop()
-
     report = ListedRecord()
     result = run(client, add_orders(sandbox, 3), report=report)
-
     assert (result.to_json(), sandbox.requests) == ({"total": 3, "not_tried": 3}, [])
     assert all("None" not in result.message for result in report.results)
 
@@ -697,94 +513,44 @@ def alarm() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("alarm")
-@pytest.mark.parametrize("seconds", [0.05, 0.2, 0.5])
-def test_an_interrupted_batch_has_a_complete_report_and_record(
-    sandbox: Sandbox, tmp_path: Path, seconds: float
-) -> None:
+@pytest.mark.parametrize(("delay", "seconds"), [(0.05, (0.05,)), (0.05, (0.5,)), (1.0, (0.3, 0.3))])
+def test_an_interrupted_batch_has_a_complete_report_and_record(sandbox, tmp_path, delay, seconds):
     order_ids = add_orders(sandbox, 500)
-    sandbox.respond_always(Stub(delay=0.05), path=CANCEL)
+    sandbox.respond_always(Stub(delay=delay), path=CANCEL)
     path = tmp_path / "report.jsonl"
     with client_of(sandbox) as client:
         batch = Batch(client, order_ids, max_workers=4, report=FileReport(path.open("xb")))
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        signal.setitimer(signal.ITIMER_REAL, *seconds)  # the last: again and again while it ends
         with pytest.raises(Interrupted):
             batch.run()
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
-    assert_complete(sandbox, batch.result, path, order_ids)
-    assert "Interrupted" in str(batch.result.stop_reason)
-
-
-@pytest.mark.usefixtures("alarm")
-def test_a_batch_that_is_interrupted_again_while_it_ends_has_a_complete_report(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    order_ids = add_orders(sandbox, 500)
-    sandbox.respond_always(Stub(delay=1.0), path=CANCEL)
-    path = tmp_path / "report.jsonl"
-    with client_of(sandbox) as client:
-        batch = Batch(client, order_ids, max_workers=4, report=FileReport(path.open("xb")))
-        signal.setitimer(signal.ITIMER_REAL, 0.3, 0.3)
-        try:
-            with pytest.raises(Interrupted):
-                batch.run()
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        assert_complete(sandbox, batch.result, path, order_ids)
-
-
-def assert_complete(
-    sandbox: Sandbox, result: BatchResult, path: Path, order_ids: list[str]
-) -> None:
-    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
-    assert result.done == result.total == len(lines) == len(order_ids)
+    result, lines = batch.result, [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert "Interrupted" in str(result.stop_reason)
+    assert result.done == result.total == len(lines) == 500
     assert {line["id"] for line in lines} == set(order_ids)
     assert Counter(line["outcome"] for line in lines) == result.counts
-    cancelled = {line["id"] for line in lines if line["outcome"] == "cancelled"}
-    assert cancelled == {order["id"] for order in sandbox.orders.where(status="cancelled")}
+    assert cancelled_ids(sandbox) == {it["id"] for it in lines if it["outcome"] == "cancelled"}
     assert result.counts[Outcome.NOT_TRIED] > 0
 
 
 # One rate_limiter for all workers.
 
 
-def test_workers_share_one_rate(sandbox: Sandbox) -> None:
+def test_workers_share_one_rate(sandbox):
     order_ids = add_orders(sandbox, 9)
     with client_of(sandbox, rate_limiter=RateLimiter(20)) as client:
         assert run(client, order_ids, max_workers=4).counts == {Outcome.CANCELLED: 9}
-
     times = sorted(received.time for received in sandbox.requests)
-    assert times[-1] - times[0] >= 0.35
+    assert times[-1] - times[0] >= 0.25  # at a rate of its own for each it would be 0.1
 
 
-def test_one_429_slows_all_workers(sandbox: Sandbox) -> None:
+def test_one_429_slows_all_workers(sandbox):
     order_ids = add_orders(sandbox, 12)
     sandbox.respond_next(Stub.json(429, {}, {"Retry-After": "1"}), path=CANCEL)
     sandbox.respond_always(Stub(delay=0.1), path=CANCEL)
     with client_of(sandbox) as client:
         assert run(client, order_ids, max_workers=4).counts == {Outcome.CANCELLED: 12}
-
     first, *others = sorted(received.time for received in sandbox.requests)
     at_once = [time for time in others if time - first < 0.9]
     assert len(at_once) <= 3  # those that were on their way
-
-
-def test_many_orders_with_much_trouble_come_out_right() -> None:
-    faults = "429=0.1,500=0.05,502=0.05,reset-before=0.05,reset-after=0.1"
-    with (
-        Sandbox(order_count=0, faults=faults) as sandbox,
-        no_waiting(),
-        client_of(sandbox) as client,
-    ):
-        order_ids = add_orders(sandbox, 300)
-        report = ListedRecord()
-        result = run(client, order_ids, report=report)
-
-        assert result.done == 300
-        for result in report.results:
-            order = sandbox.orders.get(result.id)
-            assert order is not None
-            if result.outcome in (Outcome.CANCELLED, Outcome.ALREADY_CANCELLED):
-                assert order["status"] == "cancelled"
-            else:  # it may be: the report says so
-                assert result.outcome is Outcome.FAILED
-                assert result.response_lost or order["status"] == "pending"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -53,7 +52,7 @@ READ_THE_SAME = [
 @pytest.mark.parametrize(
     ("pattern", "name"), [(pattern, name) for pattern, names in READ_THE_SAME for name in names]
 )
-def test_a_name_that_reads_the_same_matches(pattern: str, name: str) -> None:
+def test_a_name_that_reads_the_same_matches(pattern, name):
     assert NamePattern(pattern).matches(name)
 
 
@@ -72,7 +71,7 @@ def test_a_name_that_reads_the_same_matches(pattern: str, name: str) -> None:
         ("a{１}", "b"),
     ],
 )
-def test_another_name_does_not_match(pattern: str, name: str) -> None:
+def test_another_name_does_not_match(pattern, name):
     assert not NamePattern(pattern).matches(name)
 
 
@@ -93,9 +92,7 @@ def test_another_name_does_not_match(pattern: str, name: str) -> None:
         ("^draft$", "draft\n", False),
     ],
 )
-def test_what_is_to_be_cancelled_matches_only_as_it_is_seen(
-    pattern: str, name: str, matches: bool
-) -> None:
+def test_what_is_to_be_cancelled_matches_only_as_it_is_seen(pattern, name, matches):
     assert NamePattern(pattern).matches_surely(name) is matches
 
 
@@ -104,7 +101,7 @@ PATTERNS = st.from_regex(r"[a-c.*+?()|\[\]^$éＡ\u0301\u200b-]{1,6}", fullmatch
 
 @pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")
 @given(PATTERNS, st.text("abcé\u0301\u200bＡ \u00a0", max_size=6))
-def test_a_pattern_matches_at_least_what_it_matches_as_written(pattern: str, name: str) -> None:
+def test_a_pattern_matches_at_least_what_it_matches_as_written(pattern, name):
     try:
         normalized = NamePattern(pattern)
     except (re.error, ValueError):
@@ -120,13 +117,13 @@ def test_a_pattern_matches_at_least_what_it_matches_as_written(pattern: str, nam
         *("^(?!keep)", "(?=)", "(?x) # keep", r"(?a)\b"),
     ],
 )
-def test_a_pattern_that_matches_the_empty_text_is_refused(pattern: str) -> None:
+def test_a_pattern_that_matches_the_empty_text_is_refused(pattern):
     with pytest.raises(ValueError, match="empty text"):
         NamePattern(pattern)
 
 
 @pytest.mark.parametrize("pattern", ["(", "*", "a{99999999999999}"])
-def test_what_is_not_a_pattern_is_refused(pattern: str) -> None:
+def test_what_is_not_a_pattern_is_refused(pattern):
     with pytest.raises((re.error, OverflowError)):
         NamePattern(pattern)
 
@@ -168,22 +165,19 @@ UNMET: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("fields", "outcome", "reason"), UNMET)
-def test_an_order_that_fails_a_condition_is_left_alone(
-    fields: dict[str, Any], outcome: str, reason: str
-) -> None:
+def test_an_order_that_fails_a_condition_is_left_alone(fields, outcome, reason):
     unmet = ALL.unmet(order(**fields))
-
     assert unmet is not None
     assert unmet.outcome == outcome
     assert reason in unmet.reason
 
 
-def test_an_order_that_meets_all_conditions_is_not_left_alone() -> None:
+def test_an_order_that_meets_all_conditions_is_not_left_alone():
     assert ALL.unmet(order()) is None
 
 
 @pytest.mark.parametrize("fields", [fields for fields, *_ in UNMET])
-def test_a_condition_that_is_not_set_leaves_no_order_alone(fields: dict[str, Any]) -> None:
+def test_a_condition_that_is_not_set_leaves_no_order_alone(fields):
     assert Conditions().unmet(order(**fields)) is None
 
 
@@ -193,11 +187,8 @@ def test_a_condition_that_is_not_set_leaves_no_order_alone(fields: dict[str, Any
 @pytest.mark.parametrize(
     "text", ["x" * 1_500_000, "a\n\x1b[31m\u202e", "x ::group::y :::endgroup::"]
 )
-def test_a_reason_is_one_short_line_that_folds_nothing(
-    make: Callable[[str], dict[str, Any]], text: str
-) -> None:
+def test_a_reason_is_one_short_line_that_folds_nothing(make, text):
     unmet = ALL.unmet(order(**make(text)))
-
     assert unmet is not None
     assert len(unmet.reason) < 200
     assert unmet.reason.isprintable()

@@ -57,24 +57,17 @@ def rows_of(markdown: str) -> list[list[str]]:
 
 @given(st.text() | st.sampled_from(NASTY), st.text() | st.sampled_from(NASTY))
 @example("a | b", "[x](javascript:alert(1))")
-def test_no_text_adds_a_row_a_column_a_link_or_html(name: str, project: str) -> None:
+def test_no_text_adds_a_row_a_column_a_link_or_html(name, project):
     rows = rows_of(summarize([order(name=name, projectId=project), order(id="o-2")]))
-
     assert [len(row) for row in rows] == [7, 7, 7]
     assert (rows[1][-1], rows[2][-1]) == ("o-1", "o-2")
     shown = " ".join(name.split()) if name.isprintable() and len(name) <= 80 else None
     assert shown is None or " ".join(rows[1][1].split()) == shown
 
 
-@pytest.mark.parametrize("text", NASTY)
-def test_a_nasty_name_is_one_cell(text: str) -> None:
-    assert [len(row) for row in rows_of(summarize([order(name=text)]))] == [7, 7]
-
-
 @given(st.text())
-def test_an_escaped_text_is_short_and_plain(text: str) -> None:
+def test_an_escaped_text_is_short_and_plain(text):
     cell = escape(text)
-
     assert len(html.unescape(cell).replace("\u200b", "")) <= 80
     assert re.search(r"[|\[\]<>()!`*_~\\\n\r:/@$]", cell) is None
     assert cell.isprintable()
@@ -90,43 +83,39 @@ def test_an_escaped_text_is_short_and_plain(text: str) -> None:
         "someone@evil.invalid",
     ],
 )
-def test_an_address_in_a_name_does_not_become_a_link(text: str) -> None:
+def test_an_address_in_a_name_does_not_become_a_link(text):
     # GitHub's dialect, which Airflow shows, makes links of bare addresses, some renderers even
     # after they have resolved entities.
     shown = html.unescape(escape(text))
-
     assert re.search(r"https?://|www\.\w|\w@\w", shown, re.IGNORECASE) is None
     assert shown.replace("\u200b", "") == text
 
 
 @pytest.mark.parametrize("text", ["Q1 report, v2.1 - final…", "Übersetzung 日本語 résumé"])
-def test_a_harmless_name_reads_as_it_is(text: str) -> None:
+def test_a_harmless_name_reads_as_it_is(text):
     assert escape(text) == text
 
 
-def test_the_summary_says_how_many_there_are() -> None:
+def test_the_summary_says_how_many_there_are():
     summary = summarize([order(), order(id="o-2")], left_out=3, invalid=4)
-
     assert summary.splitlines()[0] == (
         "**2 stale orders**; 3 more are left for later runs; 4 invalid orders are skipped."
     )
 
 
-def test_no_order_is_no_table() -> None:
+def test_no_order_is_no_table():
     assert summarize([]) == "**0 stale orders**."
 
 
-def test_at_most_100_orders_are_shown() -> None:
+def test_at_most_100_orders_are_shown():
     summary = summarize([order(id=f"o-{number}") for number in range(103)])
-
     assert len(rows_of(summary)) == 101
     assert "**103 stale orders**" in summary
     assert summary.endswith("… and 3 more.")
 
 
-def test_the_summary_fits_where_airflow_keeps_an_approvals_body() -> None:
+def test_the_summary_fits_where_airflow_keeps_an_approvals_body():
     summary = summarize([order(id="_" * 128)] * 100)
-
     assert len(summary.encode()) < 65_535  # MySQL's TEXT
     shown = len(rows_of(summary)) - 1
     assert 0 < shown < 100
@@ -134,7 +123,7 @@ def test_the_summary_fits_where_airflow_keeps_an_approvals_body() -> None:
 
 
 @pytest.mark.parametrize("char", ["*", "\U0001f600", "\u65e5", "|", "."])
-def test_a_hundred_orders_are_shown_whatever_their_names(char: str) -> None:
+def test_a_hundred_orders_are_shown_whatever_their_names(char):
     """Whoever approves a finding of at most 100 orders has seen all of them."""
     long = char * 80
     texts = dict.fromkeys(("name", "type", "status", "projectId", "sourceLanguage"), long)
@@ -142,9 +131,8 @@ def test_a_hundred_orders_are_shown_whatever_their_names(char: str) -> None:
     assert len(rows_of(summarize(orders))) == 1 + 100
 
 
-def test_what_is_missing_is_an_empty_cell() -> None:
+def test_what_is_missing_is_an_empty_cell():
     rows = rows_of(summarize([order(name=None, type=None, projectId=None)]))
-
     assert rows == [
         ["age in days", "name", "languages", "type", "project", "status", "id"],
         ["9.5", "", "", "", "", "pending", "o-1"],
@@ -155,16 +143,14 @@ def test_what_is_missing_is_an_empty_cell() -> None:
     ("source", "target", "cell"),
     [("en", "fr", "en → fr"), (None, "fr", "? → fr"), ("en", "", "en → ?")],
 )
-def test_languages_are_one_column(source: Any, target: Any, cell: str) -> None:
+def test_languages_are_one_column(source, target, cell):
     rows = rows_of(summarize([order(sourceLanguage=source, targetLanguage=target)]))
-
     assert rows[1][2] == cell
 
 
 @pytest.mark.parametrize("char", ["x", "Ｘ", "﷽", "日", "\u0301", "\u200b", "\u202e", "_"])
-def test_a_wide_name_can_be_broken_so_that_no_column_is_pushed_away(char: str) -> None:
+def test_a_wide_name_can_be_broken_so_that_no_column_is_pushed_away(char):
     [row] = summarize([order(name=char * 1_500_000)]).splitlines()[-1:]
-
     shown = html.unescape(row.split(" | ")[1])
     assert all(len(part) <= 31 for part in re.split("[\u200b ]", shown))
     assert len(row) < 1000

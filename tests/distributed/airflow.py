@@ -17,12 +17,12 @@ import requests
 from airflow_provider_ollang.sandbox import Sandbox
 from demo.airflow_home import run_airflow
 from demo.standalone import settings
+from tests.chaos.experiment import DAGS
 from tests.distributed import servers, workers
 from tests.distributed.processes import Processes
 from tests.scheduler.scheduler import Scheduler, wait_for
 
 ROOT = Path(__file__).parents[2]
-DAGS = Path(__file__).parent / "dags"
 WORKERS = ("worker-a", "worker-b")
 #: Tasks that one worker takes at a time: together more than the pool allows.
 TASKS_A_WORKER = 2
@@ -63,11 +63,6 @@ class Cluster:
 
     scheduler: Scheduler
     processes: Processes
-
-    @property
-    def reports(self) -> Path:
-        """The folder of the batches' reports."""
-        return _reports(self.scheduler.home)
 
 
 @contextmanager
@@ -111,12 +106,8 @@ def _environment(
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
         "AIRFLOW_CONN_OLLANG_DEFAULT": json.dumps(connection),
         "CLEANUP_CHUNK_SIZE": str(chunk_size),
-        "CLEANUP_REPORTS": str(_reports(home)),
+        "CLEANUP_POOL": POOL,
     }
-
-
-def _reports(home: Path) -> Path:
-    return home / "reports"
 
 
 def _command(*arguments: str) -> list[str]:

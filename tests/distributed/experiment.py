@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from airflow_provider_ollang.sandbox import Sandbox
+from tests.chaos.experiment import DAG_ID
+from tests.chaos.verdict import lines_of
 from tests.distributed.airflow import POOL, WORKERS, Cluster, cluster
 from tests.distributed.observation import Observation, Try
 from tests.scheduler.scheduler import wait_for
 
-DAG_ID, TASK_ID = "cleanup_in_chunks", "cancel_stale_orders"
+FIND, CANCEL = "find", "cancel"
 STALE, CHUNK_SIZE, LATENCY_MS = 5_000, 250, 50
 #: The worker that is killed, and how much of one of its chunks it has done by then.
 KILLED, FROM_SHARE, TO_SHARE = WORKERS[1], 0.1, 0.7
@@ -33,8 +34,7 @@ def observe(home: Path) -> Observation:
             airflow.processes.raise_if_ended(KILLED)
             tries = [it for chunk in range(len(chunks)) for it in _tries(airflow, run_id, chunk)]
             done = [it.chunk for it in tries if it.state == "success"]
-            counts = [_xcom(airflow, run_id, TASK_ID, "counts", chunk) for chunk in done]
-        reports = sorted(airflow.reports.iterdir())
+            counts = [_xcom(airflow, run_id, CANCEL, "counts", chunk) for chunk in done]
         return Observation(
             stale=stale,
             others={order_id: it for order_id, it in before.items() if order_id not in stale},
@@ -45,8 +45,8 @@ def observe(home: Path) -> Observation:
             counts=counts,
             requests=sandbox.requests,
             status_of=_status_of(sandbox),
-            lines=_lines(reports),
-            reports=frozenset(path.name for path in reports),
+            lines=lines_of(home / "reports"),
+            reports=frozenset(path.name for path in (home / "reports").iterdir()),
             killed_at=killed_at,
             killed=killed,
         )
@@ -54,7 +54,7 @@ def observe(home: Path) -> Observation:
 
 def _add_orders(sandbox: Sandbox) -> tuple[frozenset[str], int]:
     """Add orders; return the ids of the stale ones, and how many the finder has to read."""
-    old, young = timedelta(days=40), timedelta(days=20)
+    old, young = timedelta(days=40), timedelta(days=6)
     stale = [sandbox.orders.add(age=old, name=f"Episode {n}")["id"] for n in range(STALE)]
     for n in range(100):
         sandbox.orders.add(age=old, name=f"please keep {n}")
@@ -69,9 +69,9 @@ def _status_of(sandbox: Sandbox) -> dict[str, str]:
 
 
 def _wait_for_chunks(airflow: Cluster, run_id: str) -> list[list[str]]:
-    path = f"/dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/find_stale_orders"
+    path = f"/dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/{FIND}"
     wait_for(lambda: airflow.scheduler.call("GET", path)["state"] == "success")
-    chunks: list[list[str]] = _xcom(airflow, run_id, "find_stale_orders", "return_value")
+    chunks: list[list[str]] = _xcom(airflow, run_id, FIND, "return_value")
     return chunks
 
 
@@ -111,7 +111,7 @@ def _share_done(sandbox: Sandbox, chunk: list[str]) -> float:
 
 
 def _tries(airflow: Cluster, run_id: str, chunk: int) -> list[Try]:
-    path = f"/dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/{TASK_ID}/{chunk}/tries"
+    path = f"/dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/{CANCEL}/{chunk}/tries"
     return [
         Try(
             chunk=chunk,
@@ -123,9 +123,3 @@ def _tries(airflow: Cluster, run_id: str, chunk: int) -> list[Try]:
         )
         for found in airflow.scheduler.call("GET", path)["task_instances"]
     ]
-
-
-def _lines(reports: list[Path]) -> list[dict[str, Any]]:
-    """Return the lines of all reports, the earlier ones first."""
-    lines = [json.loads(line) for report in reports for line in report.read_text().splitlines()]
-    return sorted(lines, key=lambda line: str(line["time"]))

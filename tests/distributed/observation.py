@@ -10,6 +10,7 @@ from itertools import accumulate
 from typing import Any
 
 from airflow_provider_ollang.sandbox import RecordedRequest
+from tests.chaos.verdict import cancelled_at
 
 #: What a worker had sent before its end is received within this time, and no retry as early.
 LAST_REQUESTS_SECONDS = 5
@@ -29,36 +30,21 @@ class Try:
 
 @dataclass(frozen=True)
 class Observation:
-    """What was seen.
-
-    :param stale: the orders that were to be cancelled
-    :param others: the other orders, with the status that each had before
-    :param listed: orders that the finder's query fits, stale or not
-    :param chunks: the ids of each chunk
-    :param state: the state in which the run ended
-    :param tries: every try of every chunk
-    :param counts: what each task that succeeded pushed as ``counts``
-    :param requests: what the sandbox received, in order
-    :param status_of: the status of every order at the end
-    :param lines: the lines of all reports
-    :param reports: the names of the reports
-    :param killed_at: when a worker was killed, in seconds since the epoch
-    :param killed: the processes that were killed with it
-    """
+    """What was seen."""
 
     stale: frozenset[str]
-    others: Mapping[str, str]
-    listed: int
+    others: Mapping[str, str]  # the other orders, with the status that each had before
+    listed: int  # orders that the finder's query fits, stale or not
     chunks: list[list[str]]
-    state: str
+    state: str  # in which the run ended
     tries: list[Try]
-    counts: list[dict[str, int]]
+    counts: list[dict[str, int]]  # what each task that succeeded pushed
     requests: list[RecordedRequest]
-    status_of: Mapping[str, str]
-    lines: list[dict[str, Any]]
-    reports: frozenset[str]
-    killed_at: float
-    killed: int
+    status_of: Mapping[str, str]  # at the end
+    lines: list[dict[str, Any]]  # of all reports
+    reports: frozenset[str]  # their names
+    killed_at: float  # in seconds since the epoch
+    killed: int  # processes
 
     @property
     def lost(self) -> frozenset[int]:
@@ -73,17 +59,14 @@ class Observation:
     @property
     def cancelled_at(self) -> dict[str, float]:
         """When each order was cancelled, in seconds since the epoch."""
-        acts = [(it.order_id, it.acted) for it in self.requests if it.is_cancel and it.acted]
-        return {str(order_id): acted for order_id, acted in reversed(acts)}
+        return cancelled_at(self.requests)
 
     @property
     def done_by_lost_tries(self) -> frozenset[str]:
         """The orders that were cancelled by tries that did not live to their end."""
-        cancelled_at = self.cancelled_at
+        times = self.cancelled_at
         return frozenset(
-            it
-            for it in self.lost_orders
-            if it in cancelled_at and not self._is_late(cancelled_at[it])
+            it for it in self.lost_orders if it in times and not self._is_late(times[it])
         )
 
     def spans(self) -> dict[tuple[int, bool], tuple[float, float]]:

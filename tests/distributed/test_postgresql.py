@@ -1,13 +1,10 @@
 """What PostgreSQL rejects: the finder's XComs are stored there all the same."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from airflow_provider_ollang.sandbox import Sandbox, Stub
 from demo.airflow_home import run_airflow
@@ -24,7 +21,7 @@ with DAG("find", schedule=None, start_date=datetime(2026, 1, 1)):
 """
 
 
-def test_names_that_postgresql_rejects_are_stored_without_what_it_rejects(tmp_path: Path) -> None:
+def test_names_that_postgresql_rejects_are_stored_without_what_it_rejects(tmp_path):
     file = tmp_path / "find.py"
     file.write_text(DAG)
     with Sandbox(order_count=0) as sandbox, servers.postgresql(tmp_path) as database:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from pathlib import Path
 
 import certifi
 import pytest
@@ -24,9 +23,7 @@ BUNDLE = "/etc/ssl/certs/company.pem"
 
 
 @pytest.mark.parametrize("export", commands("export AIRFLOW_CONN_"))
-def test_a_connection_in_the_environment_gives_a_client(
-    export: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_connection_in_the_environment_gives_a_client(export, monkeypatch):
     name, _, value = shlex.split(export)[1].partition("=")
     monkeypatch.setenv(name, value.replace(BUNDLE, certifi.where()))
     client = OllangHook(name.removeprefix("AIRFLOW_CONN_").lower()).get_conn()
@@ -42,7 +39,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.slow("runs Airflow's commands")
 @pytest.mark.parametrize("command", commands("airflow connections add "))
-def test_a_connection_from_the_command_line_gives_a_client(command: str, home: str) -> None:
+def test_a_connection_from_the_command_line_gives_a_client(command, home):
     words = shlex.split(command)
     run(*words, AIRFLOW_HOME=home)
     listed = run("airflow", "connections", "get", words[3], "--output", "json", AIRFLOW_HOME=home)
@@ -58,7 +55,7 @@ def test_a_connection_from_the_command_line_gives_a_client(command: str, home: s
     assert client.retry_policy.max_attempts == (2 if "max_attempts" in command else 4)
 
 
-def test_a_file_as_secrets_backend_gives_each_of_its_connections(tmp_path: Path) -> None:
+def test_a_file_as_secrets_backend_gives_each_of_its_connections(tmp_path):
     [block] = [block for block in PAGE.blocks if block.language == "json"]
     file = tmp_path / "connections.json"
     file.write_text(block.code)
@@ -69,7 +66,7 @@ def test_a_file_as_secrets_backend_gives_each_of_its_connections(tmp_path: Path)
         assert client_from_connection(connection).base_url == PUBLIC
 
 
-def test_host_port_and_schema_give_the_base_url_of_the_table() -> None:
+def test_host_port_and_schema_give_the_base_url_of_the_table():
     rows = PAGE.table("The base URL", "host").rows
     assert len(rows) > 4
     for host, port, schema, url in rows:

@@ -36,5 +36,5 @@ TEXTS = list(texts())
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-def test_no_entry_is_orphaned(message: str) -> None:
+def test_no_entry_is_orphaned(message):
     assert any(message.strip("…. ") in text for text in TEXTS)

@@ -12,13 +12,13 @@ def dangers(page: str) -> list[str]:
     return [text(row[0]) for table in tables for row in table.rows]
 
 
-def test_each_danger_has_its_evidence_and_the_other_way_round() -> None:
+def test_each_danger_has_its_evidence_and_the_other_way_round():
     listed = dangers("docs/background/safety.md")
     assert len(listed) > 50
     assert dangers("tests/EVIDENCE.md") == listed
 
 
-def test_the_tests_that_are_named_exist() -> None:
+def test_the_tests_that_are_named_exist():
     written = " ".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     existing = set(re.findall(r"def (test_\w+)", written))
     for table in PAGES["tests/EVIDENCE.md"].tables:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from airflow_provider_ollang.sandbox import Sandbox
@@ -14,7 +12,7 @@ pytestmark = pytest.mark.slow("runs Airflow's commands")
 README, PAGE = PAGES["README.md"], PAGES["docs/quick-start.md"]
 
 
-def test_the_quick_start_does_what_it_says(tmp_path: Path) -> None:
+def test_the_quick_start_does_what_it_says(tmp_path):
     (tmp_path / "airflow-provider-ollang").symlink_to(ROOT)
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -45,7 +43,7 @@ def test_the_quick_start_does_what_it_says(tmp_path: Path) -> None:
         assert len(sandbox.orders.where(status="cancelled")) == cancelled - len(cancels)
 
 
-def test_the_first_dag_of_the_readme_previews(tmp_path: Path) -> None:
+def test_the_first_dag_of_the_readme_previews(tmp_path):
     [dag] = [block.code for block in README.blocks if block.language == "python"]
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags" / "ollang_cleanup.py").write_text(dag)

@@ -38,7 +38,7 @@ def found(name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_every_parameter_is_described_in_its_docstring(name: str) -> None:
+def test_every_parameter_is_described_in_its_docstring(name):
     documented = found(name)
     text = inspect.getdoc(documented)
     assert text
@@ -51,11 +51,11 @@ def names(heading: str, first: str, page: Any) -> list[str]:
     return [name for row in page.table(heading, first).rows for name in code(row[0])]
 
 
-def test_each_outcome_is_explained() -> None:
+def test_each_outcome_is_explained():
     assert set(names("Outcomes", "outcome", REPORT)) == set(Outcome)
 
 
-def test_each_field_of_the_report_is_explained() -> None:
+def test_each_field_of_the_report_is_explained():
     result = OrderResult("65a4f0000f1e2d3c4b5a6978", Outcome.CANCELLED)
     written = ["base_url", "conn_id", *result.to_json()]
     [example] = [block for block in REPORT.blocks if block.language == "json"]
@@ -64,11 +64,11 @@ def test_each_field_of_the_report_is_explained() -> None:
 
 
 @pytest.mark.parametrize("command", commands("ollang-sandbox"))
-def test_the_sandboxs_command_takes_the_options_of_each_page(command: str) -> None:
+def test_the_sandboxs_command_takes_the_options_of_each_page(command):
     assert create_parser().parse_args(shlex.split(command)[1:])
 
 
-def test_each_option_of_the_sandbox_is_listed() -> None:
+def test_each_option_of_the_sandbox_is_listed():
     options = vars(create_parser().parse_args([]))
     listed = {
         name.removeprefix("--").replace("-", "_") for name in names("Options", "option", SANDBOX)
@@ -76,5 +76,5 @@ def test_each_option_of_the_sandbox_is_listed() -> None:
     assert listed == set(options)
 
 
-def test_each_kind_of_fault_is_explained() -> None:
+def test_each_kind_of_fault_is_explained():
     assert sorted(names("Faults", "kind", SANDBOX)) == sorted(KINDS)

@@ -38,25 +38,21 @@ def metadata(wheel: Path) -> Message:
     return message_from_bytes(content_of_wheel(wheel)[f"{NAME}.dist-info/METADATA"])
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(
-    wheel: Path, project_files: list[str]
-) -> None:
+def test_the_wheel_holds_the_package_and_nothing_else(wheel, project_files):
     package = {path for path in project_files if path.startswith("airflow_provider_ollang/")}
     assert {Path(path).suffix for path in package} == {".py", ".typed"}
     about = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
     assert set(content_of_wheel(wheel)) == package | {f"{NAME}.dist-info/{path}" for path in about}
 
 
-def test_the_source_distribution_holds_the_projects_files_and_nothing_else(
-    sdist: Path, project_files: list[str]
-) -> None:
+def test_the_source_distribution_holds_the_projects_files_and_nothing_else(sdist, project_files):
     expected = {*project_files, "PKG-INFO"} - NOT_DISTRIBUTED
     assert set(content_of_sdist(sdist)) == expected
 
 
 def test_a_wheel_of_the_checkout_is_byte_for_byte_that_of_the_source_distribution(
-    wheel: Path, checkout: Path, tmp_path: Path
-) -> None:
+    wheel, checkout, tmp_path
+):
     command = (BIN / "python", "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path)
     run(*command, cwd=checkout, **FORGE)
     assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
@@ -67,7 +63,7 @@ REGISTRIES = "|".join(name.replace(" ", r"\.") for name in ("pypi org", "pythonh
 TRACES = re.compile(rf"{REGISTRIES}|--(?:extra-)?index-url[ =]|(?<![\w.])/(?:root|home|Users)/\w")
 
 
-def test_no_line_names_a_registry_or_somebodys_home(wheel: Path, sdist: Path) -> None:
+def test_no_line_names_a_registry_or_somebodys_home(wheel, sdist):
     found = [
         f"{name}: {line}"
         for content in (content_of_wheel(wheel), content_of_sdist(sdist))
@@ -78,7 +74,7 @@ def test_no_line_names_a_registry_or_somebodys_home(wheel: Path, sdist: Path) ->
     assert found == []
 
 
-def test_the_metadata_has_what_the_index_shows(metadata: Message) -> None:
+def test_the_metadata_has_what_the_index_shows(metadata):
     assert metadata["Version"] == __version__
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == PYPROJECT["project"]["requires-python"]
@@ -86,7 +82,7 @@ def test_the_metadata_has_what_the_index_shows(metadata: Message) -> None:
     assert metadata.get_payload(decode=True) == (ROOT / "README.md").read_bytes()
 
 
-def test_the_addresses_are_those_of_the_repository_that_built_it(metadata: Message) -> None:
+def test_the_addresses_are_those_of_the_repository_that_built_it(metadata):
     source = "https://github.com/Some-Team/provider"
     assert set(metadata.get_all("Project-URL") or []) == {
         "Ollang API, https://api-docs.ollang.com",
@@ -97,7 +93,7 @@ def test_the_addresses_are_those_of_the_repository_that_built_it(metadata: Messa
     }
 
 
-def test_each_dependency_has_a_lower_bound_and_no_other(metadata: Message) -> None:
+def test_each_dependency_has_a_lower_bound_and_no_other(metadata):
     required = metadata.get_all("Requires-Dist") or []
     bounded = re.compile(r"[a-z-]+>=[0-9.]+(?:; extra == 'sandbox')?")
     assert [one for one in required if not bounded.fullmatch(one)] == []

@@ -1,10 +1,6 @@
 """The wheel in an environment of its own, as a user gets it."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Callable
-from pathlib import Path
 
 from airflow_provider_ollang import __version__
 from airflow_provider_ollang.provider_info import CONNECTION_TYPE
@@ -51,9 +47,7 @@ with OllangClient("key") as client:
 """
 
 
-def test_every_module_can_be_imported(
-    installed: Callable[..., str], project_files: list[str]
-) -> None:
+def test_every_module_can_be_imported(installed, project_files):
     imported = installed("python", "-c", IMPORT_ALL).split()
     modules = [path for path in project_files if path.startswith("airflow_provider_ollang/")]
     expected = [path[:-3].removesuffix("/__init__").replace("/", ".") for path in modules]
@@ -62,12 +56,12 @@ def test_every_module_can_be_imported(
     }
 
 
-def test_airflow_discovers_the_provider(installed: Callable[..., str]) -> None:
+def test_airflow_discovers_the_provider(installed):
     printed = installed("python", "-c", DISCOVER)
     assert f"found: {__version__} {CONNECTION_TYPE['hook-name']}" in printed
 
 
-def test_mypy_reads_the_types(installed: Callable[..., str], tmp_path: Path) -> None:
+def test_mypy_reads_the_types(installed, tmp_path):
     users_file = tmp_path / "clean_up.py"
     users_file.write_text(USERS_FILE)
     where = installed("python", "-c", "import sys; print(sys.executable)").strip()
@@ -82,7 +76,7 @@ def test_mypy_reads_the_types(installed: Callable[..., str], tmp_path: Path) -> 
     assert "Found 1 error in 1 file" in printed
 
 
-def test_without_its_extra_the_sandbox_says_what_to_install(wheel: Path, tmp_path: Path) -> None:
+def test_without_its_extra_the_sandbox_says_what_to_install(wheel, tmp_path):
     run(BIN / "uv", "venv", "--quiet", "bare", cwd=tmp_path)
     uv_install = (BIN / "uv", "pip", "install", "--quiet", "--python", "bare")
     run(*uv_install, "--no-deps", wheel, cwd=tmp_path)
@@ -98,7 +92,7 @@ def test_without_its_extra_the_sandbox_says_what_to_install(wheel: Path, tmp_pat
     assert printed.endswith(f"\nImportError: {message}")
 
 
-def test_the_list_of_packages_has_the_dependencies_and_no_path(sbom: Path) -> None:
+def test_the_list_of_packages_has_the_dependencies_and_no_path(sbom):
     listed = json.loads(sbom.read_text())
     assert listed["bomFormat"] == "CycloneDX"
     about = listed["metadata"]["component"]

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import re
 import signal
 import subprocess
@@ -47,10 +45,8 @@ def url_in(line):
 def test_it_says_where_it_is_and_ends_quietly(number, code):
     with running() as (process, line):
         assert requests.get(f"{url_in(line)}/health", timeout=10).status_code == 200
-
         process.send_signal(number)
         output, errors = process.communicate(timeout=30)
-
         assert (process.returncode, output, errors) == (code, "", "")
 
 
@@ -60,7 +56,6 @@ def test_the_options_reach_the_sandbox():
         url = f"{url_in(line)}/integration/orders"
         first = requests.get(url, headers={"X-Api-Key": "mine"}, timeout=10)
         second = requests.get(url, headers={"X-Api-Key": "mine"}, timeout=10)
-
     ids = {order["id"] for order in Sandbox(order_count=3, seed=5).orders}
     assert {order["id"] for order in first.json()["data"]} == ids
     assert second.status_code == 429
@@ -71,7 +66,6 @@ def test_plain_uvicorn_is_enough_and_ends_even_while_a_client_hangs():
     with running("--faults", "timeout-before=1", command=command) as (process, line):
         with requests.Session() as session, pytest.raises(requests.exceptions.ReadTimeout):
             session.get(f"{url_in(line)}/health", timeout=0.1)
-
         process.terminate()
         assert process.communicate(timeout=30) == ("", "")
         assert process.returncode == 0
@@ -79,11 +73,9 @@ def test_plain_uvicorn_is_enough_and_ends_even_while_a_client_hangs():
 
 def test_a_port_in_use_is_one_sentence(sandbox):
     port = sandbox.url.rpartition(":")[2]
-
     result = subprocess.run(
         [*COMMAND, "--port", port], capture_output=True, text=True, timeout=30, check=False
     )
-
     assert (result.returncode, result.stdout) == (1, "")
     start = f"ollang-sandbox: cannot listen on 127.0.0.1:{port}: "
     assert result.stderr.startswith(start)
@@ -98,7 +90,11 @@ def test_a_port_in_use_is_one_sentence(sandbox):
         ("--latency-ms=inf", "latency_ms must be a number, 0 or more, got inf"),
         ("--rate-limit=0", "rate_limit must be a number above 0, got 0.0"),
         ("--faults=flood=1", "faults must name reset-before, "),
+        ("--faults=500", "faults must be like 500=NUMBER, from 0 to 1, got '500'"),
+        ("--faults=500=1.1", "got '500=1.1'"),
+        ("--faults=500=0.6,503=0.6", "must not exceed 1 together"),
         ("--lifecycle=completed=1", "lifecycle must name pending, ongoing, got 'completed'"),
+        ("--lifecycle=pending=soon", "must be like pending=NUMBER, from 0 to 1000000"),
         ("--callback-twice=2", "callback_twice must be from 0 to 1, got 2.0"),
         ("--api-key= ", "api_key must be ASCII text, and not blank"),
     ],
@@ -106,6 +102,5 @@ def test_a_port_in_use_is_one_sentence(sandbox):
 def test_a_bad_value_is_explained(capsys, argument, expected):
     with pytest.raises(SystemExit) as exit_:
         main([argument])
-
     assert exit_.value.code == 2
     assert expected in capsys.readouterr().err

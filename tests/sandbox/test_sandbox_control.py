@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 import requests
 
@@ -14,7 +12,6 @@ def control(sandbox, path):
 
 def test_orders_are_shown_in_full_without_a_key(sandbox):
     shown = control(sandbox, "orders").json()
-
     flags = [order.pop("foreign") for order in shown]
     assert shown == [*sandbox.orders, *sandbox.orders.foreign]
     assert flags == [False] * 240 + [True] * len(sandbox.orders.foreign)
@@ -91,6 +88,5 @@ def test_an_order_can_be_added_and_changed_over_http(sandbox, client):
 def test_control_requests_meet_no_trouble_and_are_not_recorded():
     with Sandbox(faults="500=1", rate_limit=0.001, latency_ms=600_000) as sandbox:
         sandbox.respond_always(Stub(status=503))
-
         assert [control(sandbox, "requests").status_code for _ in range(3)] == [200] * 3
         assert sandbox.requests == []

@@ -28,17 +28,12 @@ def statuses(client, count):
     [
         ("429", 429, "application/json", "pending"),
         ("500", 500, "application/json", "pending"),
-        ("502", 502, "text/html", "pending"),
         ("html", 200, "text/html", "pending"),
-        ("redirect", 302, "text/html", "pending"),
         ("malformed", 200, "application/json", "cancelled"),
-        ("wrong-type", 204, "application/octet-stream", "cancelled"),
-        ("empty", 200, "", "cancelled"),
         ("moves-on", 400, "application/json", "ongoing"),
         ("reset-before", None, "", "pending"),
         ("reset-after", None, "", "cancelled"),
         ("truncated", None, "", "cancelled"),
-        ("timeout-before", None, "", "pending"),
         ("timeout-after", None, "", "cancelled"),
     ],
 )
@@ -66,7 +61,6 @@ def test_a_cancel_meets_a_fault(sandbox, client, kind, status, content_type, ord
 @pytest.mark.parametrize("kind", ["page-without-end", "moves-on"])
 def test_a_fault_that_a_request_cannot_meet_leaves_it_alone(sandbox, client, kind):
     sandbox.respond_next(stub(kind))
-
     assert client.get("/health").json()["status"] == "OK"
     assert sandbox.requests[-1].fault is None
 
@@ -89,25 +83,9 @@ def test_faults_are_as_frequent_as_asked_by_seed_and_the_same_after_a_reset():
 def test_every_kind_can_be_asked_for_together():
     own = faults.KINDS
     others = dict.fromkeys((own[kind] for kind in own if kind != "500"), 0.2 / (len(own) - 1))
-
     assert parse_faults("") == {}
     assert parse_faults("500=0.3,all=0.2") == pytest.approx({own["500"]: 0.3, **others})
     assert parse_faults("all=0.2", KINDS) == dict.fromkeys(KINDS.values(), 0.2 / len(KINDS))
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("flood=0.1", "faults must name reset-before, .*, malformed, all, got 'flood'"),
-        ("500", "faults must be like 500=NUMBER, from 0 to 1, got '500'"),
-        ("500=often", "got '500=often'"),
-        ("500=1.1", "got '500=1.1'"),
-        ("500=0.6,503=0.6", "must not exceed 1 together"),
-    ],
-)
-def test_bad_faults_are_explained(text, complaint):
-    with pytest.raises(ValueError, match=complaint):
-        Sandbox(faults=text)
 
 
 def test_requests_beyond_the_rate_limit_are_told_to_wait(sandbox, client):
@@ -137,7 +115,6 @@ def test_requests_beyond_the_rate_limit_are_told_to_wait(sandbox, client):
 def test_the_rate_limit_lets_a_seconds_worth_through(per_second, at, waits):
     moments = iter([0, *at])
     limiter = RateLimiter(per_second, clock=lambda: next(moments))
-
     assert [limiter.acquire() for _ in at] == waits
 
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 import os
 
@@ -10,7 +8,6 @@ pytest_plugins = ["airflow_provider_ollang.sandbox.fixture"]
 
 def test_the_connection_leads_to_a_sandbox_of_the_tests_own(ollang_sandbox):
     connection = json.loads(os.environ["AIRFLOW_CONN_OLLANG_DEFAULT"])
-
     assert connection["conn_type"] == "ollang"
     response = requests.get(
         f"{connection['host']}/integration/orders",

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import re
 import time
 import unicodedata
@@ -24,7 +22,6 @@ def timeless(orders):
 
 def test_the_same_seed_gives_the_same_orders():
     one, same, other = Orders(seed=7), Orders(seed=7), Orders(seed=8)
-
     assert timeless(one) == timeless(same) != timeless(other)
     assert timeless(one.foreign) == timeless(same.foreign)
     assert all(abs(a - b) < 60 for a, b in zip(ages(one), ages(same), strict=True))
@@ -36,21 +33,16 @@ def test_the_orders_are_a_good_mix():
 
     assert {order["status"] for order in orders} == {*STATUSES, CANCELLED}
     assert {order["type"] for order in orders} == set(ORDER_TYPES)
-    assert len({order["projectId"] for order in orders}) == 4
-    assert 0.4 < len(pending) / 240 < 0.5
-    assert sum(age > 7 * DAY for age in pending) >= 24
-    assert sum(age < 7 * DAY for age in pending) >= 24
-    early = [age < EARLY.total_seconds() for age in ages(orders.where(status="ongoing"))]
-    assert {True, False} == set(early)
+    assert {order["folderId"] is None for order in orders} == {True, False}
+    assert 24 <= sum(age > 7 * DAY for age in pending) <= len(pending) - 24
+    early = {age < EARLY.total_seconds() for age in ages(orders.where(status="ongoing"))}
+    assert early == {True, False}
     accented = {order["name"] for order in orders if not order["name"].isascii()}
     assert {unicodedata.is_normalized("NFC", name) for name in accented} == {True, False}
-    assert {order["folderId"] is None for order in orders} == {True, False}
-    assert 300 <= min(ages(orders)) < max(ages(orders)) < 121 * DAY
 
 
 def test_ids_and_dates_have_the_documented_form():
     orders = Orders()
-
     assert len({order["id"] for order in orders}) == 240
     assert all(re.fullmatch("[0-9a-f]{24}", order["id"]) for order in orders)
     date = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
@@ -59,28 +51,23 @@ def test_ids_and_dates_have_the_documented_form():
 
 def test_an_added_order_is_as_old_as_asked_and_keeps_any_fields():
     orders = Orders(0)
-
-    order = orders.add(age=timedelta(days=8), name="Old one", self=1, status=None, without=["rate"])
-
+    order = orders.add(age=timedelta(days=8), name="Old one", self=1, status=None, without=["id"])
     assert ages([order]) == [pytest.approx(8 * DAY, abs=60)]
     assert orders.where(name="Old one", self=1, status=None) == [order]
-    assert "rate" not in order
+    assert "id" not in order
 
 
 def test_what_is_handed_out_is_a_copy():
     orders = Orders(0)
     order_id = orders.add()["id"]
-
     orders.get(order_id)["status"] = "broken"
     next(iter(orders))["status"] = "broken"
-
     assert orders.get(order_id)["status"] == "pending"
 
 
 def test_any_order_can_be_changed():
     orders = Orders(0)
     order_id = orders.foreign[0]["id"]
-
     assert orders.change(order_id, status="ongoing") == orders.get(order_id)
     assert orders.get(order_id)["status"] == "ongoing"
     with pytest.raises(KeyError, match="nowhere"):

@@ -1,7 +1,5 @@
 """The official SDK, unchanged, against the sandbox."""
 
-from __future__ import annotations
-
 import pytest
 from ollang import Ollang, OllangAPIError
 
@@ -50,6 +48,5 @@ def test_it_creates_and_cancels_an_order(sandbox, ollang):
 def test_it_gets_an_error_response(ollang):
     with pytest.raises(OllangAPIError) as caught:
         ollang.orders.cancel("f" * 24)
-
     assert caught.value.status_code == 404
     assert caught.value.body["code"] == "ORDER_NOT_FOUND"

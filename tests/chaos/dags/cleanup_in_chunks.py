@@ -1,4 +1,4 @@
-"""The example of a clean-up in chunks, with a report, and with retries that do not wait."""
+"""The clean-up in chunks, with a report, and with retries that do not wait."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from datetime import UTC, datetime, timedelta
 
 from airflow.providers.common.compat.sdk import DAG
+from airflow.sdk import ExceptionRetryPolicy
 
 from airflow_provider_ollang.operators.ollang import (
     BatchCancelOrdersOperator,
@@ -16,19 +17,22 @@ with DAG(
     dag_id="cleanup_in_chunks",
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
-    default_args={"retries": 2, "retry_delay": timedelta(seconds=1)},
+    default_args={
+        "retries": 5,
+        "retry_policy": ExceptionRetryPolicy(rules=[]),
+        "retry_delay": timedelta(seconds=1),
+    },
 ):
-    find_stale_orders = FindStaleOrdersOperator(
-        task_id="find_stale_orders",
-        older_than=timedelta(days=30),
+    find = FindStaleOrdersOperator(
+        task_id="find",
+        older_than=timedelta(days=7),
         exclude_name_matches="keep",
         max_orders=20_000,
         chunk_size=os.environ["CLEANUP_CHUNK_SIZE"],
     )
-
     BatchCancelOrdersOperator.partial(
-        task_id="cancel_stale_orders",
+        task_id="cancel",
         require_status=["pending"],
-        report_path=f"{os.environ['CLEANUP_REPORTS']}/batch.jsonl",
-        pool="ollang",
-    ).expand(order_ids=find_stale_orders.output)
+        report_path=f"{os.environ['AIRFLOW_HOME']}/reports/batch.jsonl",
+        pool=os.environ.get("CLEANUP_POOL", "default_pool"),
+    ).expand(order_ids=find.output)
