@@ -59,11 +59,16 @@ class OllangHook(BaseHook):
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Return the form's own fields for Airflow before 3.2."""
+        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
         from wtforms import IntegerField, StringField
+        from wtforms.validators import Optional
 
         return {
             name: (IntegerField if "integer" in field["schema"]["type"] else StringField)(
-                field["label"], description=field["description"]
+                field["label"],
+                validators=[Optional()],  # else an empty number is no number
+                description=field["description"],
+                widget=BS3TextFieldWidget(),
             )
             for name, field in CONNECTION_TYPE["conn-fields"].items()
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from airflow_provider_ollang.sandbox import Sandbox, Stub
 from tests.scheduler.scheduler import Scheduler, wait_for
@@ -37,12 +37,12 @@ def pending_for(sandbox: Sandbox, age: timedelta) -> set[str]:
     return {order["id"] for order in old if "keep" not in order["name"].lower()}
 
 
-def start_for_real(page: Page, dag_id: str) -> None:
-    """Trigger a run with Preview switched off, of orders that are a week old."""
+def fill_in_for_real(page: Page, dag_id: str) -> Locator:
+    """Return a form with Preview switched off, for orders that are a week old."""
     form = pages.open_trigger_form(page, dag_id)
     pages.entry(form, "Older than, in days").fill("7")
     pages.field(form, "Preview").locator("label").last.click()
-    pages.trigger(page, form)
+    return form
 
 
 def test_the_nightly_clean_up_does_what_its_form_was_filled_with(
@@ -105,10 +105,9 @@ def test_a_skipped_task_has_its_colour_and_says_why(
     expect(badge).to_have_css("background-color", PINK)
     pages.open_task(page, "cancel_order")
     pages.wrap_log(page)
-    status = "its status is 'cancelled', expected 'pending'"
-    reason = f"order {order_id}: no cancel was sent: {status}"
+    reason = f"order {order_id}: no cancel was sent: its status is 'cancelled'."
     expect(page.get_by_text(f"Skipped: Nothing to cancel: {reason}")).to_be_visible()
-    camera.take("skipped", clip=details(358))
+    camera.take("skipped", clip=details(388))
     assert [(r.method, r.order_id) for r in sandbox.requests] == [("GET", order_id)]
 
 
@@ -122,8 +121,15 @@ def test_exactly_what_was_approved_in_the_table_is_cancelled(
         for i, name in enumerate(names)
     ]
     young = sandbox.orders.add(age=timedelta(days=6), name="Product demo")
-    start_for_real(page, WITH_APPROVAL)
+    form = fill_in_for_real(page, WITH_APPROVAL)
+    form.get_by_role("button", name="Trigger", exact=True).scroll_into_view_if_needed()
+    camera.take("run-1-form", clip=END_OF_FORM)
+    pages.trigger(page, form)
     pages.see_task(page, "approve_cancels", "Awaiting Input")
+    pages.open_task(page, "find_stale_orders")
+    pages.wrap_log(page)
+    expect(page.get_by_text(stale[-1]["id"])).to_be_visible()
+    camera.take("run-2-found", clip=details(460))
 
     page.goto("/required_actions")
     row = page.get_by_role("row").filter(has_text="Approval Required")
@@ -131,12 +137,20 @@ def test_exactly_what_was_approved_in_the_table_is_cancelled(
 
     expect(page.get_by_text("3 stale orders.")).to_be_visible()
     table = page.get_by_role("table")
-    heads = ["id", "name", "type", "age in days", "status", "project"]
+    heads = ["age in days", "name", "languages", "type", "project", "status", "id"]
     expect(table.get_by_role("columnheader")).to_have_text(heads)
     cells = [
         text
         for order, age in zip(stale, ("30.0", "29.0", "28.0"), strict=True)
-        for text in (order["id"], order["name"], "subtitle", age, "pending", order["projectId"])
+        for text in (
+            age,
+            order["name"],
+            "en → fr",
+            "subtitle",
+            order["projectId"],
+            "pending",
+            order["id"],
+        )
     ]
     expect(table.get_by_role("cell")).to_have_text(cells)
     expect(table.get_by_role("link")).to_have_count(0)
@@ -155,6 +169,10 @@ def test_exactly_what_was_approved_in_the_table_is_cancelled(
     assert {i for i, status in statuses(sandbox).items() if status == "cancelled"} == approved
     assert sorted(map(str, cancels(sandbox))) == sorted(approved)
     assert statuses(sandbox)[young["id"]] == statuses(sandbox)[late["id"]] == "pending"
+    camera.take("run-4-tasks")
+    pages.open_task(page, "cancel_approved_orders")
+    expect(page.get_by_text("Done: 3 cancelled")).to_be_visible()
+    camera.take("run-5-cancelled", clip=details(676))
 
 
 @pytest.mark.parametrize(
@@ -165,7 +183,7 @@ def test_an_approval_marked_as_success_approves_nothing(
 ) -> None:
     sandbox.orders.clear()
     sandbox.orders.add(age=timedelta(days=30))
-    start_for_real(page, dag_id)
+    pages.trigger(page, fill_in_for_real(page, dag_id))
     pages.see_task(page, "approve_cancels", state)
     run = page.url
     pages.open_task(page, "approve_cancels")
@@ -176,11 +194,13 @@ def test_an_approval_marked_as_success_approves_nothing(
     pages.see_task(page, "approve_cancels", "Success")
     pages.see_task(page, "cancel_approved_orders", "Failed")
     pages.open_task(page, "cancel_approved_orders")
-    expect(page.get_by_text("marked as success by hand").first).to_be_visible()
+    expect(
+        page.get_by_text("did somebody mark the task that returns it as success?").first
+    ).to_be_visible()
     assert cancels(sandbox) == []
 
 
-def test_the_record_of_a_clean_up_can_be_read_in_xcom(
+def test_the_result_of_a_clean_up_can_be_read_in_xcom(
     page: Page, sandbox: Sandbox, airflow: Scheduler, camera: Camera
 ) -> None:
     sandbox.orders.clear()
@@ -207,6 +227,7 @@ def test_the_record_of_a_clean_up_can_be_read_in_xcom(
         expect(others).to_contain_text(said, use_inner_text=True)
     for order_id in (orders[0], *orders[2:]):
         expect(others).not_to_contain_text(order_id, use_inner_text=True)
-    camera.take("report", clip=details(676))
+    page.set_viewport_size({"width": 1200, "height": 900})
+    camera.take("xcom", clip=details(826))
     held = [statuses(sandbox)[order_id] for order_id in orders]
     assert held == ["cancelled", "pending", "cancelled", "cancelled"]
