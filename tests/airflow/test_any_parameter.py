@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from airflow_provider_ollang.operators.ollang import (
     FindStaleOrdersOperator,
 )
 from airflow_provider_ollang.sandbox import Sandbox
-from tests.anything import NASTY_TEXTS, any_json, any_value, numbers, texts
+from tests.anything import any_json, any_value, numbers, texts
 
 from .always import Ending, assert_readable, end_of, examples, standing_sandbox
 
@@ -126,37 +126,6 @@ def test_any_parameters_make_a_task_or_are_refused_when_the_dag_is_parsed(
     assert_only_what_was_meant(ending, operator)
 
 
-FAR = datetime(1, 1, 1, 0, 30, tzinfo=timezone(timedelta(hours=1)))
-#: What a generator meets too rarely.
-RARE: list[tuple[Any, dict[str, Any]]] = [
-    (CancelOrderOperator, {"order_id": 10**5000}),
-    (BatchCancelOrdersOperator, {"order_ids": ["o-1", -(10**5000)]}),
-    (BatchCancelOrdersOperator, {"requests_per_second": 10**5000}),
-    (BatchCancelOrdersOperator, {"report_path": "/tmp/" + "x" * 5000}),
-    (FindStaleOrdersOperator, {"max_share": 10**5000}),
-    (FindStaleOrdersOperator, {"project_ids": ["\ud800"]}),
-    (FindStaleOrdersOperator, {"name_matches": "\udfff"}),
-    (FindStaleOrdersOperator, {"older_than": timedelta(minutes=10), "reference_time": FAR}),
-    *((kind, {"ollang_conn_id": conn_id}) for kind in KINDS for conn_id in ("a\nb", "x" * 251)),
-]
-
-
-@pytest.mark.parametrize(
-    ("kind", "parameters"), RARE, ids=[f"{kind.__name__}-{'-'.join(it)}" for kind, it in RARE]
-)
-def test_a_rare_parameter_is_refused_without_a_request(
-    sandbox: Sandbox, kind: Any, parameters: dict[str, Any]
-) -> None:
-    start_over(sandbox)
-    try:
-        operator = kind(task_id="task", **needed_by(kind) | parameters)
-    except InvalidParameterError as error:
-        assert_readable(str(error))
-    else:
-        assert end_of(sandbox, operator).is_refusal
-    assert sandbox.requests == []
-
-
 #: Sources of templates. None can go wrong in Jinja itself: that is not the operators' to catch.
 TEMPLATES = [
     *("{{ params.value }}", " {{ params.value }} ", "{{ params.value }}{{ params.value }}"),
@@ -221,37 +190,3 @@ def test_any_path_is_a_record_or_is_refused_without_a_request(
     ending = end_of(sandbox, operator)
     files = [file for file in Path(folder).rglob("*") if file.is_file()]
     assert len(files) == len(ending.requests), (ending, files)
-
-
-URLS = ["file://", "file:", "local://", "nope://", "s3://", "https://", "x" * 500 + "://"]
-
-
-@examples(60)
-@given(scheme=st.sampled_from(URLS), rest=st.sampled_from(NASTY_TEXTS))
-def test_a_path_that_is_none_or_of_an_unknown_store_is_refused_without_a_request(
-    sandbox: Sandbox,
-    tmp_path_factory: pytest.TempPathFactory,
-    empty_working_folder: Path,
-    scheme: str,
-    rest: str,
-) -> None:
-    start_over(sandbox)
-    try:
-        operator = BatchCancelOrdersOperator(
-            task_id="task", order_ids=["o-1"], report_path=scheme + rest.lstrip("/")
-        )
-    except InvalidParameterError as error:
-        assert_readable(str(error))
-    else:
-        ending = end_of(sandbox, operator)
-        assert ending.is_refusal or "{" in rest
-    assert list(empty_working_folder.iterdir()) == []
-
-
-@pytest.fixture(scope="module")
-def empty_working_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Give a working folder in which no file may appear."""
-    folder = tmp_path_factory.mktemp("cwd")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        yield folder

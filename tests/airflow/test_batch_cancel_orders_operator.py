@@ -69,22 +69,6 @@ def test_the_log_says_where_and_what(
         assert f"Order {order_id} " in text
 
 
-def test_pushes_the_counts(add_orders: AddOrders, run: Any) -> None:
-    ids = add_orders(1, 2)
-    run.execute(batch(ids, max_workers=1))
-    assert run.xcoms == {
-        "counts": {"total": 2, "cancelled": 2},
-        "cancelled": ids,
-        "not_cancelled": [],
-    }
-
-
-def test_a_double_is_cancelled_once(sandbox: Sandbox, add_orders: AddOrders, run: Any) -> None:
-    one, two = add_orders(1, 2)
-    assert run.execute(batch([one, two, one, one])) == {"total": 2, "cancelled": 2}
-    assert sent(sandbox) == Counter([one, two])
-
-
 @pytest.mark.parametrize("order_ids", [[], (), "[]", "()"])
 def test_an_empty_list_skips_without_a_request(sandbox: Sandbox, run: Any, order_ids: Any) -> None:
     with pytest.raises(AirflowSkipException):
@@ -134,12 +118,8 @@ def test_where_airflow_keeps_a_state_the_counts_are_those_of_the_run(
     first = make_run(state=state)
     with pytest.raises(AirflowException):
         first.execute(batch([one, two, elsewhere], **options))
-    assert first.xcoms["counts"] == {
-        "total": 3,
-        "cancelled": 1,
-        "already_cancelled": 1,
-        "failed": 1,
-    }
+    one_each = ["cancelled", "already_cancelled", "failed"]
+    assert first.xcoms["counts"] == {"total": 3, **dict.fromkeys(one_each, 1)}
 
     later = make_run(ti=make_ti(try_number=2), state=state)
     counts = later.execute(batch([one, two, elsewhere], **options))
@@ -165,13 +145,6 @@ def test_a_state_that_cannot_be_kept_changes_nothing(
     assert run.execute(batch(add_orders(1, 2))) == {"total": 2, "cancelled": 2}
 
 
-def test_a_list_of_which_part_was_cancelled_before_succeeds(
-    add_orders: AddOrders, run: Any
-) -> None:
-    ids = add_orders(1) + add_orders(2, status="cancelled")
-    assert run.execute(batch(ids)) == {"total": 2, "cancelled": 1, "already_cancelled": 1}
-
-
 @pytest.mark.parametrize("max_orders", [0, 2, "2"])
 def test_a_list_above_max_orders_fails_before_the_first_request(
     sandbox: Sandbox, add_orders: AddOrders, run: Any, tmp_path: Path, max_orders: Any
@@ -183,9 +156,12 @@ def test_a_list_above_max_orders_fails_before_the_first_request(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_max_orders_counts_each_order_once(add_orders: AddOrders, run: Any) -> None:
-    [order] = add_orders(1)
-    assert run.execute(batch([order, order], max_orders=1)) == {"total": 1, "cancelled": 1}
+def test_a_double_counts_and_is_cancelled_once(
+    sandbox: Sandbox, add_orders: AddOrders, run: Any
+) -> None:
+    one, two = add_orders(1, 2)
+    assert run.execute(batch([one, two, one], max_orders=2)) == {"total": 2, "cancelled": 2}
+    assert sent(sandbox) == Counter([one, two])
 
 
 def test_max_orders_is_1000_unless_told_otherwise(sandbox: Sandbox, run: Any) -> None:
@@ -215,18 +191,13 @@ def test_what_is_no_preview_cancels(
 
 
 def test_a_preview_says_for_each_order_what_it_would_do(
-    sandbox: Sandbox, add_orders: AddOrders, run: Any, tmp_path: Path
+    add_orders: AddOrders, run: Any, tmp_path: Path
 ) -> None:
-    statuses = ("pending", "cancelled", "completed", "ongoing", "brandNew")
-    ids = [add_orders(1, status=status)[0] for status in statuses]
-    foreign = sandbox.orders.add(foreign=True)["id"]
+    [stale], [done] = add_orders(1), add_orders(1, status="completed")
     path = tmp_path / "preview.jsonl"
-    run.execute(batch([*ids, foreign, "nowhere"], preview=True, report_path=str(path)))
-    expected = ("would_cancel", "already_cancelled", "not_cancellable", "would_cancel")
-    assert [outcomes(path)[order_id] for order_id in ids[:4]] == list(expected)
-    assert outcomes(path)[ids[4]] != "would_cancel", "an unknown status is never cancellable"
-    assert outcomes(path)[foreign] == "access_denied"
-    assert outcomes(path)["nowhere"] == "not_found"
+    run.execute(batch([stale, done, "nowhere"], preview=True, report_path=str(path)))
+    expected = {stale: "would_cancel", done: "not_cancellable", "nowhere": "not_found"}
+    assert outcomes(path) == expected
     assert all(line["preview"] is True and line["attempts"] == 0 for line in lines(path))
 
 
@@ -240,21 +211,13 @@ def test_a_preview_that_could_not_see_an_order_fails(
     assert run.xcoms["counts"] == {"total": 2, "would_cancel": 1, "failed": 1}
 
 
-def test_an_order_that_moved_on_is_left_alone(
-    sandbox: Sandbox, add_orders: AddOrders, run: Any
-) -> None:
-    [one], [two] = add_orders(1), add_orders(2, status="ongoing")
-    counts = run.execute(batch([one, two], require_status=["pending"]))
-    assert counts == {"total": 2, "cancelled": 1, "status_changed": 1}
-    assert sent(sandbox) == Counter([one])
-
-
 @pytest.mark.parametrize("preview", [False, True])
-def test_the_last_look_checks_name_folder_and_time_of_creation(
+def test_the_last_look_checks_status_name_folder_and_time_of_creation(
     sandbox: Sandbox, add_orders: AddOrders, run: Any, tmp_path: Path, preview: bool
 ) -> None:
-    [good, kept, theirs, new] = [
+    [good, moved, kept, theirs, new] = [
         *add_orders(30, folderId="f-1"),
+        *add_orders(30, folderId="f-1", status="ongoing"),
         *add_orders(30, folderId="f-1", name="KEEP for the appeal"),
         *add_orders(30, folderId="legal"),
         *add_orders(1, folderId="f-1"),
@@ -262,7 +225,8 @@ def test_the_last_look_checks_name_folder_and_time_of_creation(
     path = tmp_path / "r.jsonl"
     run.execute(
         batch(
-            [good, kept, theirs, new],
+            [good, moved, kept, theirs, new],
+            require_status=["pending"],
             exclude_name_matches="(?i)keep",
             exclude_folder_ids="['legal']",
             created_before=(run.time - timedelta(days=7)).isoformat(),
@@ -271,9 +235,10 @@ def test_the_last_look_checks_name_folder_and_time_of_creation(
         )
     )
     found = "would_cancel" if preview else "cancelled"
-    assert outcomes(path) == dict.fromkeys([kept, theirs, new], "excluded") | {good: found}
+    left = {moved: "status_changed"} | dict.fromkeys([kept, theirs, new], "excluded")
+    assert outcomes(path) == {good: found} | left
     assert sent(sandbox) == ({} if preview else {good: 1})
-    assert Counter(request.method for request in sandbox.requests)["GET"] == 4
+    assert Counter(request.method for request in sandbox.requests)["GET"] == 5
     messages = {line["id"]: line["message"] for line in lines(path)}
     assert "'KEEP for the appeal' matches exclude_name_matches" in messages[kept]
     assert "'legal' is in exclude_folder_ids" in messages[theirs]
@@ -300,37 +265,17 @@ def test_an_order_that_cannot_be_judged_fails_the_task_after_all_were_tried(
     assert sent(sandbox) == Counter(ids[1:])
 
 
-def test_where_no_status_can_be_read_no_cancel_is_sent(
-    sandbox: Sandbox, add_orders: AddOrders, run: Any
-) -> None:
-    ids = add_orders(1, 2)
-    sandbox.respond_always(Stub(fault="503"), method="GET")
-    with pytest.raises(AirflowException) as caught:
-        run.execute(batch(ids, require_status="['pending']"))
-    assert type(caught.value) is AirflowException
-    assert sent(sandbox) == Counter()
-
-
-UNTOLERATED = [
-    pytest.param(Stub.json(404, {"code": "ORDER_NOT_FOUND"}), AirflowFailException, id="404"),
-    pytest.param(Stub.json(403, {"code": "ACCESS_DENIED"}), AirflowFailException, id="403"),
-    pytest.param(Stub(fault="503"), AirflowException, id="503"),
-    pytest.param(Stub(fault="429"), AirflowException, id="429"),
-    pytest.param(Stub(200), AirflowException, id="another 2xx"),
-    pytest.param(Stub(302, {"location": "/"}), AirflowException, id="redirect"),
-    pytest.param(Stub.json(409, {"code": "LOCKED"}), AirflowException, id="another 409"),
-    pytest.param(Stub(404, body=b"<html>"), AirflowException, id="no JSON"),
-]
-
-
-@pytest.mark.parametrize(("answer", "kind"), UNTOLERATED)
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (Stub.json(404, {"code": "ORDER_NOT_FOUND"}), AirflowFailException),
+        (Stub(fault="503"), AirflowException),
+        (Stub(200), AirflowException),
+        (Stub.json(409, {"code": "LOCKED"}), AirflowException),
+    ],
+)
 def test_one_orders_trouble_fails_the_task_after_all_were_tried_and_recorded(
-    sandbox: Sandbox,
-    add_orders: AddOrders,
-    run: Any,
-    tmp_path: Path,
-    answer: Stub,
-    kind: type,
+    sandbox: Sandbox, add_orders: AddOrders, run: Any, tmp_path: Path, answer: Stub, kind: type
 ) -> None:
     ids = add_orders(*range(1, 10))
     sandbox.respond_always(answer, path=CANCEL + ids[0])
@@ -341,26 +286,14 @@ def test_one_orders_trouble_fails_the_task_after_all_were_tried_and_recorded(
     assert cancelled(sandbox) == set(ids[1:])
     assert Counter(outcomes(path).values())["cancelled"] == 8
     assert len(lines(path)) == 9
-    assert run.xcoms["counts"]["total"] == 9
-    assert run.xcoms["counts"]["cancelled"] == 8
     assert [row["id"] for row in run.xcoms["not_cancelled"]] == [ids[0]]
 
 
 def test_orders_that_moved_on_do_not_fail_the_task(add_orders: AddOrders, run: Any) -> None:
     ids = add_orders(1) + add_orders(2, status="completed") + add_orders(3, status="cancelled")
     counts = run.execute(batch(ids))
-    assert counts == {
-        "total": 3,
-        "cancelled": 1,
-        "already_cancelled": 1,
-        "not_cancellable": 1,
-    }
-
-
-def test_tolerated_codes_are_the_ones_that_were_given(add_orders: AddOrders, run: Any) -> None:
-    ids = [*add_orders(1), "nowhere"]
-    counts = run.execute(batch(ids, tolerated_codes=["ORDER_NOT_FOUND"]))
-    assert counts == {"total": 2, "cancelled": 1, "not_found": 1}
+    one_each = ["cancelled", "already_cancelled", "not_cancellable"]
+    assert counts == {"total": 3, **dict.fromkeys(one_each, 1)}
 
 
 @pytest.mark.parametrize("codes", [[], "[]", ["ORDER_NOT_FOUND"]])
@@ -389,21 +322,6 @@ def test_a_rejected_key_stops_the_batch_at_once(
     assert sum(sent(sandbox).values()) == 4
     assert cancelled(sandbox) == set(ids[:3])
     assert Counter(outcomes(path).values()) == Counter(cancelled=3, failed=1, not_tried=26)
-    assert run.xcoms["counts"] == {"total": 30, "cancelled": 3, "failed": 1, "not_tried": 26}
-
-
-def test_a_lost_answer_is_told_in_the_record(
-    sandbox: Sandbox, add_orders: AddOrders, run: Any, tmp_path: Path
-) -> None:
-    one, two = add_orders(1, 2)
-    sandbox.respond_next(Stub(fault="reset-after"), path=CANCEL + two)
-    path = tmp_path / "r.jsonl"
-    counts = run.execute(batch([one, two], report_path=str(path)))
-    assert counts == {"total": 2, "cancelled": 1, "already_cancelled": 1}
-    [line] = [line for line in lines(path) if line["id"] == two]
-    assert line["response_lost"] is True
-    assert line["attempts"] == 2
-    assert "probably cancelled by this task" in line["message"]
 
 
 def test_the_record_has_one_line_for_each_order(
@@ -421,16 +339,11 @@ def test_the_record_has_one_line_for_each_order(
         assert (line["base_url"], line["conn_id"]) == (sandbox.url, "ollang_default")
 
 
-def test_the_record_may_be_a_url(add_orders: AddOrders, run: Any, tmp_path: Path) -> None:
-    run.execute(batch(add_orders(1), report_path=f"file://{tmp_path}/r.jsonl"))
-    assert len(lines(tmp_path / "r.jsonl")) == 1
-
-
-def test_the_records_name_takes_a_template(
+def test_the_record_may_be_a_url_from_a_template(
     add_orders: AddOrders, make_run: Any, tmp_path: Path
 ) -> None:
     run = make_run(params={"folder": str(tmp_path)})
-    run.execute(batch(add_orders(1), report_path="{{ params.folder }}/r.jsonl"))
+    run.execute(batch(add_orders(1), report_path="file://{{ params.folder }}/r.jsonl"))
     assert len(lines(tmp_path / "r.jsonl")) == 1
 
 
@@ -477,15 +390,11 @@ def test_a_record_that_is_there_is_never_overwritten(
     assert sandbox.requests == []
 
 
-UNWRITABLE = [
-    pytest.param("{tmp_path}/file/r.jsonl", id="below a file"),
-    pytest.param("/dev/null/r.jsonl", id="below a device"),
-    pytest.param("nosuchprotocol://bucket/r.jsonl", id="an unknown protocol"),
-    pytest.param("{tmp_path}/" + "r" * 300, id="too long a name"),
-]
-
-
-@pytest.mark.parametrize("path", UNWRITABLE)
+@pytest.mark.parametrize(
+    "path",
+    ["{tmp_path}/file/r.jsonl", "nosuchprotocol://bucket/r.jsonl", "{tmp_path}/" + "r" * 300],
+    ids=["below a file", "an unknown protocol", "too long a name"],
+)
 def test_a_record_that_cannot_be_written_fails_before_the_first_request(
     sandbox: Sandbox, add_orders: AddOrders, run: Any, tmp_path: Path, path: str
 ) -> None:
@@ -500,11 +409,3 @@ def test_a_record_that_cannot_be_written_fails_before_the_first_request(
 def test_a_batch_at_a_pace_cancels_all(add_orders: AddOrders, run: Any) -> None:
     operator = batch(add_orders(1, 2, 3), requests_per_second="1000", max_workers="2")
     assert run.execute(operator) == {"total": 3, "cancelled": 3}
-
-
-def test_orders_are_cancelled_in_the_lists_order(
-    sandbox: Sandbox, add_orders: AddOrders, run: Any
-) -> None:
-    ids = add_orders(1, 9, 4)
-    run.execute(batch(ids, max_workers=1))
-    assert [request.order_id for request in sandbox.requests] == ids

@@ -243,15 +243,6 @@ def test_one_order_is_cancelled(
     assert cancelled_since(sandbox, before) == {wanted}
 
 
-def test_a_task_of_ones_own_only_reads(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], run_example: Callable[..., Ended]
-) -> None:
-    add_orders(1, 2, 3)
-    ended = run_example("example_ollang_count_waiting_orders")
-    assert ended.states("count_waiting_orders") == Counter(success=1)
-    assert {request.method for request in sandbox.requests} == {"GET"}
-
-
 def test_a_clean_up_in_chunks_cancels_all_in_tasks_of_500(
     sandbox: Sandbox, add_orders: Callable[..., list[str]], run_example: Callable[..., Ended]
 ) -> None:

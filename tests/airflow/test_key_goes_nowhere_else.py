@@ -40,11 +40,9 @@ def elsewhere() -> Iterator[RawServer]:
 
 
 LOCATIONS = [
-    "http://127.0.0.1:{port}/integration/orders",
-    "https://127.0.0.1:{port}/integration/orders",
-    "//127.0.0.1:{port}/integration/orders",
-    "http://localhost:{port}",
-    "http:\\\\127.0.0.1:{port}",
+    *("http://127.0.0.1:{port}/integration/orders", "https://127.0.0.1:{port}/integration/orders"),
+    *("//127.0.0.1:{port}/elsewhere", "http:\\\\127.0.0.1:{port}", "http://localhost:{port}"),
+    "/elsewhere",
 ]
 
 
@@ -59,16 +57,7 @@ def test_nothing_goes_where_a_redirect_leads(
         with pytest.raises(AirflowException, match=f"HTTP {status}.*redirect"):
             run.execute(CALLS[call]())
     assert elsewhere.connections == 0
-
-
-@pytest.mark.parametrize("call", CALLS)
-def test_a_redirect_on_the_same_host_is_not_followed_either(
-    sandbox: Sandbox, run: Any, call: str
-) -> None:
-    sandbox.respond_always(Stub(307, {"Location": "/other"}))
-    with pytest.raises(AirflowException, match="redirect to /other"):
-        run.execute(CALLS[call]())
-    assert "/other" not in {request.path for request in sandbox.requests}
+    assert not any("elsewhere" in request.path for request in sandbox.requests)
 
 
 def test_no_cookie_is_sent_to_any_host(
@@ -107,36 +96,14 @@ def test_netrc_neither_replaces_nor_joins_the_key(
 
 #: Hosts that read like this machine's, or that some resolver takes for it. None may be sent to.
 TRICKS = [
-    "localhost.evil.example",
-    "127.0.0.1.nip.io",
-    "127.0.0.1.evil.example",
-    "0x7f.1",
-    "0x7f000001",
-    "2130706433",
-    "127.1",
-    "0177.0.0.1",
-    "0",
-    "[::]",
-    "[::ffff:10.0.0.1]",
-    "[fe80::1%25lo]",
-    "localhost.",
-    "localhost.localdomain",
-    "127。0。0。1",
-    "１２７.0.0.1",
-    "loc\u00adalhost",
-    "127.0.0.1@evil.example",
-    "127.0.0.1:80@evil.example",
-    "evil.example\\@127.0.0.1",
-    "evil.example#@127.0.0.1",
-    "evil.example?@127.0.0.1",
-    "evil.example%40127.0.0.1",
-    "127.0.0.1%2eevil.example",
-    "127.0.0.1\t.evil.example",
-    "127.0.0.1\n.evil.example",
-    "127.0.0.1 .evil.example",
-    "[127.0.0.1].evil.example",
-    "[::1].evil.example",
-    "[::1]evil.example",
+    *("localhost.evil.example", "127.0.0.1.nip.io", "127.0.0.1.evil.example", "0x7f.1"),
+    *("0x7f000001", "2130706433", "127.1", "0177.0.0.1", "0", "[::]", "[::ffff:10.0.0.1]"),
+    *("[fe80::1%25lo]", "localhost.", "localhost.localdomain", "127。0。0。1", "１２７.0.0.1"),
+    *("loc\u00adalhost", "127.0.0.1@evil.example", "127.0.0.1:80@evil.example"),
+    *("evil.example\\@127.0.0.1", "evil.example#@127.0.0.1", "evil.example?@127.0.0.1"),
+    *("evil.example%40127.0.0.1", "127.0.0.1%2eevil.example", "127.0.0.1\t.evil.example"),
+    *("127.0.0.1\n.evil.example", "127.0.0.1 .evil.example", "[127.0.0.1].evil.example"),
+    *("[::1].evil.example", "[::1]evil.example"),
 ]
 
 
@@ -184,17 +151,10 @@ def test_what_stays_on_this_machine_takes_no_proxy(
 
 
 MISPLACED = [
-    {"extra": {"timeout": "{key}"}},
-    {"extra": {"max_attempts": "{key}"}},
-    {"extra": {"verify": "{key}"}},
-    {"extra": {"allow_http": "{key}"}},
+    *({"extra": {name: "{key}"}} for name in ("timeout", "max_attempts", "verify", "allow_http")),
     {"extra": {"api_key": "{key}", "password": "{key}"}},
-    {"login": "{key}"},
-    {"host": "{key}"},
-    {"host": "http://{key}"},
-    {"host": "https://{key}@ollang.example"},
-    {"schema": "{key}"},
-    {"host": "ollang.example", "login": "{key}", "schema": "{key}"},
+    *({"host": host} for host in ("{key}", "http://{key}", "https://{key}@ollang.example")),
+    *({"login": "{key}"}, {"schema": "{key}"}, {"login": "{key}", "schema": "{key}"}),
 ]
 
 

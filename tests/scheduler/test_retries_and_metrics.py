@@ -48,13 +48,15 @@ def test_a_wait_of_an_hour_holds_no_worker_and_outlasts_the_tasks_own_delay(
     assert "the API asks to wait 3600 s" in scheduler.log("one_cancel", run_id, "cancel")
 
 
-def test_without_such_a_wait_the_task_is_tried_again_after_its_own_delay(
-    scheduler: Scheduler, sandbox: Sandbox, order_id: str
+def test_without_such_a_wait_the_task_is_tried_again_soon_and_the_failure_is_counted(
+    scheduler: Scheduler, sandbox: Sandbox, statsd: Statsd, order_id: str
 ) -> None:
+    before = statsd.counts().get(FAILED, 0)
     sandbox.respond_next(Stub(status=501), method="POST")
     run_id = begin(scheduler, order_id)
     assert scheduler.wait_for_run("one_cancel", run_id) == "success"
     assert sent(sandbox) == {order_id: 2}
+    wait_for(lambda: statsd.counts().get(FAILED, 0) == before + 1, seconds=20)
 
 
 def test_after_a_retry_the_counts_are_those_of_the_run_and_metrics_count_once(
@@ -94,13 +96,3 @@ def test_what_became_of_orders_is_counted(
         assert scheduler.wait_for_run(dag_id, run_id) == "success"
 
     wait_for(lambda: counted() == {CANCELLED: 6, REFUSED: 3}, seconds=20)
-
-
-def test_an_order_that_failed_is_counted_as_such(
-    scheduler: Scheduler, sandbox: Sandbox, statsd: Statsd, order_id: str
-) -> None:
-    before = statsd.counts().get(FAILED, 0)
-    sandbox.respond_next(Stub(status=501), method="POST")
-    run_id = begin(scheduler, order_id)
-    assert scheduler.wait_for_run("one_cancel", run_id) == "success"
-    wait_for(lambda: statsd.counts().get(FAILED, 0) == before + 1, seconds=20)
