@@ -93,7 +93,7 @@ def leads_to(sandbox: Sandbox) -> bool:
 
 @examples(250)
 @given(connection=as_json | as_json | as_uri | texts)
-def test_any_connection_lets_a_task_end_as_documented(sandbox: Sandbox, connection: str) -> None:
+def test_any_connection_lets_a_task_end_as_documented(sandbox, connection):
     sandbox.reset()
     sandbox.orders.add(id="o-1")
     lead_to(sandbox, connection)
@@ -106,7 +106,7 @@ def test_any_connection_lets_a_task_end_as_documented(sandbox: Sandbox, connecti
 
 @examples(100)
 @given(connection=as_json | as_uri)
-def test_any_connection_can_be_tested(sandbox: Sandbox, connection: str) -> None:
+def test_any_connection_can_be_tested(sandbox, connection):
     sandbox.reset()
     lead_to(sandbox, connection)
     if leads_to(sandbox):

@@ -110,9 +110,7 @@ def assert_only_what_was_meant(ending: Ending, operator: Any) -> None:
 @each_kind
 @examples(150)
 @given(data=st.data())
-def test_any_parameters_make_a_task_or_are_refused_when_the_dag_is_parsed(
-    sandbox: Sandbox, kind: Any, data: st.DataObject
-) -> None:
+def test_any_parameters_make_a_task_or_are_refused_when_the_dag_is_parsed(sandbox, kind, data):
     start_over(sandbox)
     parameters = needed_by(kind) | data.draw(parameters_of(kind))
     try:
@@ -153,8 +151,8 @@ def is_json(value: Any) -> bool:
     value=rendered_values.filter(is_json),
 )
 def test_whatever_a_template_renders_to_is_taken_for_what_it_says_or_refused(
-    sandbox: Sandbox, kind: Any, native: bool, data: st.DataObject, source: str, value: Any
-) -> None:
+    sandbox, kind, native, data, source, value
+):
     start_over(sandbox)
     name = data.draw(st.sampled_from([name for name in kind.template_fields if "path" not in name]))
     start = datetime(2026, 1, 1, tzinfo=UTC)
@@ -175,8 +173,8 @@ PATHS = ["/", "/a", "/a.jsonl", "/b/c/d.jsonl", "/.", "/a.", "/.a", "/a?b#c", "/
 @example("/" + "x" * 5000, "")
 @example("/\ud800", "file")
 def test_any_path_is_a_record_or_is_refused_without_a_request(
-    sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory, rest: str, scheme: str
-) -> None:
+    sandbox, tmp_path_factory, rest, scheme
+):
     start_over(sandbox)
     folder = tmp_path_factory.mktemp("report")
     if ".." in rest:

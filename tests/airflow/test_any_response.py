@@ -144,8 +144,8 @@ def code_is_other(given_answer: Stub) -> bool:
 @example(Stub(409, body=NASTY_BODIES[-3]), {"ORDER_ALREADY_CANCELLED"})
 @example(Stub(400, body=b'{"message": ' + b"[" * 480 + b"]" * 480 + b"}"), set())
 def test_a_cancel_is_a_success_after_a_204_and_a_skip_for_a_documented_code(
-    sandbox: Sandbox, given_answer: Stub, skip_on: set[str]
-) -> None:
+    sandbox, given_answer, skip_on
+):
     sandbox.reset()
     sandbox.respond_always(given_answer)
     ending = end_of(
@@ -191,9 +191,7 @@ def status_read(given_answer: Stub) -> Any:
     given_answer=read_answers,
     required=st.lists(st.sampled_from(["pending", "ongoing"]), min_size=1, max_size=2),
 )
-def test_no_cancel_is_sent_unless_the_order_reads_as_required(
-    sandbox: Sandbox, given_answer: Stub, required: list[str]
-) -> None:
+def test_no_cancel_is_sent_unless_the_order_reads_as_required(sandbox, given_answer, required):
     sandbox.reset()
     sandbox.respond_always(Stub(204), method="POST")
     sandbox.respond_always(given_answer, method="GET")
@@ -219,12 +217,8 @@ def test_no_cancel_is_sent_unless_the_order_reads_as_required(
 )
 @example([Stub.json(404, {"code": "ORDER_NOT_FOUND"})], set(), 1)
 def test_each_order_of_a_batch_is_accounted_for_once_and_truly(
-    sandbox: Sandbox,
-    tmp_path_factory: pytest.TempPathFactory,
-    answers: list[Stub],
-    tolerated: set[str],
-    workers: int,
-) -> None:
+    sandbox, tmp_path_factory, answers, tolerated, workers
+):
     sandbox.reset()
     by_id = {f"o-{number}": given_answer for number, given_answer in enumerate(answers)}
     for order_id, given_answer in by_id.items():
@@ -340,9 +334,7 @@ listing_bodies = bodies(
 @example(page(None), 3)
 @example(page(5), 3)
 @example(page([{"id": "a-1", **STALE}]), 3)
-def test_any_answer_to_a_listing_is_a_whole_listing_or_an_error(
-    sandbox: Sandbox, given_answer: Stub, most: int
-) -> None:
+def test_any_answer_to_a_listing_is_a_whole_listing_or_an_error(sandbox, given_answer, most):
     sandbox.reset()
     sandbox.respond_always(given_answer)
     parameters = {"older_than": "P7D", "reference_time": NOW, "max_orders": most}

@@ -87,8 +87,8 @@ def check_record(path: Path, order_ids: list[str], sandbox: Sandbox, run: Any) -
 
 
 def test_on_kill_starts_no_further_cancel_and_leaves_a_complete_record(
-    slow_sandbox: Sandbox, order_ids: list[str], run: Any, tmp_path: Path
-) -> None:
+    slow_sandbox, order_ids, run, tmp_path
+):
     path = tmp_path / "r.jsonl"
     operator = batch(order_ids, path)
     with (
@@ -104,8 +104,8 @@ def test_on_kill_starts_no_further_cancel_and_leaves_a_complete_record(
 
 
 def test_a_task_that_times_out_pushes_its_counts_and_leaves_a_complete_record(
-    slow_sandbox: Sandbox, order_ids: list[str], run: Any, tmp_path: Path
-) -> None:
+    slow_sandbox, order_ids, run, tmp_path
+):
     def time_out(*_: object) -> None:
         raise TaskTimeout
 
@@ -125,9 +125,7 @@ def test_a_task_that_times_out_pushes_its_counts_and_leaves_a_complete_record(
     assert len(slow_sandbox.requests) == COUNT - found["not_tried"]
 
 
-def test_on_kill_keeps_a_single_cancel_from_being_sent_again(
-    slow_sandbox: Sandbox, order_ids: list[str], run: Any
-) -> None:
+def test_on_kill_keeps_a_single_cancel_from_being_sent_again(slow_sandbox, order_ids, run):
     slow_sandbox.respond_always(Stub(fault="503"))
     operator = CancelOrderOperator(task_id="cancel", order_id=order_ids[0])
     with (
@@ -139,7 +137,7 @@ def test_on_kill_keeps_a_single_cancel_from_being_sent_again(
     assert len(slow_sandbox.requests) == 1
 
 
-def test_on_kill_ends_a_listing_as_an_error(slow_sandbox: Sandbox, run: Any) -> None:
+def test_on_kill_ends_a_listing_as_an_error(slow_sandbox, run):
     for _ in range(200):
         slow_sandbox.orders.add()
     operator = FindStaleOrdersOperator(task_id="find", older_than="PT1H")
@@ -161,8 +159,8 @@ def test_on_kill_ends_a_listing_as_an_error(slow_sandbox: Sandbox, run: Any) -> 
     ],
 )
 def test_a_task_that_is_told_to_end_before_it_begins_sends_nothing(
-    slow_sandbox: Sandbox, order_ids: list[str], run: Any, tmp_path: Path, make: Any
-) -> None:
+    slow_sandbox, order_ids, run, tmp_path, make
+):
     """Airflow 3 only calls ``on_kill()``, and lets the task go on."""
     operator = make(order_ids, tmp_path / "r.jsonl")
     operator.on_kill()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -33,9 +32,7 @@ def cancels(sandbox: Sandbox) -> int:
     return sum(request.is_cancel for request in sandbox.requests)
 
 
-def test_a_confirmed_cancel_succeeds_and_returns_the_id(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], run: Any, logged: Callable[[], str]
-) -> None:
+def test_a_confirmed_cancel_succeeds_and_returns_the_id(sandbox, add_orders, run, logged):
     wanted, other = add_orders(3, 4)
     assert run.execute(cancel(wanted)) == wanted
     where = f"at {sandbox.url} (connection 'ollang_default')"
@@ -47,9 +44,7 @@ def test_a_confirmed_cancel_succeeds_and_returns_the_id(
     ]
 
 
-def test_an_order_that_was_cancelled_before_skips_the_task(
-    add_orders: Callable[..., list[str]], run: Any, logged: Callable[[], str]
-) -> None:
+def test_an_order_that_was_cancelled_before_skips_the_task(add_orders, run, logged):
     [order] = add_orders(3, status="cancelled")
     with pytest.raises(AirflowSkipException, match="ORDER_ALREADY_CANCELLED") as caught:
         run.execute(cancel(order))
@@ -73,8 +68,8 @@ def test_an_order_that_was_cancelled_before_skips_the_task(
     ],
 )
 def test_a_documented_refusal_fails_without_retries_and_says_what_to_do(
-    sandbox: Sandbox, run: Any, status: int, code: str, hint: str
-) -> None:
+    sandbox, run, status, code, hint
+):
     sandbox.respond_always(refusal(status, code))
     with pytest.raises(AirflowFailException, match=f"HTTP {status}") as caught:
         run.execute(cancel("abc"))
@@ -84,9 +79,7 @@ def test_a_documented_refusal_fails_without_retries_and_says_what_to_do(
 
 
 @pytest.mark.parametrize("trouble", [Stub(fault="429"), Stub(503), Stub(fault="reset-before")])
-def test_trouble_that_lasts_fails_so_that_airflows_retries_apply(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], run: Any, trouble: Stub
-) -> None:
+def test_trouble_that_lasts_fails_so_that_airflows_retries_apply(sandbox, add_orders, run, trouble):
     [order] = add_orders(3)
     sandbox.respond_always(trouble, path=CANCELS)
     with pytest.raises(AirflowException) as caught:
@@ -96,9 +89,7 @@ def test_trouble_that_lasts_fails_so_that_airflows_retries_apply(
     assert sandbox.orders.get(order)["status"] == "pending"
 
 
-def test_a_time_out_fails_so_that_airflows_retries_apply(
-    sandbox: Sandbox, run: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_time_out_fails_so_that_airflows_retries_apply(sandbox, run, monkeypatch):
     uri = f"ollang://:{sandbox.api_key}@{quote(sandbox.url, safe='')}?timeout=0.2&max_attempts=2"
     monkeypatch.setenv("AIRFLOW_CONN_OLLANG_DEFAULT", uri)
     sandbox.respond_always(Stub(fault="timeout-before"))
@@ -119,9 +110,7 @@ HTML = {"content-type": "text/html"}
         (refusal(409, "ORDER_LOCKED"), "HTTP 409, ORDER_LOCKED.*No, thanks"),
     ],
 )
-def test_an_answer_that_is_not_documented_fails_and_says_what_came(
-    sandbox: Sandbox, run: Any, answer: Stub, said: str
-) -> None:
+def test_an_answer_that_is_not_documented_fails_and_says_what_came(sandbox, run, answer, said):
     sandbox.respond_always(answer)
     with pytest.raises(AirflowException, match=said) as caught:
         run.execute(cancel("abc"))
@@ -130,9 +119,7 @@ def test_an_answer_that_is_not_documented_fails_and_says_what_came(
 
 
 @pytest.mark.parametrize("lost", ["reset-after", "504"])
-def test_a_skip_after_a_lost_answer_names_the_lost_request(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], run: Any, lost: str
-) -> None:
+def test_a_skip_after_a_lost_answer_names_the_lost_request(sandbox, add_orders, run, lost):
     [order] = add_orders(3)
     sandbox.respond_next(Stub(fault=lost))
     if lost == "504":  # the gateway gave up, the order was cancelled all the same
@@ -149,9 +136,7 @@ def test_a_skip_after_a_lost_answer_names_the_lost_request(
 @pytest.mark.parametrize(
     ("first", "code"), [("429", "ORDER_ALREADY_CANCELLED"), ("503", "ORDER_NOT_CANCELLABLE")]
 )
-def test_a_skip_for_another_cause_is_not_put_down_to_an_earlier_request(
-    sandbox: Sandbox, run: Any, first: str, code: str
-) -> None:
+def test_a_skip_for_another_cause_is_not_put_down_to_an_earlier_request(sandbox, run, first, code):
     sandbox.respond_next(Stub(fault=first), refusal(409, code))
     with pytest.raises(AirflowSkipException, match=code) as caught:
         run.execute(cancel("abc", skip_on_codes=[code]))
@@ -161,18 +146,14 @@ def test_a_skip_for_another_cause_is_not_put_down_to_an_earlier_request(
 @pytest.mark.parametrize(
     ("status", "code", "skip_on"), [(409, "LOCKED", "LOCKED"), (404, None, "ORDER_NOT_FOUND")]
 )
-def test_any_code_in_skip_on_codes_skips(
-    sandbox: Sandbox, run: Any, status: int, code: str | None, skip_on: str
-) -> None:
+def test_any_code_in_skip_on_codes_skips(sandbox, run, status, code, skip_on):
     sandbox.respond_always(refusal(status, code))
     with pytest.raises(AirflowSkipException, match=code or "No, thanks"):
         run.execute(cancel("abc", skip_on_codes=["SOMETHING_ELSE", skip_on]))
 
 
 @pytest.mark.parametrize("status", ["ongoing", "cancelled", "brandNew"])
-def test_another_status_than_required_skips_without_a_cancel(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], run: Any, status: Any
-) -> None:
+def test_another_status_than_required_skips_without_a_cancel(sandbox, add_orders, run, status):
     [order] = add_orders(3, status=status)
     with pytest.raises(AirflowSkipException, match=repr(status)):
         run.execute(cancel(order, require_status=("pending",)))
@@ -183,17 +164,13 @@ def test_another_status_than_required_skips_without_a_cancel(
     ("skip_on", "kind"),
     [([], AirflowFailException), (["ORDER_NOT_FOUND"], AirflowSkipException)],
 )
-def test_a_refused_read_counts_like_a_refused_cancel(
-    sandbox: Sandbox, run: Any, skip_on: list[str], kind: type[Exception]
-) -> None:
+def test_a_refused_read_counts_like_a_refused_cancel(sandbox, run, skip_on, kind):
     with pytest.raises(kind, match="ORDER_NOT_FOUND"):
         run.execute(cancel("abc", require_status=("pending",), skip_on_codes=skip_on))
     assert cancels(sandbox) == 0
 
 
-def test_what_to_do_stands_in_the_error(
-    sandbox: Sandbox, run: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_to_do_stands_in_the_error(sandbox, run, monkeypatch):
     operator = CancelOrderOperator(task_id="cancel", order_id="o-1")
     name, url = "AIRFLOW_CONN_OLLANG_DEFAULT", sandbox.url.replace("http://", "https://")
     monkeypatch.setenv(name, json.dumps({"conn_type": "ollang", "host": url, "password": "any"}))

@@ -55,7 +55,7 @@ HOSTS = [
 
 
 @pytest.mark.parametrize(("fields", "url"), HOSTS)
-def test_host_port_and_schema_give_the_base_url(fields: dict[str, Any], url: str) -> None:
+def test_host_port_and_schema_give_the_base_url(fields, url):
     assert client(**fields).base_url == url
 
 
@@ -88,22 +88,20 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("fields", "said"), REFUSED, ids=lambda value: f"{value!s:.60}")
-def test_what_cannot_be_used_is_refused_by_its_name(fields: dict[str, Any], said: str) -> None:
+def test_what_cannot_be_used_is_refused_by_its_name(fields, said):
     with pytest.raises(InvalidInputError, match=rf"'my_conn'.*{said}") as caught:
         client(**fields)
     assert KEY not in str(caught.value)
 
 
 @pytest.mark.parametrize("conn_type", ["http", "", "Ollang", None])
-def test_a_connection_of_another_type_is_refused(conn_type: Any) -> None:
+def test_a_connection_of_another_type_is_refused(conn_type):
     with pytest.raises(InvalidInputError, match=r"'my_conn'.*type.*'ollang'"):
         client(conn_type=conn_type)
 
 
 @pytest.mark.parametrize(("written", "attempts"), [(None, 4), ("", 4), (2, 2), ("2", 2), (3.0, 3)])
-def test_max_attempts_bounds_the_requests_of_one_call(
-    sandbox: Sandbox, written: Any, attempts: int
-) -> None:
+def test_max_attempts_bounds_the_requests_of_one_call(sandbox, written, attempts):
     sandbox.respond_always(Stub(fault="503"))
     with sandbox_client(sandbox, max_attempts=written) as ollang, pytest.raises(OllangError):
         ollang.list_orders()
@@ -120,6 +118,6 @@ def test_max_attempts_bounds_the_requests_of_one_call(
     ],
     ids=str,
 )
-def test_extras_may_be_text_or_left_empty(sandbox: Sandbox, extra: dict[str, Any]) -> None:
+def test_extras_may_be_text_or_left_empty(sandbox, extra):
     with sandbox_client(sandbox, **extra) as ollang:
         assert ollang.list_orders().orders == ()

@@ -17,10 +17,9 @@ from airflow.providers.common.compat.sdk import (
 from airflow.utils.types import DagRunType
 
 from airflow_provider_ollang.operators.ollang import FindStaleOrdersOperator
-from airflow_provider_ollang.sandbox import Sandbox, Stub
+from airflow_provider_ollang.sandbox import Stub
 
 PROJECT = "65a1f00d3c5e7a0011223301"
-AddOrders = Callable[..., list[str]]
 LISTING = "/integration/orders"
 LANGUAGES = {"sourceLanguage", "targetLanguage"}
 ORDER_FIELDS = {"id", "name", "type", "status", "createdAt", "projectId"} | LANGUAGES
@@ -30,12 +29,12 @@ def find(**parameters: Any) -> FindStaleOrdersOperator:
     return FindStaleOrdersOperator(task_id="find", **{"older_than": "P7D"} | parameters)
 
 
-def test_returns_the_stale_orders_oldest_first(add_orders: AddOrders, run: Any) -> None:
+def test_returns_the_stale_orders_oldest_first(add_orders, run):
     nine, thirty, eight, _young = add_orders(9, 30, 8, 6)
     assert run.execute(find()) == [thirty, nine, eight]
 
 
-def test_reads_every_page_and_only_reads(sandbox: Sandbox, add_orders: AddOrders, run: Any) -> None:
+def test_reads_every_page_and_only_reads(sandbox, add_orders, run):
     ids = add_orders(*range(130, 9, -1))
     assert run.execute(find()) == ids
     assert len(ids) > 100
@@ -43,9 +42,7 @@ def test_reads_every_page_and_only_reads(sandbox: Sandbox, add_orders: AddOrders
     assert len(sandbox.requests) == 3
 
 
-def test_asks_for_orders_up_to_the_cut_off_in_ascending_order(
-    sandbox: Sandbox, make_run: Any
-) -> None:
+def test_asks_for_orders_up_to_the_cut_off_in_ascending_order(sandbox, make_run):
     run = make_run(datetime(2026, 1, 31, 6, tzinfo=UTC))
     run.execute(find())
     [request] = sandbox.requests
@@ -56,8 +53,8 @@ def test_asks_for_orders_up_to_the_cut_off_in_ascending_order(
 
 
 def test_pushes_the_orders_with_all_that_a_person_needs_and_a_table_of_them(
-    sandbox: Sandbox, add_orders: AddOrders, run: Any
-) -> None:
+    sandbox, add_orders, run
+):
     _old, ten, young = add_orders(20, 10, 2, name="Annual report")
     run.execute(find())
     orders = run.xcoms["orders"]
@@ -73,7 +70,7 @@ def test_pushes_the_orders_with_all_that_a_person_needs_and_a_table_of_them(
 
 
 @pytest.mark.parametrize("parameters", [{}, {"chunk_size": 5}, {"max_orders": 0}, {"max_share": 0}])
-def test_nothing_stale_is_an_empty_list(add_orders: AddOrders, run: Any, parameters: Any) -> None:
+def test_nothing_stale_is_an_empty_list(add_orders, run, parameters):
     add_orders(1, 2)
     assert run.execute(find(**parameters)) == []
     assert run.xcoms["orders"] == []
@@ -83,9 +80,7 @@ def test_nothing_stale_is_an_empty_list(add_orders: AddOrders, run: Any, paramet
 @pytest.mark.parametrize(
     ("chunk_size", "sizes"), [(1, [1] * 5), (2, [2, 2, 1]), (5, [5]), (500, [5]), ("3", [3, 2])]
 )
-def test_chunks_hold_every_order_once_and_in_order(
-    add_orders: AddOrders, run: Any, chunk_size: Any, sizes: list[int]
-) -> None:
+def test_chunks_hold_every_order_once_and_in_order(add_orders, run, chunk_size, sizes):
     ids = add_orders(50, 40, 30, 20, 10)
     chunks = run.execute(find(chunk_size=chunk_size))
     assert [len(chunk) for chunk in chunks] == sizes
@@ -93,9 +88,7 @@ def test_chunks_hold_every_order_once_and_in_order(
 
 
 @pytest.mark.parametrize("limit", [2, "2"])
-def test_limit_returns_that_many_and_says_how_many_are_left(
-    add_orders: AddOrders, run: Any, logged: Callable[[], str], limit: Any
-) -> None:
+def test_limit_returns_that_many_and_says_how_many_are_left(add_orders, run, logged, limit):
     ids = add_orders(50, 40, 30, 20, 10)
     found = run.execute(find(limit=limit))
     assert found == sorted(found, key=ids.index)
@@ -105,9 +98,7 @@ def test_limit_returns_that_many_and_says_how_many_are_left(
     assert "5 stale (3 of them left for later runs)" in logged()
 
 
-def test_limit_is_the_same_for_each_try_of_a_run_and_comes_before_chunks(
-    add_orders: AddOrders, make_run: Any
-) -> None:
+def test_limit_is_the_same_for_each_try_of_a_run_and_comes_before_chunks(add_orders, make_run):
     add_orders(*range(40, 60))
     at = datetime.now(UTC)
     first, retry, other = (
@@ -133,9 +124,7 @@ FILTERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize("is_obeyed", [True, False], ids=["server filters", "server does not"])
 @pytest.mark.parametrize(("parameters", "fields"), FILTERS)
-def test_only_orders_that_pass_the_filter_are_stale(
-    sandbox: Sandbox, run: Any, parameters: Any, fields: Any, is_obeyed: bool
-) -> None:
+def test_only_orders_that_pass_the_filter_are_stale(sandbox, run, parameters, fields, is_obeyed):
     other = {"status": "pending", "type": "document", "projectId": "p9", "name": "or else"}
     other |= {"folderId": "f9", **({"status": "completed"} if "statuses" in parameters else {})}
     old = timedelta(days=30)
@@ -151,8 +140,8 @@ def test_only_orders_that_pass_the_filter_are_stale(
 
 @pytest.mark.parametrize("name", ["order_types", "project_ids", "folder_ids"])
 def test_any_can_be_given_where_a_trigger_form_cannot_leave_a_filter_out(
-    sandbox: Sandbox, make_run: Any, add_orders: AddOrders, name: str
-) -> None:
+    sandbox, make_run, add_orders, name
+):
     ids = add_orders(30, 20)
     run = make_run(params={"value": ["*"]})
     assert run.execute(find(**{name: "{{ params.value }}"})) == ids
@@ -162,9 +151,7 @@ def test_any_can_be_given_where_a_trigger_form_cannot_leave_a_filter_out(
 @pytest.mark.parametrize(
     "parameters", [{"exclude_order_ids": ["no-such-order"]}, {"project_ids": ["p1 ::group::"]}]
 )
-def test_an_id_that_no_order_has_is_named_in_a_warning(
-    add_orders: AddOrders, run: Any, logged: Callable[[], str], parameters: Any
-) -> None:
+def test_an_id_that_no_order_has_is_named_in_a_warning(add_orders, run, logged, parameters):
     add_orders(30)
     run.execute(find(**parameters))
     [(name, [value])] = parameters.items()
@@ -174,9 +161,7 @@ def test_an_id_that_no_order_has_is_named_in_a_warning(
 
 
 @pytest.mark.parametrize("name", ["x ::group::nothing\n\x1b[1m", "x" * 900_000])
-def test_no_name_makes_the_log_unreadable(
-    sandbox: Sandbox, run: Any, logged: Callable[[], str], name: str
-) -> None:
+def test_no_name_makes_the_log_unreadable(sandbox, run, logged, name):
     sandbox.orders.add(age=timedelta(days=30), name=name)
     sandbox.orders.add(age=timedelta(days=30), name=name, createdAt="?")
     run.execute(find())
@@ -188,9 +173,7 @@ def test_no_name_makes_the_log_unreadable(
     assert "x" * 100 not in said
 
 
-def test_xcom_holds_the_oldest_1000_orders_and_the_result_all(
-    sandbox: Sandbox, add_orders: AddOrders, run: Any
-) -> None:
+def test_xcom_holds_the_oldest_1000_orders_and_the_result_all(sandbox, add_orders, run):
     ids = add_orders(*range(2000, 995, -1))
     assert run.execute(find()) == ids
     assert [order["id"] for order in run.xcoms["orders"]] == ids[:1000]
@@ -206,15 +189,13 @@ def test_xcom_holds_the_oldest_1000_orders_and_the_result_all(
         SimpleNamespace(run_id="backfill__2026-01-01T00:00:00+00:00"),  # Airflow 2
     ],
 )
-def test_a_backfill_is_refused_without_a_request(sandbox: Sandbox, run: Any, dag_run: Any) -> None:
+def test_a_backfill_is_refused_without_a_request(sandbox, run, dag_run):
     with pytest.raises(AirflowFailException, match="backfill"):
         find().execute(run.context | {"dag_run": dag_run, "data_interval_end": datetime.now(UTC)})
     assert sandbox.requests == []
 
 
-def test_a_listing_of_mostly_invalid_orders_fails_after_it_was_published(
-    sandbox: Sandbox, run: Any, logged: Callable[[], str]
-) -> None:
+def test_a_listing_of_mostly_invalid_orders_fails_after_it_was_published(sandbox, run, logged):
     for _ in range(40):
         sandbox.orders.add(createdAt="2020-01-01T00:00:00")
     with pytest.raises(AirflowFailException, match="40 of 40 listed orders are invalid"):
@@ -224,15 +205,13 @@ def test_a_listing_of_mostly_invalid_orders_fails_after_it_was_published(
     assert "Skipped as invalid: " in logged()
 
 
-def test_only_pending_orders_are_stale_unless_told_otherwise(sandbox: Sandbox, run: Any) -> None:
+def test_only_pending_orders_are_stale_unless_told_otherwise(sandbox, run):
     for status in ("ongoing", "completed", "delivered", "cancelled", "revision", "review"):
         sandbox.orders.add(age=timedelta(days=90), status=status)
     assert run.execute(find()) == []
 
 
-def test_an_invalid_order_is_left_alone_counted_and_named(
-    sandbox: Sandbox, run: Any, logged: Callable[[], str]
-) -> None:
+def test_an_invalid_order_is_left_alone_counted_and_named(sandbox, run, logged):
     sandbox.orders.add(name="Doubtful one", createdAt="2020-01-01")
     assert run.execute(find()) == []
     assert "Doubtful one" in logged()
@@ -252,7 +231,7 @@ WIRES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.fixture
-def ten_orders(add_orders: AddOrders) -> list[str]:
+def ten_orders(add_orders: Callable[..., list[str]]) -> list[str]:
     """Return the three stale orders of ten, oldest first; seven are pending."""
     stale = add_orders(30, 20, 10)
     add_orders(1, 2, 3, 4)
@@ -262,8 +241,8 @@ def ten_orders(add_orders: AddOrders) -> list[str]:
 
 @pytest.mark.parametrize(("parameters", "said"), WIRES)
 def test_a_tripwire_fails_without_retries_after_it_has_pushed_what_it_found(
-    ten_orders: list[str], run: Any, parameters: Any, said: str
-) -> None:
+    ten_orders, run, parameters, said
+):
     with pytest.raises(AirflowFailException, match=said):
         run.execute(find(**parameters))
     assert [order["id"] for order in run.xcoms["orders"]] == ten_orders
@@ -273,25 +252,25 @@ def test_a_tripwire_fails_without_retries_after_it_has_pushed_what_it_found(
 @pytest.mark.parametrize(
     "parameters", [{"max_orders": 3}, {"max_share": 1}, {"max_orders": 1000, "max_share": "0.43"}]
 )
-def test_what_a_tripwire_allows_passes(ten_orders: list[str], run: Any, parameters: Any) -> None:
+def test_what_a_tripwire_allows_passes(ten_orders, run, parameters):
     assert run.execute(find(**parameters)) == ten_orders
 
 
-def test_max_share_is_not_diluted_by_the_accounts_history(add_orders: AddOrders, run: Any) -> None:
+def test_max_share_is_not_diluted_by_the_accounts_history(add_orders, run):
     add_orders(*[30] * 5)
     add_orders(*range(100, 195), status="delivered")
     with pytest.raises(AirflowFailException, match="5 of 5 orders"):
         run.execute(find(max_share=0.5))
 
 
-def test_ages_count_to_the_runs_own_time(add_orders: AddOrders, make_run: Any) -> None:
+def test_ages_count_to_the_runs_own_time(add_orders, make_run):
     _eight, twelve = add_orders(8, 12)
     run = make_run(datetime.now(UTC) - timedelta(days=3))
     assert run.execute(find()) == [twelve]
     assert run.xcoms["orders"][0]["age"] == 9.0
 
 
-def test_a_retry_sees_the_same_cut_off(sandbox: Sandbox, make_run: Any, make_ti: Any) -> None:
+def test_a_retry_sees_the_same_cut_off(sandbox, make_run, make_ti):
     time = datetime(2026, 1, 31, 6, tzinfo=UTC)
     for number in (1, 2):
         make_run(time, ti=make_ti(try_number=number)).execute(find())
@@ -299,9 +278,7 @@ def test_a_retry_sees_the_same_cut_off(sandbox: Sandbox, make_run: Any, make_ti:
     assert first == second
 
 
-def test_before_airflow_3_ages_count_to_the_end_of_the_data_interval(
-    add_orders: AddOrders, run: Any
-) -> None:
+def test_before_airflow_3_ages_count_to_the_end_of_the_data_interval(add_orders, run):
     _eight, twelve = add_orders(8, 12)
     end = datetime.now(UTC) - timedelta(days=3)
     airflow_2 = {"dag_run": SimpleNamespace(), "data_interval_end": end}
@@ -309,18 +286,14 @@ def test_before_airflow_3_ages_count_to_the_end_of_the_data_interval(
 
 
 @pytest.mark.parametrize("source", ["{{ params.at }}", datetime.now(UTC) - timedelta(days=3)])
-def test_reference_time_overrules_the_runs_time(
-    add_orders: AddOrders, make_run: Any, source: Any
-) -> None:
+def test_reference_time_overrules_the_runs_time(add_orders, make_run, source):
     _eight, twelve = add_orders(8, 12)
     run = make_run(params={"at": datetime.now(UTC) - timedelta(days=3)})
     assert run.execute(find(reference_time=source)) == [twelve]
 
 
 @pytest.mark.parametrize("is_the_runs_own", [False, True])
-def test_a_time_in_the_future_is_refused_without_a_request(
-    sandbox: Sandbox, make_run: Any, is_the_runs_own: bool
-) -> None:
+def test_a_time_in_the_future_is_refused_without_a_request(sandbox, make_run, is_the_runs_own):
     ahead = datetime.now(UTC) + timedelta(days=1)
     run = make_run(ahead) if is_the_runs_own else make_run()
     operator = find() if is_the_runs_own else find(reference_time=ahead)
@@ -339,9 +312,7 @@ FAR = datetime(1, 1, 1, 0, 30, tzinfo=timezone(timedelta(hours=1)))
         {"older_than": timedelta(minutes=10), "reference_time": FAR},
     ],
 )
-def test_an_age_beyond_all_dates_is_refused_without_a_request(
-    sandbox: Sandbox, run: Any, parameters: Any
-) -> None:
+def test_an_age_beyond_all_dates_is_refused_without_a_request(sandbox, run, parameters):
     with pytest.raises(AirflowFailException, match="older_than"):
         run.execute(find(**parameters))
     assert sandbox.requests == []
@@ -357,8 +328,8 @@ BROKEN_OFF = [
 
 @pytest.mark.parametrize(("answer", "kind"), BROKEN_OFF)
 def test_a_listing_cut_short_is_an_error_and_not_a_shorter_list(
-    sandbox: Sandbox, add_orders: AddOrders, run: Any, answer: Stub, kind: type
-) -> None:
+    sandbox, add_orders, run, answer, kind
+):
     add_orders(*range(130, 9, -1))
     sandbox.respond_next(Stub(), path=LISTING)  # the first page comes as it should
     sandbox.respond_always(answer, path=LISTING)
@@ -368,9 +339,7 @@ def test_a_listing_cut_short_is_an_error_and_not_a_shorter_list(
     assert "orders" not in run.xcoms
 
 
-def test_a_pattern_that_takes_for_ever_is_ended_by_the_execution_timeout(
-    add_orders: AddOrders, run: Any
-) -> None:
+def test_a_pattern_that_takes_for_ever_is_ended_by_the_execution_timeout(add_orders, run):
     add_orders(30, name="a" * 60 + "!")
     with pytest.raises(AirflowTaskTimeout), timeout(1):  # as Airflow runs execute()
         run.execute(find(name_matches="(a+)+$"))

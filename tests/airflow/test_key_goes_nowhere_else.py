@@ -7,7 +7,6 @@ import sys
 import traceback
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from airflow_provider_ollang.operators.ollang import (
     CancelOrderOperator,
     FindStaleOrdersOperator,
 )
-from airflow_provider_ollang.sandbox import Sandbox, Stub
+from airflow_provider_ollang.sandbox import Stub
 from tests.api.conftest import RawServer
 
 VARIABLE = "AIRFLOW_CONN_OLLANG_DEFAULT"
@@ -48,9 +47,7 @@ LOCATIONS = [
 
 @pytest.mark.parametrize("location", LOCATIONS)
 @pytest.mark.parametrize("call", CALLS)
-def test_nothing_goes_where_a_redirect_leads(
-    sandbox: Sandbox, run: Any, elsewhere: RawServer, call: str, location: str
-) -> None:
+def test_nothing_goes_where_a_redirect_leads(sandbox, run, elsewhere, call, location):
     headers = {"Location": location.format(port=elsewhere.port), "Refresh": f"0;url={location}"}
     for status in (301, 302, 303, 307, 308):
         sandbox.respond_always(Stub(status, headers))
@@ -60,9 +57,7 @@ def test_nothing_goes_where_a_redirect_leads(
     assert not any("elsewhere" in request.path for request in sandbox.requests)
 
 
-def test_no_cookie_is_sent_to_any_host(
-    monkeypatch: pytest.MonkeyPatch, elsewhere: RawServer
-) -> None:
+def test_no_cookie_is_sent_to_any_host(monkeypatch, elsewhere):
     cookie = b"Set-Cookie: told=cookie; Domain=127.0.0.1; Path=/\r\nSet-Cookie: plain=k3y\r\n"
     answer = b"HTTP/1.1 204 No Content\r\n" + cookie + b"\r\n"
     with RawServer(answer) as server:
@@ -77,9 +72,7 @@ def test_no_cookie_is_sent_to_any_host(
     assert all(b"ookie" not in head for head in [*server.requests, *elsewhere.requests])
 
 
-def test_netrc_neither_replaces_nor_joins_the_key(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, elsewhere: RawServer, run: Any
-) -> None:
+def test_netrc_neither_replaces_nor_joins_the_key(monkeypatch, tmp_path, elsewhere, run):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password other\ndefault login a password b\n")
     netrc.chmod(0o600)
@@ -125,8 +118,8 @@ def no_sockets() -> Iterator[list[str]]:
 @pytest.mark.parametrize("scheme", ["http://{}", "http://{}:8080/", "HTTP://{}", "//{}", "{}"])
 @pytest.mark.parametrize("host", TRICKS)
 def test_plain_http_goes_to_no_host_that_only_reads_like_this_machine(
-    monkeypatch: pytest.MonkeyPatch, run: Any, no_sockets: list[str], scheme: str, host: str
-) -> None:
+    monkeypatch, run, no_sockets, scheme, host
+):
     schema = {} if "//" in scheme else {"schema": "http", "port": 8080}
     fields = {"conn_type": "ollang", "host": scheme.format(host), "password": "k3y", **schema}
     monkeypatch.setenv(VARIABLE, json.dumps(fields))
@@ -137,9 +130,7 @@ def test_plain_http_goes_to_no_host_that_only_reads_like_this_machine(
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "[::1]", "localhost", "LOCALHOST"])
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
-def test_what_stays_on_this_machine_takes_no_proxy(
-    monkeypatch: pytest.MonkeyPatch, elsewhere: RawServer, host: str, variable: str
-) -> None:
+def test_what_stays_on_this_machine_takes_no_proxy(monkeypatch, elsewhere, host, variable):
     monkeypatch.setenv(variable, f"http://127.0.0.1:{elsewhere.port}")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -160,12 +151,8 @@ MISPLACED = [
 
 @pytest.mark.parametrize("fields", MISPLACED, ids=str)
 def test_a_key_in_another_field_than_the_password_is_neither_shown_nor_sent(
-    monkeypatch: pytest.MonkeyPatch,
-    run: Any,
-    logged: Callable[[], str],
-    no_sockets: list[str],
-    fields: dict[str, Any],
-) -> None:
+    monkeypatch, run, logged, no_sockets, fields
+):
     key = "n0-0ne-may-see-me"
     written = json.dumps({"conn_type": "ollang", **fields}).replace("{key}", key)
     monkeypatch.setenv(VARIABLE, written)

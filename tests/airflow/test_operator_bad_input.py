@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,7 +20,6 @@ from airflow_provider_ollang.operators.ollang import (
     CreateOrderOperator,
     FindStaleOrdersOperator,
 )
-from airflow_provider_ollang.sandbox import Sandbox
 
 GOOD: dict[type, dict[str, Any]] = {
     CancelOrderOperator: {"order_id": "abc"},
@@ -113,14 +111,12 @@ BAD_CASES = [
 
 
 @OPERATORS
-def test_bad_values_are_listed_for_every_parameter(kind: type) -> None:
+def test_bad_values_are_listed_for_every_parameter(kind):
     assert set(BAD[kind]) == set(own_parameters(kind))
 
 
 @pytest.mark.parametrize(("kind", "name", "expected", "value"), BAD_CASES)
-def test_a_bad_value_is_refused_when_the_dag_is_parsed(
-    kind: type, name: str, expected: str, value: Any
-) -> None:
+def test_a_bad_value_is_refused_when_the_dag_is_parsed(kind, name, expected, value):
     # A mapped task meets it when it runs: no retry can help it.
     said = rf"(?s)^{name}.*(expected|Use any of).*({expected})"
     with pytest.raises(AirflowFailException, match=said):
@@ -128,7 +124,7 @@ def test_a_bad_value_is_refused_when_the_dag_is_parsed(
 
 
 @OPERATORS
-def test_every_parameter_is_a_template_field(kind: type) -> None:
+def test_every_parameter_is_a_template_field(kind):
     assert sorted(kind.template_fields) == sorted(own_parameters(kind))
 
 
@@ -138,7 +134,7 @@ each_parameter = pytest.mark.parametrize(
 
 
 @each_parameter
-def test_what_is_only_known_later_is_not_refused_at_parse(kind: type, name: str) -> None:
+def test_what_is_only_known_later_is_not_refused_at_parse(kind, name):
     make(kind, **{name: "{% if params.value %}{{ params.value }}{% endif %}"})
     make(kind, **{name: ["{{ params.value }}"]})
     with DAG(dag_id="dag", schedule=None, start_date=START):
@@ -169,8 +165,8 @@ INCOMPLETE = [
 @pytest.mark.parametrize(("template", "value"), INCOMPLETE)
 @pytest.mark.parametrize("name", ["name_matches", "exclude_name_matches"])
 def test_a_pattern_that_a_template_left_incomplete_is_refused_without_a_request(
-    sandbox: Sandbox, make_run: Any, name: str, template: str, value: Any, native: bool
-) -> None:
+    sandbox, make_run, name, template, value, native
+):
     with DAG("dag", schedule=None, start_date=START, render_template_as_native_obj=native):
         operator = make(FindStaleOrdersOperator, **{name: template})
     with pytest.raises(AirflowFailException, match=f"^{name}"):
@@ -186,16 +182,14 @@ def test_a_pattern_that_a_template_left_incomplete_is_refused_without_a_request(
     ],
 )
 def test_text_of_a_list_that_a_template_left_incomplete_is_refused(
-    sandbox: Sandbox, make_run: Any, kind: type, name: str, value: list[str]
-) -> None:
+    sandbox, make_run, kind, name, value
+):
     with pytest.raises(AirflowFailException, match=rf"{name}.*no value.*None'"):
         make_run(params={"value": None}).execute(make(kind, **{name: value}))
     assert sandbox.requests == []
 
 
-def test_a_complete_pattern_and_an_optional_part_are_taken(
-    make_run: Any, add_orders: Callable[..., list[str]]
-) -> None:
+def test_a_complete_pattern_and_an_optional_part_are_taken(make_run, add_orders):
     add_orders(10, name="KEEP 7")
     [old] = add_orders(10, name="None")
     pattern = "(?i){{ params.word }} {{ params.number }}{% if params.rest %}x{% endif %}"
@@ -212,9 +206,7 @@ def test_a_complete_pattern_and_an_optional_part_are_taken(
         ("limit", "remove the parameter if it is optional"),
     ],
 )
-def test_a_parameter_that_rendered_to_nothing_says_what_to_do(
-    make_run: Any, name: str, hint: str
-) -> None:
+def test_a_parameter_that_rendered_to_nothing_says_what_to_do(make_run, name, hint):
     operator = make(FindStaleOrdersOperator, **{name: "{{ params.value }}"})
     with pytest.raises(AirflowFailException, match=hint):
         make_run(params={"value": None}).execute(operator)
@@ -223,8 +215,8 @@ def test_a_parameter_that_rendered_to_nothing_says_what_to_do(
 @pytest.mark.parametrize("rendered", ["None", "", "none", "null", " ", None])
 @each_parameter
 def test_a_parameter_that_was_given_and_rendered_to_nothing_fails_before_any_request(
-    sandbox: Sandbox, make_run: Any, kind: type, name: str, rendered: Any
-) -> None:
+    sandbox, make_run, kind, name, rendered
+):
     operator = make(kind, **{name: "{{ params.value }}"})
     run = make_run(params={"value": rendered})
     operator.render_template_fields(run.context)
@@ -240,8 +232,8 @@ def test_a_parameter_that_was_given_and_rendered_to_nothing_fails_before_any_req
     [case for case in BAD_CASES if isinstance(case.values[3], str) and case.values[3]],
 )
 def test_a_template_that_renders_to_a_bad_value_fails_before_any_request(
-    sandbox: Sandbox, make_run: Any, kind: type, name: str, expected: str, value: str
-) -> None:
+    sandbox, make_run, kind, name, expected, value
+):
     run = make_run(params={"value": value})
     with pytest.raises(AirflowFailException, match=f"^{name}"):
         run.execute(make(kind, **{name: "{{ params.value }}"}))
@@ -249,9 +241,7 @@ def test_a_template_that_renders_to_a_bad_value_fails_before_any_request(
 
 
 @pytest.mark.parametrize("native", [False, True], ids=["text", "native"])
-def test_rendered_lists_and_numbers_are_what_they_say(
-    make_run: Any, add_orders: Callable[..., list[str]], native: bool
-) -> None:
+def test_rendered_lists_and_numbers_are_what_they_say(make_run, add_orders, native):
     old, older, _young = add_orders(10, 20, 1)
     params = {"statuses": ["pending"], "limit": 5, "max_share": 1.0, "exclude_order_ids": [older]}
     with DAG("dag", schedule=None, start_date=START, render_template_as_native_obj=native):
@@ -261,13 +251,13 @@ def test_rendered_lists_and_numbers_are_what_they_say(
 
 
 @OPERATORS
-def test_no_attribute_shadows_airflows_dry_run(kind: type) -> None:
+def test_no_attribute_shadows_airflows_dry_run(kind):
     found = getattr(kind, "dry_run", None)  # not every Airflow has it
     assert found is getattr(BaseOperator, "dry_run", None)
     assert "dry_run" not in vars(make(kind))
 
 
-def test_a_guard_that_is_set_after_construction_holds(sandbox: Sandbox, run: Any) -> None:
+def test_a_guard_that_is_set_after_construction_holds(sandbox, run):
     """As a cluster policy does it."""
     order_id = sandbox.orders.add(status="ongoing", age=timedelta(minutes=1))["id"]
     operator = CancelOrderOperator(task_id="cancel", order_id=order_id)

@@ -64,7 +64,7 @@ PROMISES: dict[Parser, Callable[[Any], bool]] = {
 @example(value="P99999999999999999999D")
 @example(value=10**5000)
 @example(value="0001-01-01T00:00:00+23:59")
-def test_any_value_becomes_one_of_the_right_type_or_is_refused(parser: Parser, value: Any) -> None:
+def test_any_value_becomes_one_of_the_right_type_or_is_refused(parser, value):
     try:
         result = parser("some_parameter", value)
     except InvalidInputError as error:
@@ -75,7 +75,7 @@ def test_any_value_becomes_one_of_the_right_type_or_is_refused(parser: Parser, v
 
 
 @given(value=VALUES)
-def test_any_value_is_judged_as_nothing_or_as_rendered_later(value: Any) -> None:
+def test_any_value_is_judged_as_nothing_or_as_rendered_later(value):
     assert isinstance(parameters.is_nothing(value), bool)
     assert isinstance(parameters.is_rendered_later(value), bool)
 
@@ -111,7 +111,7 @@ TAKEN = [
 
 
 @pytest.mark.parametrize(("parser", "value", "result"), TAKEN)
-def test_a_value_is_taken_for_what_it_says(parser: Parser, value: Any, result: Any) -> None:
+def test_a_value_is_taken_for_what_it_says(parser, value, result):
     assert parser("name", value) == result
 
 
@@ -160,7 +160,7 @@ REFUSED: dict[Parser, list[Any]] = {
 @pytest.mark.parametrize(
     ("parser", "value"), [(parser, value) for parser in REFUSED for value in REFUSED[parser]]
 )
-def test_a_value_that_does_not_say_it_is_refused(parser: Parser, value: Any) -> None:
+def test_a_value_that_does_not_say_it_is_refused(parser, value):
     with pytest.raises(InvalidInputError, match=r"name.*(expected|Use any of)"):
         parser("name", value)
 
@@ -168,14 +168,14 @@ def test_a_value_that_does_not_say_it_is_refused(parser: Parser, value: Any) -> 
 @pytest.mark.parametrize(
     "parser", [parameters.order_ids, parameters.names, parameters.codes, parameters.statuses]
 )
-def test_what_can_be_read_only_once_is_no_list(parser: Parser) -> None:
+def test_what_can_be_read_only_once_is_no_list(parser):
     """The check at parse would use it up: the task would then see an empty list."""
     with pytest.raises(InvalidInputError, match="list"):
         parser("name", iter(["pending"]))
 
 
 @pytest.mark.parametrize("age", ["P4294967303D", "PT4297000000S", "P613566758W", "P123456789D"])
-def test_an_age_of_too_many_digits_is_refused_and_not_wrapped_around(age: str) -> None:
+def test_an_age_of_too_many_digits_is_refused_and_not_wrapped_around(age):
     with pytest.raises(InvalidInputError, match="up to 8 digits"):
         parameters.duration("older_than", age)
 
@@ -195,6 +195,6 @@ def test_an_age_of_too_many_digits_is_refused_and_not_wrapped_around(age: str) -
         (parameters.order_id, 123, r"text.*int: 123"),
     ],
 )
-def test_a_message_says_what_to_do(parser: Parser, value: Any, said: str) -> None:
+def test_a_message_says_what_to_do(parser, value, said):
     with pytest.raises(InvalidInputError, match=said):
         parser("name", value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -50,11 +49,11 @@ def manager() -> ProvidersManager:
     return ProvidersManager()
 
 
-def test_the_description_is_valid() -> None:
+def test_the_description_is_valid():
     jsonschema.validate(get_provider_info(), schema("provider_info.schema.json"))
 
 
-def test_every_part_is_valid_as_an_official_provider_would_write_it() -> None:
+def test_every_part_is_valid_as_an_official_provider_would_write_it():
     parts = schema("provider.yaml.schema.json")["properties"]
     info = get_provider_info()
     # Airflow's discovery adds the address of the documentation to what it is given.
@@ -64,7 +63,7 @@ def test_every_part_is_valid_as_an_official_provider_would_write_it() -> None:
         jsonschema.validate(info[name], parts[name])
 
 
-def test_every_module_that_is_named_is_there() -> None:
+def test_every_module_that_is_named_is_there():
     info = get_provider_info()
     named = [part for key in ("hooks", "operators") for part in info[key]]
     for part in named:
@@ -75,14 +74,14 @@ def test_every_module_that_is_named_is_there() -> None:
     }
 
 
-def test_discovery_finds_the_provider(manager: ProvidersManager) -> None:
+def test_discovery_finds_the_provider(manager):
     provider = manager.providers["airflow-provider-ollang"]
     assert provider.version == __version__
     assert provider.data["name"] == "Ollang"
 
 
 @pytest.mark.filterwarnings("ignore:.*ProvidersManager.hooks is deprecated")
-def test_discovery_finds_the_hook(manager: ProvidersManager) -> None:
+def test_discovery_finds_the_hook(manager):
     hook = manager.hooks["ollang"]
     assert hook is not None
     assert hook.hook_class_name == "airflow_provider_ollang.hooks.ollang.OllangHook"
@@ -92,7 +91,7 @@ def test_discovery_finds_the_hook(manager: ProvidersManager) -> None:
 
 
 @needs_form
-def test_the_form_shows_the_standard_fields_as_they_are_meant(manager: ProvidersManager) -> None:
+def test_the_form_shows_the_standard_fields_as_they_are_meant(manager):
     behaviour = manager.field_behaviours["ollang"]
     assert set(behaviour["hidden_fields"]) == {"login", "port", "schema"}
     assert behaviour["relabeling"] == {"host": "Base URL", "password": "API key"}
@@ -101,9 +100,7 @@ def test_the_form_shows_the_standard_fields_as_they_are_meant(manager: Providers
 
 
 @needs_form
-def test_the_form_has_a_field_for_each_extra_that_says_what_it_does(
-    manager: ProvidersManager,
-) -> None:
+def test_the_form_has_a_field_for_each_extra_that_says_what_it_does(manager):
     widgets = manager.connection_form_widgets
     ours = {name for name in widgets if name.startswith("extra__ollang__")}
     assert ours == {f"extra__ollang__{name}" for name in LABELS}
@@ -129,7 +126,7 @@ print(json.dumps([form.hook_name, titles, standard.password.title, standard.logi
 
 
 @pytest.mark.skipif(Version("3.0") > AIRFLOW_VERSION, reason="Airflow 2 has another UI")
-def test_the_ui_of_airflow_3_is_given_the_form(command: Callable[..., Any]) -> None:
+def test_the_ui_of_airflow_3_is_given_the_form(command):
     shown = command("-c", SHOW_FORM)
     assert shown.returncode == 0, shown.stderr
     assert json.loads(shown.stdout.splitlines()[-1]) == ["Ollang", LABELS, "API key", True]
@@ -143,16 +140,14 @@ def test_the_ui_of_airflow_3_is_given_the_form(command: Callable[..., Any]) -> N
         ("verify", [None, "false", "/etc/ca.pem"], []),
     ],
 )
-def test_the_form_takes_what_the_hook_takes_and_may_stay_empty(
-    name: str, taken: list[Any], refused: list[Any]
-) -> None:
+def test_the_form_takes_what_the_hook_takes_and_may_stay_empty(name, taken, refused):
     checker = jsonschema.Draft7Validator(conn_fields()[name]["schema"])
     assert all(map(checker.is_valid, taken))
     assert not any(map(checker.is_valid, refused))
     assert "default" not in conn_fields()[name]["schema"]
 
 
-def test_the_hooks_behaviour_agrees_with_the_description() -> None:
+def test_the_hooks_behaviour_agrees_with_the_description():
     described = connection_type()["ui-field-behaviour"]
     assert OllangHook.get_ui_field_behaviour() == {
         "hidden_fields": described["hidden-fields"],
@@ -165,7 +160,7 @@ def test_the_hooks_behaviour_agrees_with_the_description() -> None:
     )
 
 
-def test_the_hooks_widgets_agree_with_the_description() -> None:
+def test_the_hooks_widgets_agree_with_the_description():
     pytest.importorskip("wtforms", reason="Airflow 3.2 and newer build the form without WTForms")
     widgets = OllangHook.get_connection_form_widgets()
     assert list(widgets) == list(conn_fields())
@@ -177,7 +172,7 @@ def test_the_hooks_widgets_agree_with_the_description() -> None:
 
 
 @pytest.mark.skipif(Version("3.1") > AIRFLOW_VERSION, reason="approvals need Airflow 3.1")
-def test_the_registry_is_told_of_every_class_with_its_description() -> None:
+def test_the_registry_is_told_of_every_class_with_its_description():
     yaml = pytest.importorskip("yaml", reason="only the development set-up brings PyYAML")
     registry = yaml.safe_load((ROOT / ".airflow-registry.yaml").read_text())
     info = get_provider_info()
@@ -200,7 +195,7 @@ def test_the_registry_is_told_of_every_class_with_its_description() -> None:
         assert hasattr(importlib.import_module(module), name)
 
 
-def test_the_how_to_guides_are_there() -> None:
+def test_the_how_to_guides_are_there():
     for integration in get_provider_info()["integrations"]:
         for guide in integration["how-to-guide"]:
             assert (ROOT / guide.lstrip("/")).is_file()

@@ -77,9 +77,7 @@ def answer(scheduler: Scheduler, run_id: str, option: str) -> None:
     scheduler.call("PATCH", path, json={"chosen_options": [option]})
 
 
-def test_what_was_approved_is_cancelled_and_what_moved_on_is_left_alone(
-    scheduler: Scheduler, sandbox: Sandbox, orders: list[str]
-) -> None:
+def test_what_was_approved_is_cancelled_and_what_moved_on_is_left_alone(scheduler, sandbox, orders):
     run_id = begin(scheduler)
     question(scheduler, run_id)
     assert statuses(sandbox) == ["pending"] * 4
@@ -99,8 +97,8 @@ def test_what_was_approved_is_cancelled_and_what_moved_on_is_left_alone(
 
 
 def test_the_question_shows_one_row_for_each_order_and_no_link_and_a_rejection_cancels_nothing(
-    scheduler: Scheduler, sandbox: Sandbox, orders: list[str]
-) -> None:
+    scheduler, sandbox, orders
+):
     run_id = begin(scheduler)
     asked = question(scheduler, run_id)
     answer(scheduler, run_id, "Reject")
@@ -118,9 +116,7 @@ def test_the_question_shows_one_row_for_each_order_and_no_link_and_a_rejection_c
     assert statuses(sandbox) == ["pending"] * 4
 
 
-def test_without_an_answer_in_time_nothing_is_cancelled_whatever_is_marked_then(
-    scheduler: Scheduler, sandbox: Sandbox
-) -> None:
+def test_without_an_answer_in_time_nothing_is_cancelled_whatever_is_marked_then(scheduler, sandbox):
     run_id = begin(scheduler, IMPATIENT)
 
     assert scheduler.wait_for_run(IMPATIENT, run_id) == "failed"
@@ -135,8 +131,8 @@ def test_without_an_answer_in_time_nothing_is_cancelled_whatever_is_marked_then(
 
 
 def test_an_approval_that_is_cleared_and_marked_as_success_while_it_waits_approves_nothing(
-    scheduler: Scheduler, sandbox: Sandbox, orders: list[str]
-) -> None:
+    scheduler, sandbox, orders
+):
     run_id = begin(scheduler)
     question(scheduler, run_id)
     answer(scheduler, run_id, "Approve")
@@ -152,9 +148,7 @@ def test_an_approval_that_is_cleared_and_marked_as_success_while_it_waits_approv
     assert statuses(sandbox) == ["pending"] * 4
 
 
-def test_what_is_approved_is_what_was_shown_or_nothing(
-    scheduler: Scheduler, sandbox: Sandbox
-) -> None:
+def test_what_is_approved_is_what_was_shown_or_nothing(scheduler, sandbox):
     run_id = begin(scheduler)
     question(scheduler, run_id)
     sandbox.orders.add(age=timedelta(days=40), name="found by the second look")

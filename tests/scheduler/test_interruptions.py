@@ -108,9 +108,7 @@ def assert_the_rest_was_finished(round_: Round, first: list[dict[str, Any]]) -> 
     assert set.union(*second.values()) == set(round_.ids)
 
 
-def test_a_batch_out_of_time_leaves_a_complete_record(
-    scheduler: Scheduler, sandbox: Sandbox
-) -> None:
+def test_a_batch_out_of_time_leaves_a_complete_record(scheduler, sandbox):
     round_ = Round(scheduler, sandbox, "timed_out_batch", orders=5 * ORDERS)
 
     assert round_.end() == "failed"
@@ -122,9 +120,7 @@ def test_a_batch_out_of_time_leaves_a_complete_record(
     }
 
 
-def test_a_batch_marked_failed_stops_and_completes_its_record(
-    scheduler: Scheduler, sandbox: Sandbox
-) -> None:
+def test_a_batch_marked_failed_stops_and_completes_its_record(scheduler, sandbox):
     # A task hears of it at its next heartbeat, some seconds later.
     round_ = Round(scheduler, sandbox, orders=5 * ORDERS)
     round_.wait_for_cancels(5)
@@ -135,9 +131,7 @@ def test_a_batch_marked_failed_stops_and_completes_its_record(
     assert_nothing_followed(round_, round_.report())
 
 
-def test_a_batch_that_is_cleared_stops_and_starts_over(
-    scheduler: Scheduler, sandbox: Sandbox
-) -> None:
+def test_a_batch_that_is_cleared_stops_and_starts_over(scheduler, sandbox):
     round_ = Round(scheduler, sandbox, orders=5 * ORDERS)
     round_.wait_for_cancels(5)
     clear = {"dry_run": False, "only_failed": False, "dag_run_id": round_.run_id}
@@ -151,8 +145,8 @@ def test_a_batch_that_is_cleared_stops_and_starts_over(
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
 def test_ended_at_a_random_moment_the_record_is_true_and_the_next_try_does_the_rest(
-    scheduler: Scheduler, sandbox: Sandbox, sign: signal.Signals
-) -> None:
+    scheduler, sandbox, sign
+):
     moments = random.choices(range(1, ORDERS - 5 * WORKERS), k=ROUNDS)
     print("interrupted after so many cancels:", moments)  # pytest shows it with a failure
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:

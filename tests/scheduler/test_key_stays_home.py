@@ -258,14 +258,14 @@ def run_all(scheduler: Scheduler, order_ids: list[str]) -> dict[tuple[str, str],
 
 
 @pytest.mark.parametrize("name", [*KEYS, *MISPLACED])
-def test_a_key_stands_nowhere(used: Used, name: str) -> None:
+def test_a_key_stands_nowhere(used, name):
     key = (KEYS | MISPLACED)[name]
     assert found(used.files, key) == set()
     assert found(used.rows, key) == set()
     assert found(used.answers, key) == set()
 
 
-def test_everything_was_tried(used: Used) -> None:
+def test_everything_was_tried(used):
     scheduler = used.scheduler
 
     def states(dag_id: str, conn_id: str) -> Counter[str]:
@@ -282,7 +282,7 @@ def test_everything_was_tried(used: Used) -> None:
     assert states(CARELESS, "short_env") == dict.fromkeys(careless, 1)
 
 
-def test_the_search_sees_every_place(used: Used) -> None:
+def test_the_search_sees_every_place(used):
     def assert_in_each(places: set[str], *parts: str) -> None:
         assert [part for part in parts if not any(part in place for place in places)] == []
 
@@ -301,7 +301,7 @@ def test_the_search_sees_every_place(used: Used) -> None:
     assert_in_each(answers, "/find/logs/1", "/xcomEntries/orders", "/xcomEntries/summary")
 
 
-def test_the_log_is_at_its_most_talkative(used: Used) -> None:
+def test_the_log_is_at_its_most_talkative(used):
     logs = b"".join(text for path, text in used.files.items() if path.endswith("attempt=1.log"))
     for said in (b"urllib3.connectionpool", b"Starting new HTTP connection", b'"level":"debug"'):
         assert said in logs
