@@ -25,9 +25,7 @@ def import_beside(airflow: Path, module: str) -> str:
 
 @pytest.mark.parametrize("module", ["hooks.ollang", "operators.ollang"])
 @pytest.mark.parametrize("version", ["2.10.5", "1.10.15", "2.9.0rc1"])
-def test_an_older_airflow_is_named_with_what_is_needed(
-    version: str, module: str, tmp_path: Path
-) -> None:
+def test_an_older_airflow_is_named_with_what_is_needed(version, module, tmp_path):
     (tmp_path / "airflow.py").write_text(f"__version__ = {version!r}\n")
     assert import_beside(tmp_path, f"airflow_provider_ollang.{module}") == (
         "RuntimeError: airflow-provider-ollang needs Apache Airflow 2.11 or newer, found is "
@@ -35,19 +33,19 @@ def test_an_older_airflow_is_named_with_what_is_needed(
     )
 
 
-def test_a_missing_airflow_is_named_with_what_is_needed(tmp_path: Path) -> None:
+def test_a_missing_airflow_is_named_with_what_is_needed(tmp_path):
     (tmp_path / "airflow.py").write_text("raise ModuleNotFoundError(name='airflow')\n")
     said = import_beside(tmp_path, "airflow_provider_ollang.hooks.ollang")
     assert "needs Apache Airflow 2.11 or newer, found is none" in said
 
 
-def test_a_broken_airflow_says_itself_what_is_wrong(tmp_path: Path) -> None:
+def test_a_broken_airflow_says_itself_what_is_wrong(tmp_path):
     (tmp_path / "airflow.py").write_text("import of_airflow_something\n")
     said = import_beside(tmp_path, "airflow_provider_ollang.hooks.ollang")
     assert said == "ModuleNotFoundError: No module named 'of_airflow_something'"
 
 
-def test_the_api_and_the_cleanup_need_no_airflow(tmp_path: Path) -> None:
+def test_the_api_and_the_cleanup_need_no_airflow(tmp_path):
     (tmp_path / "airflow.py").write_text("raise SystemError('Airflow was imported')\n")
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from airflow_provider_ollang.operators.ollang import (
     FindStaleOrdersOperator,
 )
 from airflow_provider_ollang.sandbox import Sandbox
-from tests.anything import NASTY_TEXTS, any_json, any_value, numbers, texts
+from tests.anything import any_json, any_value, numbers, texts
 
 from .always import Ending, assert_readable, end_of, examples, standing_sandbox
 
@@ -110,9 +110,7 @@ def assert_only_what_was_meant(ending: Ending, operator: Any) -> None:
 @each_kind
 @examples(150)
 @given(data=st.data())
-def test_any_parameters_make_a_task_or_are_refused_when_the_dag_is_parsed(
-    sandbox: Sandbox, kind: Any, data: st.DataObject
-) -> None:
+def test_any_parameters_make_a_task_or_are_refused_when_the_dag_is_parsed(sandbox, kind, data):
     start_over(sandbox)
     parameters = needed_by(kind) | data.draw(parameters_of(kind))
     try:
@@ -124,37 +122,6 @@ def test_any_parameters_make_a_task_or_are_refused_when_the_dag_is_parsed(
         return
     ending = end_of(sandbox, operator, value="rendered")
     assert_only_what_was_meant(ending, operator)
-
-
-FAR = datetime(1, 1, 1, 0, 30, tzinfo=timezone(timedelta(hours=1)))
-#: What a generator meets too rarely.
-RARE: list[tuple[Any, dict[str, Any]]] = [
-    (CancelOrderOperator, {"order_id": 10**5000}),
-    (BatchCancelOrdersOperator, {"order_ids": ["o-1", -(10**5000)]}),
-    (BatchCancelOrdersOperator, {"requests_per_second": 10**5000}),
-    (BatchCancelOrdersOperator, {"report_path": "/tmp/" + "x" * 5000}),
-    (FindStaleOrdersOperator, {"max_share": 10**5000}),
-    (FindStaleOrdersOperator, {"project_ids": ["\ud800"]}),
-    (FindStaleOrdersOperator, {"name_matches": "\udfff"}),
-    (FindStaleOrdersOperator, {"older_than": timedelta(minutes=10), "reference_time": FAR}),
-    *((kind, {"ollang_conn_id": conn_id}) for kind in KINDS for conn_id in ("a\nb", "x" * 251)),
-]
-
-
-@pytest.mark.parametrize(
-    ("kind", "parameters"), RARE, ids=[f"{kind.__name__}-{'-'.join(it)}" for kind, it in RARE]
-)
-def test_a_rare_parameter_is_refused_without_a_request(
-    sandbox: Sandbox, kind: Any, parameters: dict[str, Any]
-) -> None:
-    start_over(sandbox)
-    try:
-        operator = kind(task_id="task", **needed_by(kind) | parameters)
-    except InvalidParameterError as error:
-        assert_readable(str(error))
-    else:
-        assert end_of(sandbox, operator).is_refusal
-    assert sandbox.requests == []
 
 
 #: Sources of templates. None can go wrong in Jinja itself: that is not the operators' to catch.
@@ -184,8 +151,8 @@ def is_json(value: Any) -> bool:
     value=rendered_values.filter(is_json),
 )
 def test_whatever_a_template_renders_to_is_taken_for_what_it_says_or_refused(
-    sandbox: Sandbox, kind: Any, native: bool, data: st.DataObject, source: str, value: Any
-) -> None:
+    sandbox, kind, native, data, source, value
+):
     start_over(sandbox)
     name = data.draw(st.sampled_from([name for name in kind.template_fields if "path" not in name]))
     start = datetime(2026, 1, 1, tzinfo=UTC)
@@ -206,8 +173,8 @@ PATHS = ["/", "/a", "/a.jsonl", "/b/c/d.jsonl", "/.", "/a.", "/.a", "/a?b#c", "/
 @example("/" + "x" * 5000, "")
 @example("/\ud800", "file")
 def test_any_path_is_a_record_or_is_refused_without_a_request(
-    sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory, rest: str, scheme: str
-) -> None:
+    sandbox, tmp_path_factory, rest, scheme
+):
     start_over(sandbox)
     folder = tmp_path_factory.mktemp("report")
     if ".." in rest:
@@ -221,37 +188,3 @@ def test_any_path_is_a_record_or_is_refused_without_a_request(
     ending = end_of(sandbox, operator)
     files = [file for file in Path(folder).rglob("*") if file.is_file()]
     assert len(files) == len(ending.requests), (ending, files)
-
-
-URLS = ["file://", "file:", "local://", "nope://", "s3://", "https://", "x" * 500 + "://"]
-
-
-@examples(60)
-@given(scheme=st.sampled_from(URLS), rest=st.sampled_from(NASTY_TEXTS))
-def test_a_path_that_is_none_or_of_an_unknown_store_is_refused_without_a_request(
-    sandbox: Sandbox,
-    tmp_path_factory: pytest.TempPathFactory,
-    empty_working_folder: Path,
-    scheme: str,
-    rest: str,
-) -> None:
-    start_over(sandbox)
-    try:
-        operator = BatchCancelOrdersOperator(
-            task_id="task", order_ids=["o-1"], report_path=scheme + rest.lstrip("/")
-        )
-    except InvalidParameterError as error:
-        assert_readable(str(error))
-    else:
-        ending = end_of(sandbox, operator)
-        assert ending.is_refusal or "{" in rest
-    assert list(empty_working_folder.iterdir()) == []
-
-
-@pytest.fixture(scope="module")
-def empty_working_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Give a working folder in which no file may appear."""
-    folder = tmp_path_factory.mktemp("cwd")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        yield folder

@@ -27,17 +27,17 @@ def approval(order_ids: Any = IDS, **options: Any) -> ApproveOrdersOperator:
     return ApproveOrdersOperator(task_id="approve", order_ids=order_ids, **options)
 
 
-def test_a_default_response_is_refused() -> None:
+def test_a_default_response_is_refused():
     with pytest.raises(AirflowFailException, match="only a person may approve"):
         approval(defaults="Approve")
 
 
-def test_inherited_retries_do_not_ask_again() -> None:
+def test_inherited_retries_do_not_ask_again():
     with DAG("dag", schedule=None, default_args={"retries": 3}):
         assert approval().retries == 0
 
 
-def test_nobody_is_asked_about_no_order(run: Any) -> None:
+def test_nobody_is_asked_about_no_order(run):
     with pytest.raises(AirflowSkipException, match="no orders to approve"):
         run.execute(approval([]))
 
@@ -52,7 +52,7 @@ def test_nobody_is_asked_about_no_order(run: Any) -> None:
         ({"order_ids": [f"{i:0128}" for i in range(500)]}, "body: 66499 bytes are too many"),
     ],
 )
-def test_nobody_is_asked_what_cannot_be_seen(run: Any, options: dict[str, Any], said: str) -> None:
+def test_nobody_is_asked_what_cannot_be_seen(run, options, said):
     with pytest.raises(AirflowFailException, match=said):
         run.execute(approval(**options))
 
@@ -67,12 +67,10 @@ def test_nobody_is_asked_what_cannot_be_seen(run: Any, options: dict[str, Any], 
         ({"error": "too late", "error_type": "timeout"}, IDS, "Nothing was approved: too late"),
     ],
 )
-def test_nothing_else_than_a_persons_response_to_this_list_approves_it(
-    run: Any, event: dict[str, Any], shown: list[str] | None, said: str
-) -> None:
+def test_nothing_else_than_a_persons_response_to_this_list_approves_it(run, event, shown, said):
     with pytest.raises(AirflowFailException, match=said):
         approval().execute_complete(run.context, {**APPROVE, **event}, shown)
 
 
-def test_a_persons_approval_gives_exactly_the_list(run: Any) -> None:
+def test_a_persons_approval_gives_exactly_the_list(run):
     assert approval().execute_complete(run.context, {**APPROVE, **ANNA}, IDS) == IDS

@@ -43,25 +43,21 @@ def sent(sandbox: Sandbox) -> int:
     return sum(request.path == CREATE for request in sandbox.requests)
 
 
-def test_it_returns_the_ids_of_all_orders(sandbox: Sandbox, retry: Callable[..., Any]) -> None:
+def test_it_returns_the_ids_of_all_orders(sandbox, retry):
     created = retry(target_languages=["fr", {"language": "de", "isRush": True}], level=1)
     assert sorted(created) == sorted(order["id"] for order in sandbox.orders)
     assert sorted(order["type"] for order in sandbox.orders) == ["cc", "subtitle", "subtitle"]
 
 
 @pytest.mark.parametrize("kind", ["reset-after", "truncated", "malformed", "empty"])
-def test_orders_whose_response_was_lost_are_adopted(
-    sandbox: Sandbox, retry: Callable[..., Any], kind: str
-) -> None:
+def test_orders_whose_response_was_lost_are_adopted(sandbox, retry, kind):
     sandbox.respond_next(Stub(fault=KINDS[kind]), path=CREATE)
     assert sorted(retry()) == sorted(order["id"] for order in sandbox.orders)
     assert sent(sandbox) == 1
 
 
 @pytest.mark.parametrize("kind", ["reset-before", "500", "html"])
-def test_if_none_is_found_nothing_is_sent_again_before_a_person_has_looked(
-    sandbox: Sandbox, retry: Callable[..., Any], kind: str
-) -> None:
+def test_if_none_is_found_nothing_is_sent_again_before_a_person_has_looked(sandbox, retry, kind):
     sandbox.respond_next(Stub(fault=KINDS[kind]), path=CREATE)
     with pytest.raises(AirflowFailException, match=r"no new order of project .* Check in Ollang"):
         retry()
@@ -71,8 +67,8 @@ def test_if_none_is_found_nothing_is_sent_again_before_a_person_has_looked(
 
 
 def test_orders_that_are_not_exactly_those_fail_the_task_until_a_person_has_tidied_up(
-    sandbox: Sandbox, retry: Callable[..., Any]
-) -> None:
+    sandbox, retry
+):
     sandbox.respond_next(Stub(fault=KINDS["reset-after"]), path=CREATE)
     sandbox.respond_next(Stub(), method="GET")
     sandbox.respond_always(Stub(fault=KINDS["500"]), method="GET")
@@ -89,50 +85,38 @@ def test_orders_that_are_not_exactly_those_fail_the_task_until_a_person_has_tidi
     assert sent(sandbox) == 1
 
 
-def test_a_try_that_sent_nothing_leaves_the_next_one_to_create(
-    sandbox: Sandbox, retry: Callable[..., Any]
-) -> None:
+def test_a_try_that_sent_nothing_leaves_the_next_one_to_create(sandbox, retry):
     sandbox.respond_next(Stub(fault=KINDS["429-hour"]), path=CREATE)
     with pytest.raises(AirflowException):
         retry()
     assert len(retry()) == 3
 
 
-def test_a_retry_after_a_success_adopts_the_orders(
-    sandbox: Sandbox, retry: Callable[..., Any]
-) -> None:
+def test_a_retry_after_a_success_adopts_the_orders(sandbox, retry):
     first = retry()
     assert sorted(retry()) == sorted(first)
     assert sent(sandbox) == 1
 
 
-def test_orders_that_are_all_cancelled_are_created_anew(
-    sandbox: Sandbox, retry: Callable[..., Any]
-) -> None:
+def test_orders_that_are_all_cancelled_are_created_anew(sandbox, retry):
     first = retry()
     for order_id in first:
         sandbox.orders.cancel(order_id)
     assert not set(retry()) & set(first)
 
 
-def test_of_orders_some_of_which_are_cancelled_none_is_adopted_nor_paid_for_again(
-    sandbox: Sandbox, retry: Callable[..., Any]
-) -> None:
+def test_of_orders_some_of_which_are_cancelled_none_is_adopted_nor_paid_for_again(sandbox, retry):
     sandbox.orders.cancel(retry()[1])
     with pytest.raises(AirflowFailException, match=r"are cancelled|asked for"):
         retry()
     assert sent(sandbox) == 1
 
 
-def test_another_request_than_before_creates_its_own_orders(
-    sandbox: Sandbox, retry: Callable[..., Any]
-) -> None:
+def test_another_request_than_before_creates_its_own_orders(sandbox, retry):
     first = retry(order_type="document")
     assert not set(retry(order_type="cc")) & set(first)
 
 
-def test_an_unknown_project_fails_without_retries(
-    sandbox: Sandbox, retry: Callable[..., Any]
-) -> None:
+def test_an_unknown_project_fails_without_retries(sandbox, retry):
     with pytest.raises(AirflowFailException, match="project nowhere"):
         retry(project_id="nowhere")

@@ -23,7 +23,7 @@ except KeyboardInterrupt:
 """
 
 
-def test_sigterm_ends_what_a_shell_started_in_the_background_and_nothing_breaks_that_off() -> None:
+def test_sigterm_ends_what_a_shell_started_in_the_background_and_nothing_breaks_that_off():
     # A shell ignores SIGINT for such a process, and that is inherited.
     old = signal.signal(signal.SIGINT, signal.SIG_IGN)
     process = subprocess.Popen(

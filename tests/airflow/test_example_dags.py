@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import airflow as airflow_package
@@ -129,7 +128,7 @@ def cancelled_since(sandbox: Sandbox, before: list[dict[str, Any]]) -> set[str]:
     return changed
 
 
-def test_every_example_is_known_here(example_dags: str) -> None:
+def test_every_example_is_known_here(example_dags):
     files = {name for name in os.listdir(example_dags) if name.endswith(".py")}
     assert files == {f"{name}.py" for name in EXAMPLES | {WITH_APPROVAL}}
 
@@ -138,9 +137,7 @@ def test_every_example_is_known_here(example_dags: str) -> None:
     HAS_APPROVALS and Version(version("apache-airflow-providers-standard")) < Version("1.12.2"),
     reason="the example with an approval needs apache-airflow-providers-standard 1.12.2 or newer",
 )
-def test_the_examples_parse_without_a_connection(
-    command: Callable[..., Any], example_dags: str, airflow: Callable[..., Any]
-) -> None:
+def test_the_examples_parse_without_a_connection(command, example_dags, airflow):
     expected = EXAMPLES | {WITH_APPROVAL} if HAS_APPROVALS else EXAMPLES
     code = f"""
 import sys
@@ -165,8 +162,8 @@ for dag in bag.dags.values():
 
 
 def test_nightly_cancels_exactly_the_pending_orders_older_than_a_week_at_the_runs_time(
-    ollang_sandbox: Sandbox, run_example: Callable[..., Ended]
-) -> None:
+    ollang_sandbox, run_example
+):
     before = list(ollang_sandbox.orders)
     ended = run_example(
         "example_ollang_nightly_cleanup",
@@ -191,8 +188,8 @@ def test_nightly_cancels_exactly_the_pending_orders_older_than_a_week_at_the_run
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES - CREATING))
 def test_an_example_cancels_none_unless_its_preview_is_switched_off(
-    ollang_sandbox: Sandbox, run_example: Callable[..., Ended], name: str
-) -> None:
+    ollang_sandbox, run_example, name
+):
     before = list(ollang_sandbox.orders)
     order_id = ollang_sandbox.orders.where(status="pending")[0]["id"]
     ended = run_example(name, order_id=order_id, order_ids=[order_id])
@@ -206,17 +203,15 @@ def test_an_example_cancels_none_unless_its_preview_is_switched_off(
     [{"older_than_days": 6}, {"older_than_days": "P1D"}, {"max_orders": 301}],
     ids=str,
 )
-def test_nightly_params_that_go_too_far_start_no_run(
-    ollang_sandbox: Sandbox, run_example: Callable[..., Ended], conf: dict[str, Any]
-) -> None:
+def test_nightly_params_that_go_too_far_start_no_run(ollang_sandbox, run_example, conf):
     with pytest.raises(AssertionError, match=r"ParamValidationError|Invalid input for param"):
         run_example("example_ollang_nightly_cleanup", preview=False, **conf)
     assert ollang_sandbox.requests == []
 
 
 def test_what_is_fixed_in_the_nightly_code_cannot_be_set_by_its_conf(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], run_example: Callable[..., Ended]
-) -> None:
+    sandbox, add_orders, run_example
+):
     stale = add_orders(31, 32)
     add_orders(31, status="ongoing")
     add_orders(1)
@@ -229,8 +224,8 @@ def test_what_is_fixed_in_the_nightly_code_cannot_be_set_by_its_conf(
 
 
 def test_nightly_skips_an_order_that_is_renamed_to_be_kept_or_turns_out_young(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], run_example: Callable[..., Ended]
-) -> None:
+    sandbox, add_orders, run_example
+):
     renamed, young, stale = add_orders(31, 32, 33)
     before = list(sandbox.orders)
     for order_id, change in ((renamed, {"name": "Keep"}), (young, {"createdAt": NOW.isoformat()})):
@@ -242,9 +237,7 @@ def test_nightly_skips_an_order_that_is_renamed_to_be_kept_or_turns_out_young(
     assert cancelled_since(sandbox, before) == {stale}
 
 
-def test_nightly_cancels_none_where_more_are_stale_than_it_may(
-    ollang_sandbox: Sandbox, run_example: Callable[..., Ended]
-) -> None:
+def test_nightly_cancels_none_where_more_are_stale_than_it_may(ollang_sandbox, run_example):
     before = list(ollang_sandbox.orders)
     ended = run_example("example_ollang_nightly_cleanup", preview=False, max_orders=3)
     assert ended.state == "failed"
@@ -254,9 +247,7 @@ def test_nightly_cancels_none_where_more_are_stale_than_it_may(
     assert {request.method for request in ollang_sandbox.requests} == {"GET"}
 
 
-def test_of_listed_orders_those_that_are_not_pending_are_skipped(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], run_example: Callable[..., Ended]
-) -> None:
+def test_of_listed_orders_those_that_are_not_pending_are_skipped(sandbox, add_orders, run_example):
     [one], [other] = add_orders(3), add_orders(4, status="cancelled")
     [ongoing], [untouched] = add_orders(5, status="ongoing"), add_orders(5)
     before = list(sandbox.orders)
@@ -269,9 +260,7 @@ def test_of_listed_orders_those_that_are_not_pending_are_skipped(
     assert untouched not in sent(sandbox)
 
 
-def test_one_order_is_cancelled(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], run_example: Callable[..., Ended]
-) -> None:
+def test_one_order_is_cancelled(sandbox, add_orders, run_example):
     wanted, _other = add_orders(3, 4)
     before = list(sandbox.orders)
     ended = run_example("example_ollang_cancel_one_order", preview=False, order_id=wanted)
@@ -279,18 +268,7 @@ def test_one_order_is_cancelled(
     assert cancelled_since(sandbox, before) == {wanted}
 
 
-def test_a_task_of_ones_own_only_reads(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], run_example: Callable[..., Ended]
-) -> None:
-    add_orders(1, 2, 3)
-    ended = run_example("example_ollang_count_waiting_orders")
-    assert ended.states("count_waiting_orders") == Counter(success=1)
-    assert {request.method for request in sandbox.requests} == {"GET"}
-
-
-def test_a_clean_up_in_chunks_cancels_all_in_tasks_of_500(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], run_example: Callable[..., Ended]
-) -> None:
+def test_a_clean_up_in_chunks_cancels_all_in_tasks_of_500(sandbox, add_orders, run_example):
     stale = add_orders(*[40 + number / 1000 for number in range(501)])
     add_orders(*[1] * 501)
     before = list(sandbox.orders)
@@ -330,8 +308,8 @@ SIGNATURE = "a-signature-that-nobody-may-see"
 
 
 def test_orders_are_created_waited_for_and_used_without_their_signed_urls(
-    sandbox: Sandbox, run_example: Callable[..., Ended], change_created: Callable[..., None]
-) -> None:
+    sandbox, run_example, change_created
+):
     change_created("completed", "delivered", "completed")
     ended = run_example(
         "example_ollang_create_and_wait", project_id=PROJECT, target_languages=["fr", "de"]
@@ -343,11 +321,8 @@ def test_orders_are_created_waited_for_and_used_without_their_signed_urls(
 
 @pytest.mark.parametrize("preview", [False, True])
 def test_what_a_failed_pipeline_has_ordered_is_cancelled_by_its_teardown(
-    sandbox: Sandbox,
-    run_example: Callable[..., Ended],
-    change_created: Callable[..., None],
-    preview: bool,
-) -> None:
+    sandbox, run_example, change_created, preview
+):
     change_created("pending", "failed")
     ended = run_example("example_ollang_create_with_teardown", project_id=PROJECT, preview=preview)
     assert ended.state == "failed"
@@ -356,18 +331,14 @@ def test_what_a_failed_pipeline_has_ordered_is_cancelled_by_its_teardown(
     assert statuses == (["failed", "pending"] if preview else ["cancelled", "failed"])
 
 
-def test_a_teardown_after_success_cancels_nothing(
-    sandbox: Sandbox, run_example: Callable[..., Ended], change_created: Callable[..., None]
-) -> None:
+def test_a_teardown_after_success_cancels_nothing(sandbox, run_example, change_created):
     change_created("completed", "completed")
     ended = run_example("example_ollang_create_with_teardown", project_id=PROJECT, preview=False)
     assert ended.state == "success"
     assert sent(sandbox) == Counter()
 
 
-def test_a_watchdog_cancels_what_is_pending_for_too_long(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], run_example: Callable[..., Ended]
-) -> None:
+def test_a_watchdog_cancels_what_is_pending_for_too_long(sandbox, add_orders, run_example):
     late = set(add_orders(2, 3, projectId=PROJECT))
     add_orders(0.5, projectId=PROJECT)
     add_orders(3, projectId=PROJECT, status="ongoing")
@@ -404,11 +375,8 @@ with DAG("mapped_teardown", schedule=None, start_date=datetime(2026, 1, 1, tzinf
 
 
 def test_one_cancel_for_each_order_can_be_a_teardown(
-    sandbox: Sandbox,
-    run_example: Callable[..., Ended],
-    change_created: Callable[..., None],
-    tmp_path: Path,
-) -> None:
+    sandbox, run_example, change_created, tmp_path
+):
     (tmp_path / "mapped_teardown.py").write_text(MAPPED_TEARDOWN)
     ended = run_example("mapped_teardown", folder=str(tmp_path))
     assert ended.state == "failed"

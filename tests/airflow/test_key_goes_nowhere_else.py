@@ -7,7 +7,6 @@ import sys
 import traceback
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from airflow_provider_ollang.operators.ollang import (
     CancelOrderOperator,
     FindStaleOrdersOperator,
 )
-from airflow_provider_ollang.sandbox import Sandbox, Stub
+from airflow_provider_ollang.sandbox import Stub
 from tests.api.conftest import RawServer
 
 VARIABLE = "AIRFLOW_CONN_OLLANG_DEFAULT"
@@ -40,40 +39,25 @@ def elsewhere() -> Iterator[RawServer]:
 
 
 LOCATIONS = [
-    "http://127.0.0.1:{port}/integration/orders",
-    "https://127.0.0.1:{port}/integration/orders",
-    "//127.0.0.1:{port}/integration/orders",
-    "http://localhost:{port}",
-    "http:\\\\127.0.0.1:{port}",
+    *("http://127.0.0.1:{port}/integration/orders", "https://127.0.0.1:{port}/integration/orders"),
+    *("//127.0.0.1:{port}/elsewhere", "http:\\\\127.0.0.1:{port}", "http://localhost:{port}"),
+    "/elsewhere",
 ]
 
 
 @pytest.mark.parametrize("location", LOCATIONS)
 @pytest.mark.parametrize("call", CALLS)
-def test_nothing_goes_where_a_redirect_leads(
-    sandbox: Sandbox, run: Any, elsewhere: RawServer, call: str, location: str
-) -> None:
+def test_nothing_goes_where_a_redirect_leads(sandbox, run, elsewhere, call, location):
     headers = {"Location": location.format(port=elsewhere.port), "Refresh": f"0;url={location}"}
     for status in (301, 302, 303, 307, 308):
         sandbox.respond_always(Stub(status, headers))
         with pytest.raises(AirflowException, match=f"HTTP {status}.*redirect"):
             run.execute(CALLS[call]())
     assert elsewhere.connections == 0
+    assert not any("elsewhere" in request.path for request in sandbox.requests)
 
 
-@pytest.mark.parametrize("call", CALLS)
-def test_a_redirect_on_the_same_host_is_not_followed_either(
-    sandbox: Sandbox, run: Any, call: str
-) -> None:
-    sandbox.respond_always(Stub(307, {"Location": "/other"}))
-    with pytest.raises(AirflowException, match="redirect to /other"):
-        run.execute(CALLS[call]())
-    assert "/other" not in {request.path for request in sandbox.requests}
-
-
-def test_no_cookie_is_sent_to_any_host(
-    monkeypatch: pytest.MonkeyPatch, elsewhere: RawServer
-) -> None:
+def test_no_cookie_is_sent_to_any_host(monkeypatch, elsewhere):
     cookie = b"Set-Cookie: told=cookie; Domain=127.0.0.1; Path=/\r\nSet-Cookie: plain=k3y\r\n"
     answer = b"HTTP/1.1 204 No Content\r\n" + cookie + b"\r\n"
     with RawServer(answer) as server:
@@ -88,9 +72,7 @@ def test_no_cookie_is_sent_to_any_host(
     assert all(b"ookie" not in head for head in [*server.requests, *elsewhere.requests])
 
 
-def test_netrc_neither_replaces_nor_joins_the_key(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, elsewhere: RawServer, run: Any
-) -> None:
+def test_netrc_neither_replaces_nor_joins_the_key(monkeypatch, tmp_path, elsewhere, run):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password other\ndefault login a password b\n")
     netrc.chmod(0o600)
@@ -107,36 +89,14 @@ def test_netrc_neither_replaces_nor_joins_the_key(
 
 #: Hosts that read like this machine's, or that some resolver takes for it. None may be sent to.
 TRICKS = [
-    "localhost.evil.example",
-    "127.0.0.1.nip.io",
-    "127.0.0.1.evil.example",
-    "0x7f.1",
-    "0x7f000001",
-    "2130706433",
-    "127.1",
-    "0177.0.0.1",
-    "0",
-    "[::]",
-    "[::ffff:10.0.0.1]",
-    "[fe80::1%25lo]",
-    "localhost.",
-    "localhost.localdomain",
-    "127。0。0。1",
-    "１２７.0.0.1",
-    "loc\u00adalhost",
-    "127.0.0.1@evil.example",
-    "127.0.0.1:80@evil.example",
-    "evil.example\\@127.0.0.1",
-    "evil.example#@127.0.0.1",
-    "evil.example?@127.0.0.1",
-    "evil.example%40127.0.0.1",
-    "127.0.0.1%2eevil.example",
-    "127.0.0.1\t.evil.example",
-    "127.0.0.1\n.evil.example",
-    "127.0.0.1 .evil.example",
-    "[127.0.0.1].evil.example",
-    "[::1].evil.example",
-    "[::1]evil.example",
+    *("localhost.evil.example", "127.0.0.1.nip.io", "127.0.0.1.evil.example", "0x7f.1"),
+    *("0x7f000001", "2130706433", "127.1", "0177.0.0.1", "0", "[::]", "[::ffff:10.0.0.1]"),
+    *("[fe80::1%25lo]", "localhost.", "localhost.localdomain", "127。0。0。1", "１２７.0.0.1"),
+    *("loc\u00adalhost", "127.0.0.1@evil.example", "127.0.0.1:80@evil.example"),
+    *("evil.example\\@127.0.0.1", "evil.example#@127.0.0.1", "evil.example?@127.0.0.1"),
+    *("evil.example%40127.0.0.1", "127.0.0.1%2eevil.example", "127.0.0.1\t.evil.example"),
+    *("127.0.0.1\n.evil.example", "127.0.0.1 .evil.example", "[127.0.0.1].evil.example"),
+    *("[::1].evil.example", "[::1]evil.example"),
 ]
 
 
@@ -158,8 +118,8 @@ def no_sockets() -> Iterator[list[str]]:
 @pytest.mark.parametrize("scheme", ["http://{}", "http://{}:8080/", "HTTP://{}", "//{}", "{}"])
 @pytest.mark.parametrize("host", TRICKS)
 def test_plain_http_goes_to_no_host_that_only_reads_like_this_machine(
-    monkeypatch: pytest.MonkeyPatch, run: Any, no_sockets: list[str], scheme: str, host: str
-) -> None:
+    monkeypatch, run, no_sockets, scheme, host
+):
     schema = {} if "//" in scheme else {"schema": "http", "port": 8080}
     fields = {"conn_type": "ollang", "host": scheme.format(host), "password": "k3y", **schema}
     monkeypatch.setenv(VARIABLE, json.dumps(fields))
@@ -170,9 +130,7 @@ def test_plain_http_goes_to_no_host_that_only_reads_like_this_machine(
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "[::1]", "localhost", "LOCALHOST"])
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
-def test_what_stays_on_this_machine_takes_no_proxy(
-    monkeypatch: pytest.MonkeyPatch, elsewhere: RawServer, host: str, variable: str
-) -> None:
+def test_what_stays_on_this_machine_takes_no_proxy(monkeypatch, elsewhere, host, variable):
     monkeypatch.setenv(variable, f"http://127.0.0.1:{elsewhere.port}")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -184,28 +142,17 @@ def test_what_stays_on_this_machine_takes_no_proxy(
 
 
 MISPLACED = [
-    {"extra": {"timeout": "{key}"}},
-    {"extra": {"max_attempts": "{key}"}},
-    {"extra": {"verify": "{key}"}},
-    {"extra": {"allow_http": "{key}"}},
+    *({"extra": {name: "{key}"}} for name in ("timeout", "max_attempts", "verify", "allow_http")),
     {"extra": {"api_key": "{key}", "password": "{key}"}},
-    {"login": "{key}"},
-    {"host": "{key}"},
-    {"host": "http://{key}"},
-    {"host": "https://{key}@ollang.example"},
-    {"schema": "{key}"},
-    {"host": "ollang.example", "login": "{key}", "schema": "{key}"},
+    *({"host": host} for host in ("{key}", "http://{key}", "https://{key}@ollang.example")),
+    *({"login": "{key}"}, {"schema": "{key}"}, {"login": "{key}", "schema": "{key}"}),
 ]
 
 
 @pytest.mark.parametrize("fields", MISPLACED, ids=str)
 def test_a_key_in_another_field_than_the_password_is_neither_shown_nor_sent(
-    monkeypatch: pytest.MonkeyPatch,
-    run: Any,
-    logged: Callable[[], str],
-    no_sockets: list[str],
-    fields: dict[str, Any],
-) -> None:
+    monkeypatch, run, logged, no_sockets, fields
+):
     key = "n0-0ne-may-see-me"
     written = json.dumps({"conn_type": "ollang", **fields}).replace("{key}", key)
     monkeypatch.setenv(VARIABLE, written)

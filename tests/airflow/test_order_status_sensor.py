@@ -19,10 +19,9 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
     TaskDeferred,
 )
-from ollang import Ollang
 
+from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.sandbox import Sandbox, Stub
-from airflow_provider_ollang.sandbox.seed import PROJECT_IDS
 from airflow_provider_ollang.sensors.ollang import OrderStatusSensor
 from airflow_provider_ollang.triggers import poller
 from airflow_provider_ollang.triggers.ollang import OrderStatusTrigger
@@ -98,74 +97,50 @@ def wait(request: pytest.FixtureRequest, run: Any) -> Callable[..., Any]:
     return wait_for
 
 
-def test_it_waits_until_every_order_is_done_and_returns_their_statuses(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], wait: Callable[..., Any]
-) -> None:
-    done, other = add_orders(1, 2)
-    sandbox.orders.change(done, status="delivered", vttUrl="https://signed")
+@pytest.fixture
+def soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_ollang.api.watching.FIRST_BACKOFF", 0.1)
+
+
+def test_it_waits_until_every_order_is_done_and_returns_their_statuses(sandbox, add_orders, wait):
+    delivered, other = add_orders(1, 2)
+    sandbox.orders.change(delivered, status="delivered", vttUrl="https://signed")
     change_later(sandbox, other, "review", "somethingNew", "ongoing", "completed")
 
-    assert wait(done, other) == [
-        {"id": done, "status": "delivered"},
+    assert wait(delivered, other) == [
+        {"id": delivered, "status": "delivered"},
         {"id": other, "status": "completed"},
     ]
 
 
-def test_what_the_official_sdk_creates_is_waited_for_through_its_whole_life(
-    wait: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with Sandbox(order_count=0, lifecycle="pending=0.2,ongoing=0.2") as sandbox:
-        connection = {"conn_type": "ollang", "host": sandbox.url, "password": sandbox.api_key}
-        monkeypatch.setenv("AIRFLOW_CONN_OLLANG_DEFAULT", json.dumps(connection))
-        created = Ollang(api_key=sandbox.api_key, base_url=sandbox.url).orders.create(
-            order_type="subtitle",
-            level=0,
-            target_language_configs=[{"language": "fr", "isRush": False}],
-            project_id=PROJECT_IDS[0],
-        )
-        ids = [order["orderId"] for order in created]
-        assert wait(*ids) == [{"id": order_id, "status": "completed"} for order_id in ids]
-
-
 @pytest.mark.parametrize("status", ["cancelled", "canceled", "failed"])
 def test_an_order_that_fails_while_it_waits_fails_the_task_without_retries(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], wait: Callable[..., Any], status: str
-) -> None:
+    sandbox, add_orders, wait, status
+):
     [order, other] = add_orders(1, 2)
     change_later(sandbox, order, status)
     with pytest.raises(AirflowFailException, match=f"order {order} is {status}"):
         wait(order, other)
 
 
-def test_an_order_that_is_not_there_any_more_fails_the_task(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], wait: Callable[..., Any]
-) -> None:
+def test_an_order_that_is_not_there_any_more_fails_the_task(sandbox, add_orders, wait):
     [order, other] = add_orders(1, 2)
     threading.Timer(0.2, sandbox.orders.clear).start()
     with pytest.raises(AirflowFailException, match="ORDER_NOT_FOUND"):
         wait(order, other)
 
 
-@pytest.mark.parametrize("kind", ["unknown", "foreign"])
-def test_an_order_that_cannot_be_read_fails_the_task_at_the_first_look(
-    sandbox: Sandbox, run: Any, kind: str
-) -> None:
-    order = "65a4f0000123456789abcdef"
-    if kind == "foreign":
-        order = sandbox.orders.add(foreign=True)["id"]
-    with pytest.raises(AirflowFailException, match=r"ORDER_NOT_FOUND|ACCESS_DENIED"):
-        run.execute(sensor(order, deferrable=True))
+@pytest.mark.parametrize(("fields", "code"), [(None, "NOT_FOUND"), ({"foreign": True}, "DENIED")])
+def test_an_order_that_cannot_be_read_fails_the_task_at_the_first_look(sandbox, run, fields, code):
+    if fields:
+        sandbox.orders.add(id="o-1", **fields)
+    with pytest.raises(AirflowFailException, match=code):
+        run.execute(sensor("o-1", deferrable=True))
 
 
 @pytest.mark.parametrize("trouble", ["500", "reset-after", "html", "truncated", "429-hour"])
-def test_trouble_that_passes_does_not_end_the_wait(
-    sandbox: Sandbox,
-    add_orders: Callable[..., list[str]],
-    wait: Callable[..., Any],
-    trouble: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("airflow_provider_ollang.api.watching.FIRST_BACKOFF", 0.1)
+@pytest.mark.usefixtures("soon_again")
+def test_trouble_that_passes_does_not_end_the_wait(sandbox, add_orders, wait, trouble):
     [order] = add_orders(1)
     sandbox.respond_next(Stub(), *[Stub(fault=KINDS[trouble])] * 9, path="/integration/orders*")
     change_later(sandbox, order, "completed")
@@ -177,36 +152,26 @@ def test_trouble_that_passes_does_not_end_the_wait(
         assert wait(order)
 
 
-def test_time_is_up(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], wait: Callable[..., Any]
-) -> None:
-    [order] = add_orders(1)
-    with pytest.raises(AirflowSensorTimeout):
-        wait(order, timeout=0.3)
-    assert cancels(sandbox) == []
-
-
-@pytest.mark.parametrize("soft_fail", [False, True])
+@pytest.mark.parametrize(
+    ("options", "error", "status"),
+    [
+        ({}, AirflowSensorTimeout, "pending"),
+        ({"cancel_on_kill": True}, AirflowSensorTimeout, "cancelled"),
+        ({"cancel_on_kill": True, "soft_fail": True}, AirflowSkipException, "cancelled"),
+    ],
+)
 def test_when_time_is_up_what_can_still_be_cancelled_is_if_asked_for(
-    sandbox: Sandbox,
-    add_orders: Callable[..., list[str]],
-    wait: Callable[..., Any],
-    soft_fail: bool,
-) -> None:
-    order, done, bystander = add_orders(1, 2, 3)
-    sandbox.orders.change(done, status="completed")
-    with pytest.raises(AirflowSkipException if soft_fail else AirflowSensorTimeout):
-        wait(order, done, timeout=0.3, cancel_on_kill=True, soft_fail=soft_fail)
-    assert [sandbox.orders.get(it)["status"] for it in (order, done, bystander)] == [
-        "cancelled",
-        "completed",
-        "pending",
-    ]
+    sandbox, add_orders, wait, options, error, status
+):
+    order, completed, bystander = add_orders(1, 2, 3)
+    sandbox.orders.change(completed, status="completed")
+    with pytest.raises(error):
+        wait(order, completed, timeout=0.3, **options)
+    ended = [sandbox.orders.get(it)["status"] for it in (order, completed, bystander)]
+    assert ended == [status, "completed", "pending"]
 
 
-def test_an_order_that_fails_has_no_other_one_cancelled(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], wait: Callable[..., Any]
-) -> None:
+def test_an_order_that_fails_has_no_other_one_cancelled(sandbox, add_orders, wait):
     order, other = add_orders(1, 2)
     change_later(sandbox, order, "failed")
     with pytest.raises(AirflowSkipException):
@@ -214,18 +179,14 @@ def test_an_order_that_fails_has_no_other_one_cancelled(
     assert cancels(sandbox) == []
 
 
-def test_no_order_is_cancelled_in_a_run_that_was_asked_for_a_preview(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], make_run: Any
-) -> None:
+def test_no_order_is_cancelled_in_a_run_that_was_asked_for_a_preview(sandbox, add_orders, make_run):
     [order] = add_orders(1)
     with pytest.raises(AirflowSensorTimeout):
         make_run(params={"dry_run": True}).execute(sensor(order, timeout=0.2, cancel_on_kill=True))
     assert cancels(sandbox) == []
 
 
-def test_a_deferred_sensor_that_airflow_itself_ends_in_time_cancels_too(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], run: Any
-) -> None:
+def test_a_deferred_sensor_that_airflow_itself_ends_in_time_cancels_too(sandbox, add_orders, run):
     [order] = add_orders(1)
     operator = sensor(order, deferrable=True, cancel_on_kill=True)
     deferred = defer(run, operator)
@@ -235,51 +196,32 @@ def test_a_deferred_sensor_that_airflow_itself_ends_in_time_cancels_too(
     assert cancels(sandbox) == [order]
 
 
-def test_orders_that_are_done_do_not_defer(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], run: Any
-) -> None:
+def test_orders_that_are_done_do_not_defer(sandbox, add_orders, run):
     [order] = add_orders(1, status="completed")
     assert run.execute(sensor(order, deferrable=True)) == [{"id": order, "status": "completed"}]
+
+
+def done(**order: Any) -> dict[str, Any]:
+    return {"event": "done", "orders": [{"id": "o-1", "status": "completed", **order}]}
 
 
 @pytest.mark.parametrize(
     "event",
     [
-        None,
-        {},
-        "done",
-        {"event": "done"},
-        {"event": "done", "orders": []},
-        {"event": "done", "orders": [{"id": "another", "status": "completed"}]},
-        {"event": "done", "orders": [5]},
-        {"event": "done", "orders": [{"id": [], "status": "completed"}]},
-        {"event": "failed"},
-        {"event": "error", "message": "Traceback: …"},
+        *(None, {}, "done", {"event": "done"}, {"event": "done", "orders": []}),
+        *(done(id="another"), done(id=[]), done(status="pending")),
+        *({"event": "done", "orders": [5]}, {"event": "failed"}, {"event": "error"}),
     ],
+    ids=str,
 )
-def test_a_malformed_event_fails_the_task_and_never_skips_it(
-    add_orders: Callable[..., list[str]], run: Any, event: Any
-) -> None:
-    operator = sensor(*add_orders(1), deferrable=True, soft_fail=True)
+def test_a_malformed_event_fails_the_task_and_never_skips_it(add_orders, run, event):
+    operator = sensor(*add_orders(1, id="o-1"), deferrable=True, soft_fail=True)
     deferred = defer(run, operator)
     with pytest.raises(RuntimeError, match="unexpected event"):
         operator.resume_execution(deferred.method_name, {"event": event}, run.context)
 
 
-def test_a_done_event_whose_statuses_are_not_waited_for_is_malformed(
-    add_orders: Callable[..., list[str]], run: Any
-) -> None:
-    [order] = add_orders(1)
-    operator = sensor(order, deferrable=True)
-    deferred = defer(run, operator)
-    event = {"event": "done", "orders": [{"id": order, "status": "pending"}]}
-    with pytest.raises(RuntimeError, match="unexpected event"):
-        operator.resume_execution(deferred.method_name, {"event": event}, run.context)
-
-
-def test_a_rejected_key_fails_the_task_whichever_way_it_waits(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], wait: Callable[..., Any]
-) -> None:
+def test_a_rejected_key_fails_the_task_whichever_way_it_waits(sandbox, add_orders, wait):
     [order] = add_orders(1)
     unauthorized = Stub.json(401, {"code": "UNAUTHORIZED", "message": "no"})
     threading.Timer(0.2, sandbox.respond_always, [unauthorized]).start()
@@ -287,9 +229,7 @@ def test_a_rejected_key_fails_the_task_whichever_way_it_waits(
         wait(order)
 
 
-def test_there_is_no_secret_in_what_the_database_keeps(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], run: Any
-) -> None:
+def test_there_is_no_secret_in_what_the_database_keeps(sandbox, add_orders, run):
     [order] = add_orders(1)
     kept = json.dumps(defer(run, sensor(order, deferrable=True)).trigger.serialize())
     assert sandbox.api_key not in kept
@@ -298,12 +238,8 @@ def test_there_is_no_secret_in_what_the_database_keeps(
 @pytest.mark.skipif(not IS_AIRFLOW_2, reason="Airflow 3 does not enforce it on deferred tasks")
 @pytest.mark.parametrize(("tries", "cancelled"), [((2, 1), True), ((1, 1), False)])
 def test_an_execution_timeout_after_a_deferral_reaches_a_new_instance_on_airflow_2(
-    sandbox: Sandbox,
-    add_orders: Callable[..., list[str]],
-    run: Any,
-    tries: tuple[int, int],
-    cancelled: bool,
-) -> None:
+    sandbox, add_orders, run, tries, cancelled
+):
     from airflow.models.taskinstance import set_current_context
 
     [order] = add_orders(1)
@@ -334,12 +270,10 @@ def trigger(*order_ids: str, created: str | None = None, **options: Any) -> Orde
 
 
 def test_hundreds_of_triggers_share_a_few_requests_and_one_look_at_the_connection(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+    sandbox, add_orders, monkeypatch
+):
     ids = add_orders(*[number / 1000 for number in range(300)])
     looked_up = []
-    from airflow_provider_ollang.hooks.ollang import OllangHook
-
     look_up = OllangHook.get_conn
     monkeypatch.setattr(
         OllangHook, "get_conn", lambda *args, **kw: looked_up.append(1) or look_up(*args, **kw)
@@ -358,9 +292,7 @@ def test_hundreds_of_triggers_share_a_few_requests_and_one_look_at_the_connectio
     assert len(sandbox.requests) <= 3 * 300 / 50 + 1, "50 orders a request, in three rounds"
 
 
-def test_a_trigger_that_joins_later_is_read_in_its_own_time(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]]
-) -> None:
+def test_a_trigger_that_joins_later_is_read_in_its_own_time(sandbox, add_orders):
     slow, quick = add_orders(1, 2, status="completed")
 
     async def scenario() -> Any:
@@ -373,10 +305,8 @@ def test_a_trigger_that_joins_later_is_read_in_its_own_time(
     assert asyncio.run(scenario())["event"] == "done"
 
 
-def test_a_new_key_in_the_connection_is_found(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("airflow_provider_ollang.api.watching.FIRST_BACKOFF", 0.1)
+@pytest.mark.usefixtures("soon_again")
+def test_a_new_key_in_the_connection_is_found(sandbox, add_orders, monkeypatch):
     [order] = add_orders(1)
 
     async def scenario() -> Any:
@@ -393,9 +323,7 @@ def test_a_new_key_in_the_connection_is_found(
     assert len({request.key_accepted for request in sandbox.requests}) == 2
 
 
-def test_a_cancelled_trigger_leaves_the_others_waiting(
-    sandbox: Sandbox, add_orders: Callable[..., list[str]]
-) -> None:
+def test_a_cancelled_trigger_leaves_the_others_waiting(sandbox, add_orders):
     gone, stays = add_orders(1, 2)
 
     async def scenario() -> Any:
@@ -409,9 +337,7 @@ def test_a_cancelled_trigger_leaves_the_others_waiting(
     assert asyncio.run(scenario())["event"] == "done"
 
 
-def test_a_bug_ends_the_wait_with_an_event_of_its_own(
-    add_orders: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bug_ends_the_wait_with_an_event_of_its_own(add_orders, monkeypatch):
     def broken(*args: Any) -> Any:
         raise KeyError("a bug")
 
@@ -421,9 +347,7 @@ def test_a_bug_ends_the_wait_with_an_event_of_its_own(
     assert "a bug" in event["message"]
 
 
-def test_a_connection_that_is_gone_fails_the_wait(
-    add_orders: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_connection_that_is_gone_fails_the_wait(add_orders, monkeypatch):
     waiting = trigger(*add_orders(1), poke_interval=0.1)
     waiting.ollang_conn_id = "nowhere"
     event = asyncio.run(event_of(waiting))
@@ -437,31 +361,23 @@ def test_a_connection_that_is_gone_fails_the_wait(
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("order_ids", []),
-        ("order_ids", "abc"),
-        ("target_statuses", []),
-        ("target_statuses", ["done"]),
+        *(("order_ids", value) for value in ([], "abc")),
+        *(("target_statuses", value) for value in ([], ["done"])),
         ("failure_statuses", ["completed", "failed"]),
-        ("deferrable", "False"),
-        ("deferrable", "{{ params.deferrable }}"),
-        ("deferrable", None),
-        ("cancel_on_kill", "yes"),
-        ("poke_interval", -1),
-        ("poke_interval", 0),
-        ("poke_interval", "soon"),
-        ("timeout", -1),
-        ("timeout", "soon"),
-        ("mode", "wait"),
+        *(("deferrable", value) for value in ("False", "{{ params.deferrable }}", None)),
+        *(("poke_interval", value) for value in (-1, 0, "soon")),
+        *(("timeout", value) for value in (-1, "soon")),
+        *(("cancel_on_kill", "yes"), ("mode", "wait")),
     ],
 )
-def test_a_bad_value_is_refused_when_the_dag_is_parsed(name: str, value: Any) -> None:
+def test_a_bad_value_is_refused_when_the_dag_is_parsed(name, value):
     with pytest.raises((ValueError, AirflowException), match=name):
         OrderStatusSensor(task_id="wait", **{"order_ids": ["abc"], name: value})
 
 
 def test_overlapping_statuses_that_templates_bring_are_refused_before_any_request(
-    sandbox: Sandbox, make_run: Any
-) -> None:
+    sandbox, make_run
+):
     operator = sensor("abc", target_statuses="{{ params.value }}")
     with pytest.raises(AirflowFailException, match="failure_statuses"):
         make_run(params={"value": ["failed"]}).execute(operator)

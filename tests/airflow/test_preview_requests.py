@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_ollang.operators.ollang import BatchCancelOrdersOperator, CancelOrderOperator
-from airflow_provider_ollang.sandbox import Sandbox
 
 #: Keys whose value asks for a preview unless it is switched off.
 KEYS = [
@@ -56,13 +54,7 @@ def one(**options: Any) -> CancelOrderOperator:
 
 @pytest.mark.parametrize("conf", REQUESTS, ids=str)
 @pytest.mark.parametrize("operator", [batch, one])
-def test_a_run_with_such_a_conf_cancels_nothing(
-    operator: Callable[..., Any],
-    conf: Any,
-    sandbox: Sandbox,
-    add_orders: Callable[..., list[str]],
-    make_run: Any,
-) -> None:
+def test_a_run_with_such_a_conf_cancels_nothing(operator, conf, sandbox, add_orders, make_run):
     run = make_run(conf=conf, params={"order_ids": add_orders(30)})
     with pytest.raises(AirflowFailException, match=r"Nothing was cancelled.*preview \(conf"):
         run.execute(operator())
@@ -70,14 +62,12 @@ def test_a_run_with_such_a_conf_cancels_nothing(
 
 
 @pytest.mark.parametrize("conf", OTHERS, ids=str)
-def test_any_other_conf_is_none_of_it(
-    conf: Any, sandbox: Sandbox, add_orders: Callable[..., list[str]], make_run: Any
-) -> None:
+def test_any_other_conf_is_none_of_it(conf, sandbox, add_orders, make_run):
     run = make_run(conf=conf, params={"order_ids": add_orders(30, 31), "preview": False})
     assert run.execute(batch(preview="{{ params.preview }}")) == {"total": 2, "cancelled": 2}
 
 
-def test_a_preview_goes_on(add_orders: Callable[..., list[str]], make_run: Any) -> None:
+def test_a_preview_goes_on(add_orders, make_run):
     params = {"order_ids": add_orders(30), "preview": True}
     run = make_run(conf={"preview": True}, params=params)
     counts = run.execute(batch(preview="{{ params.preview }}"))
@@ -85,9 +75,7 @@ def test_a_preview_goes_on(add_orders: Callable[..., list[str]], make_run: Any) 
 
 
 @pytest.mark.parametrize("name", ["preview", "dry_run"])
-def test_a_param_that_is_on_and_reaches_no_task_is_refused(
-    name: str, sandbox: Sandbox, add_orders: Callable[..., list[str]], make_run: Any
-) -> None:
+def test_a_param_that_is_on_and_reaches_no_task_is_refused(name, sandbox, add_orders, make_run):
     run = make_run(params={"order_ids": add_orders(30), name: True})
     with pytest.raises(AirflowFailException, match=rf"params\['{name}'\] = True"):
         run.execute(batch())
@@ -100,13 +88,8 @@ def test_a_param_that_is_on_and_reaches_no_task_is_refused(
     ids=["a typo", "where conf overrides no params"],
 )
 def test_airflows_own_command_cancels_nothing_then(
-    conf: str,
-    overrides: str,
-    airflow: Callable[..., Any],
-    example_dags: str,
-    ollang_sandbox: Sandbox,
-    tmp_path: Path,
-) -> None:
+    conf, overrides, airflow, example_dags, ollang_sandbox, tmp_path
+):
     example = "example_ollang_nightly_cleanup"
     text = Path(example_dags, f"{example}.py").read_text()
     for_real = text.replace("            True,", "            False,")

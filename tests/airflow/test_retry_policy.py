@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import airflow
 import pytest
@@ -13,7 +11,6 @@ from airflow.providers.common.compat.sdk import (
     DAG,
     AirflowException,
     AirflowFailException,
-    BaseOperator,
 )
 from packaging.version import Version
 
@@ -24,7 +21,7 @@ from airflow_provider_ollang.operators.ollang import (
     FindStaleOrdersOperator,
 )
 from airflow_provider_ollang.operators.retry import RetryAfterException, RetryAfterPolicy
-from airflow_provider_ollang.sandbox import Sandbox, Stub
+from airflow_provider_ollang.sandbox import Stub
 
 HOUR = 3600.0
 OPERATORS = [
@@ -39,20 +36,15 @@ needs_retry_policies = pytest.mark.skipif(
 )
 
 
-def test_the_wait_is_kept_on_the_way_to_another_process() -> None:
+def test_the_wait_is_kept_on_the_way_to_another_process():
     error = pickle.loads(pickle.dumps(RetryAfterException("busy", HOUR)))  # noqa: S301 - its own
     assert (str(error), error.retry_after) == ("busy", HOUR)
 
 
-def decide(exception: BaseException) -> tuple[str, timedelta | None]:
-    decision = RetryAfterPolicy().evaluate(exception, try_number=1, max_tries=2)
-    return decision.action.value, decision.retry_delay
-
-
 @pytest.mark.parametrize(("operator", "arguments"), OPERATORS)
 def test_a_long_wait_ends_the_task_at_once_and_its_error_carries_it(
-    operator: type[BaseOperator], arguments: dict[str, Any], sandbox: Sandbox, run: Any
-) -> None:
+    operator, arguments, sandbox, run
+):
     sandbox.respond_always(Stub(status=429, headers={"Retry-After": "3600"}))
     with pytest.raises(RetryAfterException, match="the API asks to wait 3600 s") as error:
         run.execute(operator(task_id="t", **arguments))
@@ -61,17 +53,13 @@ def test_a_long_wait_ends_the_task_at_once_and_its_error_carries_it(
     assert len(sandbox.requests) == 1
 
 
-def test_a_refusal_for_good_is_never_tried_again_whatever_wait_it_names(
-    sandbox: Sandbox, run: Any
-) -> None:
+def test_a_refusal_for_good_is_never_tried_again_whatever_wait_it_names(sandbox, run):
     sandbox.respond_always(Stub(status=401, headers={"Retry-After": "3600"}))
     with pytest.raises(AirflowFailException):
         run.execute(CancelOrderOperator(task_id="t", order_id="o-1"))
 
 
-def test_a_wait_that_the_client_sits_out_says_nothing_about_the_task(
-    sandbox: Sandbox, run: Any
-) -> None:
+def test_a_wait_that_the_client_sits_out_says_nothing_about_the_task(sandbox, run):
     sandbox.respond_always(Stub(status=429, headers={"Retry-After": "60"}))
     with pytest.raises(AirflowException) as error:
         run.execute(CancelOrderOperator(task_id="t", order_id="o-1"))
@@ -80,22 +68,16 @@ def test_a_wait_that_the_client_sits_out_says_nothing_about_the_task(
 
 
 @needs_retry_policies
-@pytest.mark.parametrize(("operator", "arguments"), OPERATORS)
-def test_every_operator_has_the_policy_by_default(
-    operator: type[BaseOperator], arguments: dict[str, Any]
-) -> None:
-    assert isinstance(operator(task_id="t", **arguments).retry_policy, RetryAfterPolicy)
-
-
-@needs_retry_policies
-def test_a_mapped_task_has_it_too() -> None:
+def test_every_operator_has_the_policy_by_default_a_mapped_task_too():
     with DAG("d", start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None):
         mapped = CancelOrderOperator.partial(task_id="t").expand(order_id=["o-1"])
-    assert isinstance(mapped.unmap({"order_id": "o-1"}).retry_policy, RetryAfterPolicy)
+    tasks = [operator(task_id="t", **arguments) for operator, arguments in OPERATORS]
+    for task in [*tasks, mapped.unmap({"order_id": "o-1"})]:
+        assert isinstance(task.retry_policy, RetryAfterPolicy)
 
 
 @needs_retry_policies
-def test_another_policy_wins_over_it() -> None:
+def test_another_policy_wins_over_it():
     from airflow.sdk import ExceptionRetryPolicy
 
     other = ExceptionRetryPolicy(rules=[])
@@ -108,33 +90,17 @@ def test_another_policy_wins_over_it() -> None:
 
 @needs_retry_policies
 @pytest.mark.parametrize(
-    ("seconds", "delay"),
+    ("error", "decision"),
     [
-        (61, timedelta(seconds=61)),
-        (HOUR, timedelta(hours=1)),
-        (10.0**12, timedelta(days=1)),
+        (RetryAfterException("busy", 61), ("retry", timedelta(seconds=61))),
+        (RetryAfterException("busy", HOUR), ("retry", timedelta(hours=1))),
+        (RetryAfterException("busy", 10.0**12), ("retry", timedelta(days=1))),
+        (RateLimitedError("busy", retry_after=90), ("retry", timedelta(seconds=90))),
+        (RateLimitedError("busy", retry_after=0), ("default", None)),
+        (RateLimitedError("busy"), ("default", None)),
+        (AirflowException("no answer"), ("default", None)),
     ],
 )
-def test_the_task_is_tried_again_at_the_time_the_api_named(
-    seconds: float, delay: timedelta
-) -> None:
-    assert decide(RetryAfterException("busy", seconds)) == ("retry", delay)
-
-
-@needs_retry_policies
-def test_the_clients_own_errors_count_too() -> None:
-    assert decide(RateLimitedError("busy", retry_after=90)) == ("retry", timedelta(seconds=90))
-
-
-@needs_retry_policies
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: RateLimitedError("busy", retry_after=0),
-        lambda: RateLimitedError("busy"),
-        lambda: AirflowException("no answer"),
-        lambda: ValueError("anything"),
-    ],
-)
-def test_for_all_else_the_tasks_own_delay_applies(make: Callable[[], BaseException]) -> None:
-    assert decide(make()) == ("default", None)
+def test_the_task_is_tried_again_at_the_time_the_api_named_or_after_its_own_delay(error, decision):
+    decided = RetryAfterPolicy().evaluate(error, try_number=1, max_tries=2)
+    assert (decided.action.value, decided.retry_delay) == decision

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import requests
 
-from tests.scheduler.scheduler import Scheduler, wait_for
+from tests.scheduler.scheduler import wait_for
 
 
-def test_a_backfill_is_refused_and_a_run_that_is_triggered_is_not(scheduler: Scheduler) -> None:
+def test_a_backfill_is_refused_and_a_run_that_is_triggered_is_not(scheduler):
     days = {"from_date": "2026-02-01T00:00:00Z", "to_date": "2026-02-03T00:00:00Z"}
     body = {"dag_id": "daily_find", "max_active_runs": 3, **days}
 

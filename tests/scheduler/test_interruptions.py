@@ -29,10 +29,8 @@ def bystanders(sandbox: Sandbox) -> Iterator[list[str]]:
     sandbox.orders.clear()
     others = [sandbox.orders.add(status=status)["id"] for status in ["pending", "ongoing"] * 10]
     yield others
-    assert Counter(sandbox.orders.get(i)["status"] for i in others) == {
-        "pending": 10,
-        "ongoing": 10,
-    }
+    now = Counter(sandbox.orders.get(order_id)["status"] for order_id in others)
+    assert now == {"pending": 10, "ongoing": 10}
 
 
 @dataclass
@@ -86,6 +84,13 @@ def assert_complete_and_true(round_: Round, report: list[dict[str, Any]]) -> Non
     assert len(said.get("failed", ())) <= WORKERS
 
 
+def assert_nothing_followed(round_: Round, report: list[dict[str, Any]]) -> None:
+    """Check the report of a try that no other one follows."""
+    assert_complete_and_true(round_, report)
+    said = outcomes(report)
+    assert round_.cancelled() - said.get("failed", set()) == said["cancelled"]
+
+
 def assert_the_rest_was_finished(round_: Round, first: list[dict[str, Any]]) -> None:
     """Check that the second try did the rest, and met what the first one had done."""
     assert round_.cancelled() == set(round_.ids)
@@ -103,25 +108,19 @@ def assert_the_rest_was_finished(round_: Round, first: list[dict[str, Any]]) -> 
     assert set.union(*second.values()) == set(round_.ids)
 
 
-def test_a_batch_out_of_time_leaves_a_complete_record(
-    scheduler: Scheduler, sandbox: Sandbox
-) -> None:
+def test_a_batch_out_of_time_leaves_a_complete_record(scheduler, sandbox):
     round_ = Round(scheduler, sandbox, "timed_out_batch", orders=5 * ORDERS)
 
     assert round_.end() == "failed"
     report = round_.report()
-    assert_complete_and_true(round_, report)
-    said = outcomes(report)
-    assert round_.cancelled() - said.get("failed", set()) == said["cancelled"]
+    assert_nothing_followed(round_, report)
     assert round_.counts() == {
         "total": round_.orders,
-        **{outcome: len(ids) for outcome, ids in said.items()},
+        **{outcome: len(ids) for outcome, ids in outcomes(report).items()},
     }
 
 
-def test_a_batch_marked_failed_stops_and_completes_its_record(
-    scheduler: Scheduler, sandbox: Sandbox
-) -> None:
+def test_a_batch_marked_failed_stops_and_completes_its_record(scheduler, sandbox):
     # A task hears of it at its next heartbeat, some seconds later.
     round_ = Round(scheduler, sandbox, orders=5 * ORDERS)
     round_.wait_for_cancels(5)
@@ -129,15 +128,10 @@ def test_a_batch_marked_failed_stops_and_completes_its_record(
     scheduler.call("PATCH", path, json={"new_state": "failed"})
 
     wait_for(lambda: len(round_.report()) == round_.orders)
-    report = round_.report()
-    assert_complete_and_true(round_, report)
-    said = outcomes(report)
-    assert round_.cancelled() - said.get("failed", set()) == said["cancelled"]
+    assert_nothing_followed(round_, round_.report())
 
 
-def test_a_batch_that_is_cleared_stops_and_starts_over(
-    scheduler: Scheduler, sandbox: Sandbox
-) -> None:
+def test_a_batch_that_is_cleared_stops_and_starts_over(scheduler, sandbox):
     round_ = Round(scheduler, sandbox, orders=5 * ORDERS)
     round_.wait_for_cancels(5)
     clear = {"dry_run": False, "only_failed": False, "dag_run_id": round_.run_id}
@@ -149,16 +143,10 @@ def test_a_batch_that_is_cleared_stops_and_starts_over(
     assert_the_rest_was_finished(round_, first)
 
 
-def interrupt(round_: Round, sign: signal.Signals, after: int) -> None:
-    round_.wait_for_cancels(after)
-    os.kill(round_.process(), sign)
-    assert round_.end() == "success"
-
-
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
 def test_ended_at_a_random_moment_the_record_is_true_and_the_next_try_does_the_rest(
-    scheduler: Scheduler, sandbox: Sandbox, sign: signal.Signals
-) -> None:
+    scheduler, sandbox, sign
+):
     moments = random.choices(range(1, ORDERS - 5 * WORKERS), k=ROUNDS)
     print("interrupted after so many cancels:", moments)  # pytest shows it with a failure
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
@@ -178,5 +166,7 @@ def test_ended_at_a_random_moment_the_record_is_true_and_the_next_try_does_the_r
 
 def _interrupted(scheduler: Scheduler, sandbox: Sandbox, sign: signal.Signals, after: int) -> Round:
     round_ = Round(scheduler, sandbox)
-    interrupt(round_, sign, after)
+    round_.wait_for_cancels(after)
+    os.kill(round_.process(), sign)
+    assert round_.end() == "success"
     return round_

@@ -101,9 +101,7 @@ class Wait:
 
 @pytest.mark.parametrize("dag_id", ["wait_deferred", "wait_here"])
 @pytest.mark.parametrize("state", ["failed", "skipped"])
-def test_an_order_whose_wait_a_user_ends_is_cancelled(
-    scheduler: Scheduler, sandbox: Sandbox, dag_id: str, state: str
-) -> None:
+def test_an_order_whose_wait_a_user_ends_is_cancelled(scheduler, sandbox, dag_id, state):
     wait = Wait(scheduler, sandbox, dag_id)
     wait.wait_until_watched()
     wait.mark(state)
@@ -111,31 +109,23 @@ def test_an_order_whose_wait_a_user_ends_is_cancelled(
 
 
 @pytest.mark.parametrize("dag_id", ["wait_deferred", "wait_here"])
-def test_an_order_whose_wait_is_marked_as_success_lives(
-    scheduler: Scheduler, sandbox: Sandbox, dag_id: str
-) -> None:
+@pytest.mark.parametrize("ended_by", ["success", "clear"])
+def test_an_order_whose_wait_is_marked_as_success_or_cleared_lives(
+    scheduler, sandbox, dag_id, ended_by
+):
     wait = Wait(scheduler, sandbox, dag_id)
     wait.wait_until_watched()
-    wait.mark("success")
+    if ended_by == "clear":
+        wait.clear()
+    else:
+        wait.mark(ended_by)
     wait.wait_until_decided()
     assert wait.order == "pending"
+    if ended_by == "clear":
+        wait.complete()
 
 
-@pytest.mark.parametrize("dag_id", ["wait_deferred", "wait_here"])
-def test_an_order_whose_wait_is_cleared_lives_and_is_waited_for_again(
-    scheduler: Scheduler, sandbox: Sandbox, dag_id: str
-) -> None:
-    wait = Wait(scheduler, sandbox, dag_id)
-    wait.wait_until_watched()
-    wait.clear()
-    wait.wait_until_decided()
-    assert wait.order == "pending"
-    wait.complete()
-
-
-def test_an_order_that_is_not_done_in_time_is_cancelled(
-    scheduler: Scheduler, sandbox: Sandbox
-) -> None:
+def test_an_order_that_is_not_done_in_time_is_cancelled(scheduler, sandbox):
     wait = Wait(scheduler, sandbox, "wait_deferred_briefly")
     assert scheduler.wait_for_run(wait.dag_id, wait.run_id) == "failed"
     assert wait.order == "cancelled", wait.logs()
@@ -174,8 +164,8 @@ def more_triggerers(scheduler: Scheduler) -> Iterator[ExitStack]:
 
 
 def test_an_order_lives_through_a_move_to_another_triggerer_and_a_restart(
-    scheduler: Scheduler, sandbox: Sandbox, more_triggerers: ExitStack
-) -> None:
+    scheduler, sandbox, more_triggerers
+):
     wait = Wait(scheduler, sandbox)
     wait.wait_until_watched()
     first = triggerers(scheduler)
@@ -223,8 +213,8 @@ ENDS: list[tuple[str, Callable[[Wait], None], bool]] = [
 
 @pytest.mark.slow("20 ends, each of which Airflow may take a minute to act on")
 def test_ended_at_a_random_moment_an_order_goes_only_where_nobody_waits_any_more(
-    scheduler: Scheduler, sandbox: Sandbox
-) -> None:
+    scheduler, sandbox
+):
     def end_one(number: int) -> tuple[int, str, bool]:
         dag_id, end_wait, must_go = ENDS[number % len(ENDS)]
         wait = Wait(scheduler, sandbox, dag_id)
@@ -246,8 +236,8 @@ def created(scheduler: Scheduler, run_id: str) -> list[str]:
 
 
 def test_orders_are_paid_once_though_the_task_is_killed_before_the_response_and_cleared_later(
-    scheduler: Scheduler, sandbox: Sandbox
-) -> None:
+    scheduler, sandbox
+):
     before = {order["id"] for order in sandbox.orders}
     sandbox.respond_next(Stub(fault="timeout-after"), path=CREATE)
     run_id = scheduler.trigger("create_orders")

@@ -9,7 +9,6 @@ import pytest
 
 from airflow_provider_ollang.sandbox import Sandbox, Stub
 from tests.scheduler.scheduler import Scheduler, wait_for
-from tests.scheduler.statsd import Statsd
 
 CANCELLED, SKIPPED, FAILED = (
     f"airflow.ollang.orders.{name}" for name in ("cancelled", "skipped", "failed")
@@ -37,8 +36,8 @@ def sent(sandbox: Sandbox) -> Counter[str | None]:
 
 
 def test_a_wait_of_an_hour_holds_no_worker_and_outlasts_the_tasks_own_delay(
-    scheduler: Scheduler, sandbox: Sandbox, order_id: str
-) -> None:
+    scheduler, sandbox, order_id
+):
     sandbox.respond_next(Stub(status=429, headers={"Retry-After": "3600"}), method="POST")
     run_id = begin(scheduler, order_id)
     wait_for_state(scheduler, run_id, "up_for_retry")
@@ -48,18 +47,20 @@ def test_a_wait_of_an_hour_holds_no_worker_and_outlasts_the_tasks_own_delay(
     assert "the API asks to wait 3600 s" in scheduler.log("one_cancel", run_id, "cancel")
 
 
-def test_without_such_a_wait_the_task_is_tried_again_after_its_own_delay(
-    scheduler: Scheduler, sandbox: Sandbox, order_id: str
-) -> None:
+def test_without_such_a_wait_the_task_is_tried_again_soon_and_the_failure_is_counted(
+    scheduler, sandbox, statsd, order_id
+):
+    before = statsd.counts().get(FAILED, 0)
     sandbox.respond_next(Stub(status=501), method="POST")
     run_id = begin(scheduler, order_id)
     assert scheduler.wait_for_run("one_cancel", run_id) == "success"
     assert sent(sandbox) == {order_id: 2}
+    wait_for(lambda: statsd.counts().get(FAILED, 0) == before + 1, seconds=20)
 
 
 def test_after_a_retry_the_counts_are_those_of_the_run_and_metrics_count_once(
-    scheduler: Scheduler, sandbox: Sandbox, statsd: Statsd, order_id: str
-) -> None:
+    scheduler, sandbox, statsd, order_id
+):
     ids = [order_id, *(sandbox.orders.add()["id"] for _ in range(2))]
     before = statsd.counts().get(CANCELLED, 0)
     sandbox.respond_next(Stub(status=501), path=f"/integration/orders/cancel/{order_id}")
@@ -76,9 +77,7 @@ def test_after_a_retry_the_counts_are_those_of_the_run_and_metrics_count_once(
     wait_for(lambda: statsd.counts().get(CANCELLED, 0) == before + 3, seconds=20)
 
 
-def test_each_order_is_counted_by_what_became_of_it(
-    scheduler: Scheduler, sandbox: Sandbox, statsd: Statsd, order_id: str
-) -> None:
+def test_each_order_is_counted_by_what_became_of_it(scheduler, sandbox, statsd, order_id):
     ids = [order_id, *(sandbox.orders.add()["id"] for _ in range(4))]
     ids += [sandbox.orders.add(status="completed")["id"] for _ in range(3)]
     before = Counter(statsd.counts())
