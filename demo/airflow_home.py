@@ -32,6 +32,8 @@ def airflow_home(sandbox: Sandbox, dags_folder: Path = EXAMPLE_DAGS) -> Iterator
             "AIRFLOW_CONN_OLLANG_DEFAULT": json.dumps(connection),
             "AIRFLOW_VAR_OLLANG_REPORTS": f"{home}/reports",
         }
+        # Airflow 2 needs it to let everybody in without a login.
+        Path(home, "webserver_config.py").write_text('AUTH_ROLE_PUBLIC = "Admin"\n')
         run_airflow(environment, "db", "migrate")
         yield environment
 

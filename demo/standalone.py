@@ -16,25 +16,13 @@ from typing import TypeAlias
 import psutil
 import requests
 
-START_SECONDS = 180
+from demo.airflow_version import HEALTH, PARTS, settings
+
+START_SECONDS = 300
 END_SECONDS = 20
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Process: TypeAlias = "subprocess.Popen[bytes]"
-
-
-def settings(port: int) -> dict[str, str]:
-    """Return the environment that lets Airflow serve on a port, without a login."""
-    url = f"http://127.0.0.1:{port}"
-    return {
-        "AIRFLOW__API__HOST": "127.0.0.1",
-        "AIRFLOW__API__PORT": str(port),
-        "AIRFLOW__API__BASE_URL": url,
-        # Without it the tasks look for the API server at its default port.
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-    }
 
 
 def interrupt_on_signals() -> None:
@@ -58,12 +46,12 @@ def standalone(environment: Mapping[str, str]) -> Iterator[tuple[str, Process]]:
     """Run Airflow in a prepared home; yield its URL and process, end all of it at the end."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
-    environment = {**environment, **settings(port)}
+    url = f"http://127.0.0.1:{port}"
     log = Path(environment["AIRFLOW_HOME"]) / "standalone.log"
-    airflow = _start(environment, log)
+    airflow = _start({**environment, **settings(port)}, log)
     try:
-        _wait_until_served(airflow, environment["AIRFLOW__API__BASE_URL"], log)
-        yield environment["AIRFLOW__API__BASE_URL"], airflow
+        _wait_until_served(airflow, url, log)
+        yield url, airflow
     finally:
         end(airflow)
 
@@ -85,8 +73,8 @@ def _wait_until_served(airflow: Process, url: str, log: Path) -> None:
     give_up_at = time.monotonic() + START_SECONDS
     while time.monotonic() < give_up_at and airflow.poll() is None:
         with suppress(requests.RequestException):
-            health = requests.get(f"{url}/api/v2/monitor/health", timeout=5).json()
-            if health["scheduler"]["status"] == health["dag_processor"]["status"] == "healthy":
+            health = requests.get(f"{url}{HEALTH}", timeout=5).json()
+            if all(health[part]["status"] == "healthy" for part in PARTS):
                 return
         time.sleep(0.5)
     raise SystemExit(f"{log.read_text()[-4000:]}\nAirflow did not start.")

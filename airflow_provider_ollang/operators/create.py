@@ -21,7 +21,7 @@ from airflow_provider_ollang.api.models import CANCELLED_STATUSES, is_one_of
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators import parameters
 from airflow_provider_ollang.operators.base import OllangBaseOperator, OptionalParameter, Parameter
-from airflow_provider_ollang.operators.dag_run import time_of_run
+from airflow_provider_ollang.operators.dag_run import start_of_run
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -172,7 +172,7 @@ class CreateOrderOperator(OllangBaseOperator):
 
         if store.is_available or context["ti"].try_number <= 1:
             return None
-        return Watermark(time_of_run(context))
+        return Watermark(start_of_run(context))
 
     def _create(
         self, client: OllangClient, request: OrderRequest, store: _Store

@@ -27,3 +27,11 @@ def time_of_run(context: Context) -> datetime:
     run_after = getattr(context["dag_run"], "run_after", None)
     # Airflow 2 has no run_after.
     return cast("datetime", run_after or context["data_interval_end"])
+
+
+def start_of_run(context: Context) -> datetime:
+    """Return when the run was due or triggered, the same for every try of its tasks."""
+    time = time_of_run(context)
+    # In Airflow 2, the data interval of a run that is triggered has ended before.
+    has_run_after = hasattr(context["dag_run"], "run_after")
+    return time if has_run_after else max(time, cast("datetime", context["logical_date"]))

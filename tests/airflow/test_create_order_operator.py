@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -96,6 +97,17 @@ def test_a_retry_after_a_success_adopts_the_orders(sandbox, retry):
     first = retry()
     assert sorted(retry()) == sorted(first)
     assert sent(sandbox) == 1
+
+
+def test_a_retry_of_a_run_that_was_triggered_on_airflow_2_adopts_no_earlier_runs_orders(
+    sandbox, make_run, make_ti
+):
+    earlier = make_run().execute(create())
+    triggered = datetime.now(UTC) + timedelta(seconds=1)
+    times = {"data_interval_end": triggered - timedelta(hours=9), "logical_date": triggered}
+    context = make_run(ti=make_ti(try_number=2)).context
+    created = create().execute({**context, **times, "dag_run": SimpleNamespace(conf=None)})
+    assert not set(created) & set(earlier)
 
 
 def test_orders_that_are_all_cancelled_are_created_anew(sandbox, retry):

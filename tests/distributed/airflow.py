@@ -16,7 +16,7 @@ import requests
 
 from airflow_provider_ollang.sandbox import Sandbox
 from demo.airflow_home import run_airflow
-from demo.standalone import settings
+from demo.airflow_version import settings
 from tests.chaos.experiment import DAGS
 from tests.distributed import servers, workers
 from tests.distributed.processes import Processes

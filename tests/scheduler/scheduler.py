@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import requests
 
+from demo.airflow_version import API, NEW_RUN, XCOM_VALUE, headers
+
 PATIENCE_SECONDS = 180
 
 Found = TypeVar("Found")
@@ -27,14 +29,15 @@ class Scheduler:
 
     @cached_property
     def headers(self) -> dict[str, str]:
-        """Return a token: Airflow 3.1 asks for one even where all are admins."""
-        token = requests.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
-        return {"Authorization": f"Bearer {token}"}
+        return headers(self.url)
+
+    def send(self, method: str, path: str, **options: Any) -> requests.Response:
+        url = f"{self.url}{API}{path}"
+        return requests.request(method, url, headers=self.headers, timeout=60, **options)
 
     def call(self, method: str, path: str, **options: Any) -> Any:
-        url = f"{self.url}/api/v2{path}"
         for _ in range(10):
-            response = requests.request(method, url, headers=self.headers, timeout=30, **options)
+            response = self.send(method, path, **options)
             if response.status_code != 500:  # SQLite lets only one process write at a time
                 break
             time.sleep(0.5)
@@ -43,7 +46,7 @@ class Scheduler:
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
         """Start a run and return its id."""
-        body = {"logical_date": None, "conf": conf or {}}
+        body = {**NEW_RUN, "conf": conf or {}}
         run_id: str = self.call("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"]
         return run_id
 
@@ -51,6 +54,16 @@ class Scheduler:
         """Return the state of each task of a run."""
         found = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
         return {ti["task_id"]: ti["state"] for ti in found["task_instances"]}
+
+    def mark(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
+        """Press "Mark as" on a task."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+        self.call("PATCH", path, json={"new_state": state, "dry_run": False})
+
+    def clear(self, dag_id: str, run_id: str, **options: Any) -> None:
+        """Clear a run's tasks, or those that the options choose."""
+        body = {"dag_run_id": run_id, "dry_run": False, "only_failed": False, **options}
+        self.call("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
 
     def wait_for_run(self, dag_id: str, run_id: str, seconds: float = PATIENCE_SECONDS) -> str:
         """Return the state in which a run ends."""
@@ -63,7 +76,7 @@ class Scheduler:
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> Any:
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
-        return self.call("GET", path, params={"deserialize": "true"})["value"]
+        return self.call("GET", path, params=XCOM_VALUE)["value"]
 
     def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
         """Return what one try of a task logged, as the API gives it."""

@@ -124,8 +124,7 @@ def test_a_batch_marked_failed_stops_and_completes_its_record(scheduler, sandbox
     # A task hears of it at its next heartbeat, some seconds later.
     round_ = Round(scheduler, sandbox, orders=5 * ORDERS)
     round_.wait_for_cancels(5)
-    path = f"/dags/{round_.dag_id}/dagRuns/{round_.run_id}/taskInstances/cancel"
-    scheduler.call("PATCH", path, json={"new_state": "failed"})
+    scheduler.mark(round_.dag_id, round_.run_id, "cancel", "failed")
 
     wait_for(lambda: len(round_.report()) == round_.orders)
     assert_nothing_followed(round_, round_.report())
@@ -134,8 +133,7 @@ def test_a_batch_marked_failed_stops_and_completes_its_record(scheduler, sandbox
 def test_a_batch_that_is_cleared_stops_and_starts_over(scheduler, sandbox):
     round_ = Round(scheduler, sandbox, orders=5 * ORDERS)
     round_.wait_for_cancels(5)
-    clear = {"dry_run": False, "only_failed": False, "dag_run_id": round_.run_id}
-    scheduler.call("POST", f"/dags/{round_.dag_id}/clearTaskInstances", json=clear)
+    scheduler.clear(round_.dag_id, round_.run_id)
 
     assert round_.end() == "success"
     first = round_.report()
