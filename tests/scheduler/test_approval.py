@@ -84,6 +84,7 @@ def test_what_was_approved_is_cancelled_and_what_moved_on_is_left_alone(
     question(scheduler, run_id)
     assert statuses(sandbox) == ["pending"] * 4
     sandbox.orders.change(orders[1], status="ongoing")
+    sandbox.orders.change(orders[2], name="KEEP this trailer")
     sandbox.orders.add(age=timedelta(days=40), name="found by nobody")
 
     answer(scheduler, run_id, "Approve")
@@ -92,13 +93,14 @@ def test_what_was_approved_is_cancelled_and_what_moved_on_is_left_alone(
     assert [sandbox.orders.get(i)["status"] for i in orders] == [
         "cancelled",
         "ongoing",
-        "cancelled",
+        "pending",
     ]
-    assert sorted(statuses(sandbox)) == ["cancelled", "cancelled", "ongoing", "pending", "pending"]
+    assert sorted(statuses(sandbox)) == ["cancelled", "ongoing", "pending", "pending", "pending"]
     counts = scheduler.xcom(DAG_ID, run_id, BATCH, "counts")
-    assert counts == {"total": 3, "cancelled": 2, "status_changed": 1}
-    (moved_on,) = scheduler.xcom(DAG_ID, run_id, BATCH, "not_cancelled")
-    assert (moved_on["id"], moved_on["outcome"]) == (orders[1], "status_changed")
+    assert counts == {"total": 3, "cancelled": 1, "status_changed": 1, "excluded": 1}
+    left = scheduler.xcom(DAG_ID, run_id, BATCH, "not_cancelled")
+    outcomes = {result["id"]: result["outcome"] for result in left}
+    assert outcomes == {orders[1]: "status_changed", orders[2]: "excluded"}
 
 
 def test_the_question_shows_one_row_for_each_order_and_no_link(
