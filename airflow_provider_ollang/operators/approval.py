@@ -45,7 +45,8 @@ class ApproveOrdersOperator(ApprovalOperator):
     :param body: what is shown below it, in Markdown: the XCom ``summary`` of
         FindStaleOrdersOperator (``find.output["summary"]``). Only the ids if left out
     :param kwargs: what ApprovalOperator takes, such as ``response_timeout``, ``assigned_users``,
-        ``notifiers`` and ``fail_on_reject``; not ``defaults``, which would approve without a person
+        ``notifiers`` and ``fail_on_reject``; not ``defaults``, which would approve without a
+        person, and not ``params``, a form whose input would be lost
     """
 
     template_fields = (*ApprovalOperator.template_fields, "order_ids")
@@ -64,6 +65,13 @@ class ApproveOrdersOperator(ApprovalOperator):
                 "and only a person may approve cancellations."
             )
         super().__init__(subject=subject or "", body=body, **kwargs)
+        # Before Airflow can tell them apart, these include the DAG's own params.
+        if self.params and hasattr(self.params, "filter_params_by_source"):
+            raise InvalidParameterError(
+                "params: remove it. Airflow would show a form, and what a person enters there "
+                "changes nothing: the approval returns all of order_ids. Leave orders out in the "
+                "finder instead."
+            )
         self.order_ids = order_ids
         self.retries = 0
 

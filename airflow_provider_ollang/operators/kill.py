@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ollang.hooks.ollang import OllangHook
@@ -14,17 +14,28 @@ MAX_WORKERS = 8
 
 
 def cancel_unwanted(
-    ollang_conn_id: str, order_ids: Sequence[str], log: Any, client: OllangClient | None = None
+    ollang_conn_id: str,
+    order_ids: Sequence[str],
+    log: Any,
+    *,
+    target_statuses: Collection[str],
+    client: OllangClient | None = None,
 ) -> None:
     """Cancel the orders that can still be cancelled, each once, and log what became of them.
 
+    :param target_statuses: an order that has one of these is left alone: it is what was wanted
     :param client: a client that is there already, for when Airflow cannot be asked any more
     """
+    from airflow_provider_ollang.api.models import STATUSES
     from airflow_provider_ollang.cleanup.batch import Batch
+    from airflow_provider_ollang.cleanup.conditions import Conditions
 
-    log.info("Nobody waits for these orders any more. Cancelling: %s", ", ".join(order_ids))
+    unreached = Conditions(statuses=STATUSES.difference(target_statuses))
+    ids = ", ".join(order_ids)
+    log.info("Nobody waits for these orders any more. Cancelling those that are not done: %s", ids)
     with client or OllangHook(ollang_conn_id).get_conn() as client:
-        result = Batch(client, order_ids, max_workers=MAX_WORKERS).run()
+        batch = Batch(client, order_ids, max_workers=MAX_WORKERS, conditions=unreached)
+        result = batch.run()
     log.info("Orders by outcome: %s", result.to_json())
 
 

@@ -44,6 +44,8 @@ _DURATION = re.compile(
 )
 #: "Any", where ``None`` cannot be given, as in a trigger form.
 ANY = "*"
+#: ``["a" "b"]``: Python would join the two into one.
+_MISSING_COMMA = re.compile(r"""["']\s*["']""")
 
 
 def invalid(name: str, value: Any, expected: str) -> InvalidInputError:
@@ -187,12 +189,15 @@ def codes(name: str, value: Any) -> tuple[str, ...]:
     return tuple(identifier(f"{name}[{index}]", item) for index, item in items)
 
 
-def excluded_names(name: str, value: Any) -> tuple[str, ...]:
-    """Return the texts of a list, which may be empty, without ``"*"``."""
+def excluded_ids(name: str, value: Any) -> tuple[str, ...]:
+    """Return the ids of a list, which may be empty: what cannot be one would protect nothing."""
     items = codes(name, value)
-    if ANY in items:
+    if not all(re.fullmatch(_ID, item) for item in items):
         raise invalid(
-            name, value, "a list of ids; '*' is not one, and an empty list excludes nothing"
+            name,
+            value,
+            "a list of ids (1 to 128 of A-Z, a-z, 0-9, '_' and '-'); '*' is not one, and an empty "
+            "list excludes nothing",
         )
     return items
 
@@ -336,6 +341,8 @@ def _list(name: str, value: Any) -> list[Any]:
     """Return the items of a list, or of the text of one, as a template writes it."""
     items = value
     if isinstance(value, str):
+        if _MISSING_COMMA.search(value):
+            raise invalid(name, value, "a list with a comma between its items, and no empty one")
         try:
             items = ast.literal_eval(value.strip())
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):

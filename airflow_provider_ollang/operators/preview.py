@@ -35,8 +35,11 @@ _MODES = _KEYS - {"test", "testing"}
 #: These ask for one by being switched off, alone or with words that add nothing.
 _OPPOSITES = frozenset({"cancel", "execute", "apply", "commit", "live", "real", "forreal"})
 _BESIDE = frozenset(
-    {"do", "run", "is", "for", "order", "orders", "changes", "mode"} | {"enable", "enabled"}
+    {"do", "run", "is", "for", "order", "orders", "changes", "mode", "enable", "enabled", "now"}
+    | {"really", "actually", "should", "allow", "allowed", "confirm", "confirmed", "please"}
 )
+#: The text of a param with such a name says what the run does. Other texts are mostly filters.
+_MODE_NAMES = frozenset({"mode", "action"})
 _OFF = frozenset({"false", "no", "off", "n", "f", "0", "0.0"})
 #: "preveiw", "previw", "pre-vew" and "dryun" are that close; "prevent" and "provide" are not.
 _SIMILARITY = 0.75
@@ -83,10 +86,12 @@ def _requests(value: Any, place: str) -> Iterator[str]:
 
 
 def _requests_in_params(params: Any) -> Iterator[str]:
-    """Yield the params with such a name. Their text values are mostly the DAG author's defaults."""
+    """Yield the params with such a name, or with such a text where it is the run's mode."""
     for name, value in (params or {}).items():
         if _is_request(name, value):
             yield f"params[{shown(name)}] = {shown(value)}"
+        elif not _MODE_NAMES.isdisjoint(_words(name)):
+            yield from _requests(value, f"params[{shown(name)}]")
 
 
 def _is_request(key: str, value: Any) -> bool:

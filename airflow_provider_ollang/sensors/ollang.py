@@ -56,10 +56,10 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
     :param failure_statuses: fail when an order has one of these
     :param deferrable: whether to wait in the triggerer; ``[operators] default_deferrable`` if left
         out
-    :param cancel_on_kill: cancel the orders, which cannot be undone, when a user ends the task, it
-        is killed and not retried, or it times out. A worker that is stopped or restarted kills its
-        tasks: set ``retries``, or defer. Never on success, a clear, or a restart of the triggerer.
-        Deferred before Airflow 3.3, only when it times out
+    :param cancel_on_kill: cancel the orders that have none of ``target_statuses``, which cannot be
+        undone, when a user ends the task, it is killed and not retried, or it times out. A worker
+        that is stopped or restarted kills its tasks: set ``retries``, or defer. Never on success, a
+        clear, or a restart of the triggerer. Deferred before Airflow 3.3, only when it times out
     :param ollang_conn_id: the connection
     """
 
@@ -319,8 +319,13 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         """Cancel the orders if that is asked for. Never raises: the task has ended another way."""
         try:
             if self._may_cancel:
-                order_ids = self._order_ids
-                cancel_unwanted(self._ollang_conn_id, order_ids, self.log, self._killer)
+                cancel_unwanted(
+                    self._ollang_conn_id,
+                    self._order_ids,
+                    self.log,
+                    target_statuses=self._target_statuses,
+                    client=self._killer,
+                )
         except Exception:
             self.log.exception("The orders were not cancelled")
 

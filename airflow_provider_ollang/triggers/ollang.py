@@ -133,7 +133,12 @@ class OrderStatusTrigger(BaseTrigger):
         try:
             state = read_task_state(task_instance)
             if state in ENDED_STATES:
-                cancel_unwanted(self.ollang_conn_id, list(self.created), self.log)
+                cancel_unwanted(
+                    self.ollang_conn_id,
+                    list(self.created),
+                    self.log,
+                    target_statuses=self.target_statuses,
+                )
             else:
                 self.log.info("No order is cancelled: the task is %s.", state)
         except Exception:

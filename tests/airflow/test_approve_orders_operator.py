@@ -32,6 +32,15 @@ def test_a_default_response_is_refused():
         approval(defaults="Approve")
 
 
+def test_a_form_whose_input_would_be_lost_is_refused():
+    with DAG("dag", schedule=None, params={"of_the_dag": 1}):
+        allowed = approval()
+        if not hasattr(allowed.params, "filter_params_by_source"):
+            pytest.skip("this Airflow shows the DAG's params too")
+    with pytest.raises(AirflowFailException, match="params: remove it"):
+        approval(params={"except_these": []})
+
+
 def test_inherited_retries_do_not_ask_again():
     with DAG("dag", schedule=None, default_args={"retries": 3}):
         assert approval().retries == 0

@@ -171,6 +171,16 @@ def test_when_time_is_up_what_can_still_be_cancelled_is_if_asked_for(
     assert ended == [status, "completed", "pending"]
 
 
+def test_when_time_is_up_what_has_begun_is_left_alone_if_that_was_waited_for(
+    sandbox, add_orders, wait
+):
+    order, begun = add_orders(0.1, 0.1)
+    sandbox.orders.change(begun, status="ongoing")
+    with pytest.raises(AirflowSensorTimeout):
+        wait(order, begun, target_statuses=["ongoing"], timeout=0.3, cancel_on_kill=True)
+    assert cancels(sandbox) == [order]
+
+
 def test_an_order_that_fails_has_no_other_one_cancelled(sandbox, add_orders, wait):
     order, other = add_orders(1, 2)
     change_later(sandbox, order, "failed")

@@ -28,6 +28,7 @@ REQUESTS = [
     *({"mode": mode} for mode in ("preview", "dry", "no-op", "readOnly")),
     {"args": ["--dry-run"]},
     *({key: False} for key in ("cancel", "cancel_orders", "doCancel", "enable-cancel", "is_live")),
+    *({key: False} for key in ("really_cancel", "shouldCancel", "confirm_cancel")),
     *({key: True} for key in ("check_only", "no_cancels", "dont_cancel", "safeMode")),
 ]
 OTHERS = [
@@ -74,10 +75,15 @@ def test_a_preview_goes_on(add_orders, make_run):
     assert counts == {"total": 1, "would_cancel": 1}
 
 
-@pytest.mark.parametrize("name", ["preview", "dry_run"])
-def test_a_param_that_is_on_and_reaches_no_task_is_refused(name, sandbox, add_orders, make_run):
-    run = make_run(params={"order_ids": add_orders(30), name: True})
-    with pytest.raises(AirflowFailException, match=rf"params\['{name}'\] = True"):
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("preview", True), ("dry_run", True), ("mode", "preview"), ("action", "report only")],
+)
+def test_a_param_that_is_on_and_reaches_no_task_is_refused(
+    name, value, sandbox, add_orders, make_run
+):
+    run = make_run(params={"order_ids": add_orders(30), "kept": "preview", name: value})
+    with pytest.raises(AirflowFailException, match=rf"params\['{name}'\] = {value!r}"):
         run.execute(batch())
     assert sandbox.requests == []
 

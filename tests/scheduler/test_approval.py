@@ -82,18 +82,20 @@ def test_what_was_approved_is_cancelled_and_what_moved_on_is_left_alone(schedule
     question(scheduler, run_id)
     assert statuses(sandbox) == ["pending"] * 4
     sandbox.orders.change(orders[1], status="ongoing")
+    sandbox.orders.change(orders[2], name="KEEP this trailer")
     sandbox.orders.add(age=timedelta(days=40), name="found by nobody")
 
     answer(scheduler, run_id, "Approve")
 
     assert scheduler.wait_for_run(DAG_ID, run_id) == "success", scheduler.states(DAG_ID, run_id)
     found = [sandbox.orders.get(order_id)["status"] for order_id in orders]
-    assert found == ["cancelled", "ongoing", "cancelled"]
-    assert sorted(statuses(sandbox)) == ["cancelled", "cancelled", "ongoing", "pending", "pending"]
+    assert found == ["cancelled", "ongoing", "pending"]
+    assert sorted(statuses(sandbox)) == ["cancelled", "ongoing", "pending", "pending", "pending"]
     counts = scheduler.xcom(DAG_ID, run_id, BATCH, "counts")
-    assert counts == {"total": 3, "cancelled": 2, "status_changed": 1}
-    (moved_on,) = scheduler.xcom(DAG_ID, run_id, BATCH, "not_cancelled")
-    assert (moved_on["id"], moved_on["outcome"]) == (orders[1], "status_changed")
+    assert counts == {"total": 3, "cancelled": 1, "status_changed": 1, "excluded": 1}
+    left = scheduler.xcom(DAG_ID, run_id, BATCH, "not_cancelled")
+    outcomes = {result["id"]: result["outcome"] for result in left}
+    assert outcomes == {orders[1]: "status_changed", orders[2]: "excluded"}
 
 
 def test_the_question_shows_one_row_for_each_order_and_no_link_and_a_rejection_cancels_nothing(
