@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from airflow_provider_ollang.sandbox import Sandbox, Stub
-from demo.airflow_version import IS_AIRFLOW_2, TELLS_TRIGGERS
+from demo.airflow_version import IS_AIRFLOW_2, IS_BEFORE_3_3
 from demo.standalone import end, processes_of
 from tests.scheduler.scheduler import Scheduler, wait_for
 
@@ -31,7 +31,7 @@ RESUMABLE_SECONDS = 8
 ROUNDS = 20
 
 
-told = pytest.mark.skipif(not TELLS_TRIGGERS, reason="before 3.3, triggers are not told of it")
+told = pytest.mark.skipif(IS_BEFORE_3_3, reason="before 3.3, triggers are not told of it")
 
 
 @pytest.fixture(autouse=True)
@@ -101,8 +101,8 @@ class Wait:
 
     def wait_until_decided(self) -> None:
         """Return when Airflow has ended the wait, and the order was left alone or not."""
-        tells = TELLS_TRIGGERS or "deferred" not in self.dag_id
-        decision = "No order is cancelled" if tells else "trigger .*completed"
+        is_untold = IS_BEFORE_3_3 and "deferred" in self.dag_id
+        decision = "trigger .*completed" if is_untold else "No order is cancelled"
         wait_for(lambda: self.order == "cancelled" or self.has_logged(decision), 90)
         time.sleep(SETTLED_SECONDS)
 
@@ -228,7 +228,7 @@ def process_of(scheduler: Scheduler, run_id: str) -> int:
 
 #: Who ends the wait, in which DAG, and whether the order must go with it.
 ENDS: list[tuple[str, Callable[[Wait], None], bool]] = [
-    ("wait_deferred", lambda wait: wait.mark("failed"), TELLS_TRIGGERS),
+    ("wait_deferred", lambda wait: wait.mark("failed"), not IS_BEFORE_3_3),
     ("wait_deferred", lambda wait: wait.mark("success"), False),
     ("wait_deferred", Wait.clear, False),
     ("wait_here", lambda wait: wait.mark("failed"), True),
