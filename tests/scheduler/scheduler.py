@@ -83,11 +83,13 @@ class Scheduler:
         return str(self.call("GET", path)["content"])
 
 
-def wait_for(look: Callable[[], Found | None], seconds: float = PATIENCE_SECONDS) -> Found:
+def wait_for(
+    look: Callable[[], Found | None], seconds: float = PATIENCE_SECONDS, interval: float = 0.1
+) -> Found:
     """Return what a look finds, once it finds something."""
     give_up_at = time.monotonic() + seconds
     while time.monotonic() < give_up_at:
         if found := look():
             return found
-        time.sleep(0.1)
+        time.sleep(interval)
     raise AssertionError(f"nothing came of {look.__qualname__} in {seconds:g} s")
