@@ -77,7 +77,9 @@ def newest(session: nox.Session) -> None:
 
 
 @nox.session(python="3.11")
-@nox.parametrize("airflow", [nox.param(it, id=f"airflow-{it}") for it in ("3.1", "3.2", "3.3")])
+@nox.parametrize(
+    "airflow", [nox.param(it, id=f"airflow-{it}") for it in ("2.11", "3.1", "3.2", "3.3")]
+)
 def scheduler(session: nox.Session, airflow: str) -> None:
     """Test on a real scheduler of another Airflow than the development set-up's."""
     _test(session, airflow, tests=("tests/scheduler",), workers=0)

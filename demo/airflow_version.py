@@ -9,9 +9,7 @@ from packaging.version import Version
 
 AIRFLOW = Version(version("apache-airflow"))
 IS_AIRFLOW_2 = AIRFLOW.major == 2
-HAS_APPROVALS = Version("3.1") <= AIRFLOW
-#: Whether a trigger's on_kill is called when its task is ended.
-TELLS_TRIGGERS = Version("3.3") <= AIRFLOW
+IS_BEFORE_3_1, IS_BEFORE_3_3 = Version("3.1") > AIRFLOW, Version("3.3") > AIRFLOW
 
 API = "/api/v1" if IS_AIRFLOW_2 else "/api/v2"
 HEALTH = f"{API}/health" if IS_AIRFLOW_2 else f"{API}/monitor/health"

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_ollang.sandbox import Sandbox
 from demo.airflow_home import EXAMPLE_DAGS, airflow_home
-from demo.airflow_version import HAS_APPROVALS, settings
+from demo.airflow_version import IS_BEFORE_3_1, settings
 from demo.standalone import standalone
 from tests.scheduler.scheduler import Scheduler, wait_for
 from tests.scheduler.statsd import Statsd
@@ -26,7 +26,7 @@ TRIGGERER = {
 def _copy_dags(target: Path) -> int:
     """Copy the DAG files whose runs the tests trigger; return how many DAGs they define."""
     shutil.copytree(Path(__file__).parent / "dags", target, dirs_exist_ok=True)
-    if not HAS_APPROVALS:
+    if IS_BEFORE_3_1:  # the others need approvals
         return 9
     example = (EXAMPLE_DAGS / "example_ollang_cleanup_with_approval.py").read_text()
     (target / "approval.py").write_text(_replace(example, 'schedule="@weekly"', "schedule=None"))

@@ -60,10 +60,9 @@ class Scheduler:
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
         self.call("PATCH", path, json={"new_state": state, "dry_run": False})
 
-    def clear(self, dag_id: str, run_id: str, **options: Any) -> None:
-        """Clear a run's tasks, or those that the options choose."""
-        body = {"dag_run_id": run_id, "dry_run": False, "only_failed": False, **options}
-        self.call("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
+    def clear(self, dag_id: str, run_id: str) -> None:
+        """Clear all tasks of a run; in Airflow 2, clearTaskInstances leaves running ones alone."""
+        self.call("POST", f"/dags/{dag_id}/dagRuns/{run_id}/clear", json={"dry_run": False})
 
     def wait_for_run(self, dag_id: str, run_id: str, seconds: float = PATIENCE_SECONDS) -> str:
         """Return the state in which a run ends."""
@@ -84,11 +83,13 @@ class Scheduler:
         return str(self.call("GET", path)["content"])
 
 
-def wait_for(look: Callable[[], Found | None], seconds: float = PATIENCE_SECONDS) -> Found:
+def wait_for(
+    look: Callable[[], Found | None], seconds: float = PATIENCE_SECONDS, interval: float = 0.1
+) -> Found:
     """Return what a look finds, once it finds something."""
     give_up_at = time.monotonic() + seconds
     while time.monotonic() < give_up_at:
         if found := look():
             return found
-        time.sleep(0.1)
+        time.sleep(interval)
     raise AssertionError(f"nothing came of {look.__qualname__} in {seconds:g} s")

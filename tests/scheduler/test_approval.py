@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_ollang.sandbox import Sandbox
-from demo.airflow_version import HAS_APPROVALS
+from demo.airflow_version import IS_BEFORE_3_1
 from tests.scheduler.scheduler import Scheduler, wait_for
 
-pytestmark = pytest.mark.skipif(not HAS_APPROVALS, reason="before 3.1, Airflow has no approvals")
+pytestmark = pytest.mark.skipif(IS_BEFORE_3_1, reason="before 3.1, Airflow has no approvals")
 
 DAG_ID = "example_ollang_cleanup_with_approval"
 IMPATIENT = "impatient_cleanup_with_approval"
@@ -58,7 +58,9 @@ def mark_success(scheduler: Scheduler, run_id: str, dag_id: str = DAG_ID) -> Non
 
 
 def clear(scheduler: Scheduler, run_id: str, task_id: str, *, downstream: bool) -> None:
-    scheduler.clear(DAG_ID, run_id, task_ids=[task_id], include_downstream=downstream)
+    body = {"dag_run_id": run_id, "task_ids": [task_id], "include_downstream": downstream}
+    body |= {"dry_run": False, "only_failed": False}
+    scheduler.call("POST", f"/dags/{DAG_ID}/clearTaskInstances", json=body)
 
 
 def assert_no_list(scheduler: Scheduler, run_id: str, dag_id: str = DAG_ID, **log: int) -> None:

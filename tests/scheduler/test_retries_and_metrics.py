@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from airflow_provider_ollang.sandbox import Sandbox, Stub
+from demo.airflow_version import IS_BEFORE_3_3
 from tests.scheduler.scheduler import Scheduler, wait_for
 
 CANCELLED, SKIPPED, FAILED = (
@@ -35,6 +36,7 @@ def sent(sandbox: Sandbox) -> Counter[str | None]:
     return Counter(request.order_id for request in sandbox.requests if request.is_cancel)
 
 
+@pytest.mark.skipif(IS_BEFORE_3_3, reason="before 3.3, Airflow has no retry policies")
 def test_a_wait_of_an_hour_holds_no_worker_and_outlasts_the_tasks_own_delay(
     scheduler, sandbox, order_id
 ):
@@ -58,6 +60,7 @@ def test_without_such_a_wait_the_task_is_tried_again_soon_and_the_failure_is_cou
     wait_for(lambda: statsd.counts().get(FAILED, 0) == before + 1, seconds=20)
 
 
+@pytest.mark.skipif(IS_BEFORE_3_3, reason="before 3.3, Airflow keeps no state of a task")
 def test_after_a_retry_the_counts_are_those_of_the_run_and_metrics_count_once(
     scheduler, sandbox, statsd, order_id
 ):

@@ -13,7 +13,8 @@ from airflow_provider_ollang.operators.ollang import CreateOrderOperator
 from airflow_provider_ollang.sensors.ollang import OrderStatusSensor
 
 WAITS: dict[str, dict[str, Any]] = {
-    "wait_deferred": {"deferrable": True, "timeout": 600},
+    # Airflow 2 may fail the try after a clear: the row of the old trigger goes meanwhile.
+    "wait_deferred": {"deferrable": True, "timeout": 600, "retries": 1},
     "wait_deferred_briefly": {"deferrable": True, "timeout": 15},
     "wait_here": {"deferrable": False, "timeout": 600},
     "wait_here_and_retry": {"deferrable": False, "timeout": 600, "retries": 1},
