@@ -199,11 +199,12 @@ def _folded(text: str) -> str:
 
 
 def _literals(pattern: str, flags: int) -> Iterator[re.Pattern[str]]:
-    """Yield the pattern as plain text: ``Trailer (final)`` may be a name that somebody pasted."""
+    """Yield the pattern as plain text: ``Trailer (final)|Cost $5`` may be names that were pasted."""
     plain = re.sub(r"^\(\?[a-zA-Z]+\)", "", pattern)
-    for text in dict.fromkeys((plain, _composed(plain.translate(_SEEN)), _folded(plain))):
-        if text.strip():
-            yield re.compile(re.escape(text), flags & re.IGNORECASE)
+    for name in (plain, *plain.split("|")):
+        for text in dict.fromkeys((name, _composed(name.translate(_SEEN)), _folded(name))):
+            if text.strip():
+                yield re.compile(re.escape(text), flags & re.IGNORECASE)
 
 
 def _folded_pattern(pattern: str) -> str:

@@ -46,6 +46,7 @@ READ_THE_SAME = [
     ("Trailer (final)", ["Trailer (final) v2", "Trailer\u00a0(final)", "Trailer （final）"]),
     ("(?i)price $5 [é]", ["PRICE $5 [E\u0301]"]),
     ("C:\\temp", ["C:\\temp"]),
+    ("Trailer (final)|Cost $5", ["Trailer (final)", "Cost $5"]),
 ]  # fmt: skip
 
 
