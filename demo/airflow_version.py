@@ -17,6 +17,8 @@ HEALTH = f"{API}/health" if IS_AIRFLOW_2 else f"{API}/monitor/health"
 PARTS = ("scheduler",) if IS_AIRFLOW_2 else ("scheduler", "dag_processor")
 #: Asks for a run of now.
 NEW_RUN: dict[str, None] = {} if IS_AIRFLOW_2 else {"logical_date": None}
+#: Asks for a task's state to be set, not only for what would be.
+SET_STATE = {"dry_run": False} if IS_AIRFLOW_2 else {}
 #: Asks for an XCom's value as it was pushed, not as text.
 XCOM_VALUE = {"stringify": "false"} if IS_AIRFLOW_2 else {"deserialize": "true"}
 #: In the log of a task, a line of the lowest level has it.

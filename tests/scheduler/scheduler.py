@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import requests
 
-from demo.airflow_version import API, NEW_RUN, XCOM_VALUE, headers
+from demo.airflow_version import API, NEW_RUN, SET_STATE, XCOM_VALUE, headers
 
 PATIENCE_SECONDS = 180
 
@@ -58,7 +58,7 @@ class Scheduler:
     def mark(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
         """Press "Mark as" on a task."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
-        self.call("PATCH", path, json={"new_state": state, "dry_run": False})
+        self.call("PATCH", path, json={"new_state": state, **SET_STATE})
 
     def clear(self, dag_id: str, run_id: str) -> None:
         """Clear all tasks of a run; in Airflow 2, clearTaskInstances leaves running ones alone."""

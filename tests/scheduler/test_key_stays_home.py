@@ -13,7 +13,7 @@ from datetime import timedelta
 from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
 from cryptography.fernet import Fernet
@@ -21,7 +21,7 @@ from cryptography.fernet import Fernet
 from airflow_provider_ollang.cleanup.summary import escape as markdown
 from airflow_provider_ollang.sandbox import Sandbox, Stub
 from demo.airflow_home import airflow_home, run_airflow
-from demo.airflow_version import DEBUG_LINE, IS_AIRFLOW_2
+from demo.airflow_version import DEBUG_LINE, IS_AIRFLOW_2, XCOM_VALUE
 from demo.standalone import standalone
 from tests.scheduler.scheduler import Scheduler, wait_for
 
@@ -172,7 +172,7 @@ class Used:
             yield f"{path}/logs/1?map_index={index}&full_content=true"
         pushed = self.scheduler.call("GET", f"{path}/xcomEntries?map_index={index}")
         for entry in pushed["xcom_entries"]:
-            yield f"{path}/xcomEntries/{entry['key']}?map_index={index}&deserialize=true"
+            yield f"{path}/xcomEntries/{entry['key']}?map_index={index}&{urlencode(XCOM_VALUE)}"
 
 
 def _as_bytes(value: Any) -> bytes:
