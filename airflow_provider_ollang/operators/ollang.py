@@ -149,11 +149,12 @@ class CancelOrderOperator(OllangBaseOperator):
 class FindStaleOrdersOperator(OllangBaseOperator):
     """List stale orders. Returns their ids, oldest first.
 
-    Pushes to XCom, also where a safety limit is exceeded: ``orders`` (the oldest 1,000 as objects
-    with id, name, type, status, createdAt, projectId, age in days, sourceLanguage and
-    targetLanguage) and ``summary`` (a Markdown table of them, made for a person's approval). An
-    order whose date, status or id cannot be understood is invalid, and never stale. Fails in a
-    backfill run, and where most of at least ten listed orders are invalid.
+    Pushes to XCom: ``orders`` (the oldest 1,000 as objects with id, name, type, status, createdAt,
+    projectId, age in days, sourceLanguage and targetLanguage) and ``summary`` (a Markdown table of
+    them, made for a person's approval). Where a safety limit is exceeded, the objects are in
+    ``orders_found`` instead: a task that takes ``orders`` must not go on with them. An order whose
+    date, status or id cannot be understood is invalid, and never stale. Fails in a backfill run,
+    and where most of at least ten listed orders are invalid.
 
     For parameters that a trigger form fills, ``["*"]`` in ``order_types``, ``project_ids`` and
     ``folder_ids`` means any.
@@ -261,7 +262,8 @@ class FindStaleOrdersOperator(OllangBaseOperator):
                 of_any_age = self._max_share is not None
                 finding = find_stale_orders(client, rule, of_any_age=of_any_age)
         if failure := self._failure(finding):
-            self._publish(context, finding, finding.orders)
+            # Not as "orders": a task that takes those would run if this one is marked as success.
+            self._publish(context, finding, finding.orders, key="orders_found")
             raise AirflowFailException(failure)
         selected = select(finding.orders, self._limit, rule.reference_time)
         self._publish(context, finding, selected)
@@ -313,11 +315,13 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         if exceeded is None:
             return None
         return (
-            f"Safety limit hit, nothing was cancelled: {exceeded}. Review XCom 'orders', then "
+            f"Safety limit hit, nothing was cancelled: {exceeded}. Review XCom 'orders_found', then "
             "narrow the filters, or raise the limit if this is expected."
         )
 
-    def _publish(self, context: Context, finding: Finding, orders: list[StaleOrder]) -> None:
+    def _publish(
+        self, context: Context, finding: Finding, orders: list[StaleOrder], key: str = "orders"
+    ) -> None:
         from airflow_provider_ollang.cleanup.summary import summarize
 
         left_out, invalid = len(finding.orders) - len(orders), len(finding.invalid)
@@ -325,7 +329,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         later = f" ({left_out} of them left for later runs)" if left_out else ""
         counts = (finding.examined, len(finding.orders), later, invalid)
         self.log.info("Checked %d orders: %d stale%s, %d invalid.", *counts)
-        self._push(context, "orders", [order._asdict() for order in orders[:KEPT_ORDERS]])
+        self._push(context, key, [order._asdict() for order in orders[:KEPT_ORDERS]])
         self._push(context, "summary", summarize(orders, left_out=left_out, invalid=invalid))
 
     def _log_details(self, finding: Finding, orders: list[StaleOrder]) -> None:
