@@ -28,7 +28,7 @@ def main() -> int:
                 console.print(
                     "To see an approval: trigger example_ollang_cleanup_with_approval with Preview "
                     "switched off, click its task approve_cancels once it waits, then Required "
-                    "Action, then Approve."
+                    "Action, then Approve below the table."
                 )
                 console.print("Press Ctrl-C to stop both.")
                 return airflow.wait()

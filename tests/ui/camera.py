@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import FloatRect, Page
+from playwright.sync_api import FloatRect, Page, ViewportSize
 
 #: A form that opens over a page.
 FORM: FloatRect = {"x": 152, "y": 64, "width": 896, "height": 686}
 #: The same, once it is scrolled to its end.
-END_OF_FORM: FloatRect = {**FORM, "y": 0}
+END_OF_FORM: FloatRect = {**FORM, "y": 62, "height": 624}
+#: What is beside the list of runs, in a window so wide that Airflow's tabs stay in one line.
+WIDE_WINDOW: ViewportSize = {"width": 1320, "height": 750}
+QUESTION: FloatRect = {"x": 338, "y": 62, "width": 972, "height": 520}
 
 
 def details(height: int) -> FloatRect:

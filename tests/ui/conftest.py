@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from airflow_provider_ollang.sandbox import Sandbox
 from demo.airflow_home import EXAMPLE_DAGS, airflow_home
@@ -17,7 +17,7 @@ from demo.standalone import standalone
 from tests.scheduler.scheduler import Scheduler, wait_for
 from tests.ui.camera import Camera
 
-SIZE = {"width": 1200, "height": 750}
+SIZE: ViewportSize = {"width": 1200, "height": 750}
 #: A task takes a few seconds to start; where other work keeps the machine busy, many.
 PATIENCE_MS = 120_000
 CHROMIUM_OPTIONS = [

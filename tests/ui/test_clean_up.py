@@ -10,7 +10,8 @@ from playwright.sync_api import Locator, Page, expect
 from airflow_provider_ollang.sandbox import Sandbox, Stub
 from tests.scheduler.scheduler import Scheduler, wait_for
 from tests.ui import pages
-from tests.ui.camera import END_OF_FORM, Camera, details
+from tests.ui.camera import END_OF_FORM, QUESTION, WIDE_WINDOW, Camera, details
+from tests.ui.conftest import SIZE
 
 NIGHTLY = "example_ollang_nightly_cleanup"
 ONE_ORDER = "example_ollang_cancel_one_order"
@@ -154,7 +155,9 @@ def test_exactly_what_was_approved_in_the_table_is_cancelled(
     ]
     expect(table.get_by_role("cell")).to_have_text(cells)
     expect(table.get_by_role("link")).to_have_count(0)
-    camera.take("approval", clip=details(515))
+    page.set_viewport_size(WIDE_WINDOW)
+    camera.take("approval", clip=QUESTION)
+    page.set_viewport_size(SIZE)
 
     late = sandbox.orders.add(age=timedelta(days=40), name="Old, but in no table")
     assert cancels(sandbox) == []
@@ -169,10 +172,11 @@ def test_exactly_what_was_approved_in_the_table_is_cancelled(
     assert {i for i, status in statuses(sandbox).items() if status == "cancelled"} == approved
     assert sorted(map(str, cancels(sandbox))) == sorted(approved)
     assert statuses(sandbox)[young["id"]] == statuses(sandbox)[late["id"]] == "pending"
-    camera.take("run-4-tasks")
+    expect(page.get_by_test_id("state-badge").first).to_have_text("Success")
+    camera.take("run-3-tasks")
     pages.open_task(page, "cancel_approved_orders")
     expect(page.get_by_text("Done: 3 cancelled")).to_be_visible()
-    camera.take("run-5-cancelled", clip=details(676))
+    camera.take("run-4-cancelled", clip=details(460))
 
 
 @pytest.mark.parametrize(
@@ -228,6 +232,6 @@ def test_the_result_of_a_clean_up_can_be_read_in_xcom(
     for order_id in (orders[0], *orders[2:]):
         expect(others).not_to_contain_text(order_id, use_inner_text=True)
     page.set_viewport_size({"width": 1200, "height": 900})
-    camera.take("xcom", clip=details(826))
+    camera.take("xcom", clip=details(812))
     held = [statuses(sandbox)[order_id] for order_id in orders]
     assert held == ["cancelled", "pending", "cancelled", "cancelled"]
