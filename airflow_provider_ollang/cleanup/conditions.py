@@ -199,7 +199,7 @@ def _folded(text: str) -> str:
 
 
 def _literals(pattern: str, flags: int) -> Iterator[re.Pattern[str]]:
-    """Yield the pattern as plain text: ``Trailer (final)|Cost $5`` may be names that were pasted."""
+    """Yield the pattern as plain text: ``Trailer (final)|Cost $5`` may be two pasted names."""
     plain = re.sub(r"^\(\?[a-zA-Z]+\)", "", pattern)
     for name in (plain, *plain.split("|")):
         for text in dict.fromkeys((name, _composed(name.translate(_SEEN)), _folded(name))):
