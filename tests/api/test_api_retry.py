@@ -117,6 +117,12 @@ def test_a_stop_lets_no_other_attempt_follow(sandbox, trouble):
     assert (error.attempts, len(sandbox.requests)) == (1, 1)
 
 
+def test_a_stopped_client_sends_nothing(sandbox, client):
+    client.rate_limiter.stop()
+    assert type(error_of_cancel(client)) is errors.StoppedError
+    assert sandbox.requests == []
+
+
 # A 429 pauses all.
 
 
