@@ -14,7 +14,7 @@ from typing import Any
 import requests
 
 from airflow_provider_ollang.api.client import OllangClient
-from airflow_provider_ollang.sandbox.server import DEFAULT_API_KEY
+from airflow_provider_ollang.sandbox._server import DEFAULT_API_KEY
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from airflow_provider_ollang.sandbox import faults
-from airflow_provider_ollang.sandbox.faults import (
+from airflow_provider_ollang.sandbox import _faults as faults
+from airflow_provider_ollang.sandbox._faults import (
     Act,
     ConnectionReset,
     Fault,

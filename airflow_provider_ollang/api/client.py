@@ -10,6 +10,17 @@ from typing import Any
 import requests
 from urllib3.exceptions import HTTPError
 
+from airflow_provider_ollang.api._listing import read_listing
+from airflow_provider_ollang.api._responses import error_from_response, one_line, parse_json
+from airflow_provider_ollang.api._secret import Secret
+from airflow_provider_ollang.api._session import ApiSession, environment_settings
+from airflow_provider_ollang.api._transport import error_from_exception
+from airflow_provider_ollang.api._validation import (
+    check_api_key,
+    check_base_url,
+    check_order_id,
+    check_verify,
+)
 from airflow_provider_ollang.api.creation import CreatedOrder, OrderRequest, parse_created
 from airflow_provider_ollang.api.errors import (
     OllangError,
@@ -19,7 +30,6 @@ from airflow_provider_ollang.api.errors import (
     UnexpectedResponseError,
     UnreadableResponseError,
 )
-from airflow_provider_ollang.api.listing import read_listing
 from airflow_provider_ollang.api.models import (
     CancelReceipt,
     Order,
@@ -28,17 +38,7 @@ from airflow_provider_ollang.api.models import (
     parse_http_date,
 )
 from airflow_provider_ollang.api.rate_limiter import RateLimiter
-from airflow_provider_ollang.api.responses import error_from_response, one_line, parse_json
 from airflow_provider_ollang.api.retry import RetryPolicy, RetryState, call_with_retries
-from airflow_provider_ollang.api.secret import Secret
-from airflow_provider_ollang.api.session import ApiSession, environment_settings
-from airflow_provider_ollang.api.transport import error_from_exception
-from airflow_provider_ollang.api.validation import (
-    check_api_key,
-    check_base_url,
-    check_order_id,
-    check_verify,
-)
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_ollang.api._validation import check_order_id
 from airflow_provider_ollang.api.errors import InvalidInputError
-from airflow_provider_ollang.api.validation import check_order_id
 
 #: Source of all: https://api-docs.ollang.com, "Create order".
 CREATABLE_TYPES = frozenset({"cc", "subtitle", "document", "aiDubbing", "studioDubbing"})

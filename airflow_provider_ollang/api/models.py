@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from airflow_provider_ollang.api.validation import shown
+from airflow_provider_ollang.api._validation import shown
 
 #: Source of both lists: https://api-docs.ollang.com, "Get order" and "List orders".
 STATUSES = frozenset(

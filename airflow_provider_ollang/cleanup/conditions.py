@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
+from airflow_provider_ollang.api._secret import Masked
 from airflow_provider_ollang.api.errors import ConditionNotMetError
 from airflow_provider_ollang.api.models import (
     CANCELLED_STATUSES,
@@ -17,7 +18,6 @@ from airflow_provider_ollang.api.models import (
     is_one_of,
     quoted,
 )
-from airflow_provider_ollang.api.secret import Masked
 
 #: An earlier date is a placeholder: it would make a new order the oldest of all.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)

@@ -14,6 +14,8 @@ from functools import cached_property, partial
 from heapq import nsmallest
 from typing import Any, NamedTuple
 
+from airflow_provider_ollang.api._secret import Masked
+from airflow_provider_ollang.api._validation import check_order_id
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.errors import InvalidInputError, OrderNotFoundError
 from airflow_provider_ollang.api.models import (
@@ -26,8 +28,6 @@ from airflow_provider_ollang.api.models import (
     parse_time,
     quoted,
 )
-from airflow_provider_ollang.api.secret import Masked
-from airflow_provider_ollang.api.validation import check_order_id
 from airflow_provider_ollang.cleanup.conditions import (
     EARLIEST,
     Conditions,

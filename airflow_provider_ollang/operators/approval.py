@@ -14,8 +14,8 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_ollang.api.errors import InvalidInputError
-from airflow_provider_ollang.operators import parameters
-from airflow_provider_ollang.operators.base import InvalidParameterError
+from airflow_provider_ollang.operators import _parameters as parameters
+from airflow_provider_ollang.operators._base import InvalidParameterError
 
 try:
     from airflow.providers.standard.operators.hitl import ApprovalOperator

@@ -19,9 +19,9 @@ from airflow_provider_ollang.api.creation import (
 from airflow_provider_ollang.api.errors import OllangError
 from airflow_provider_ollang.api.models import CANCELLED_STATUSES, is_one_of
 from airflow_provider_ollang.hooks.ollang import OllangHook
-from airflow_provider_ollang.operators import parameters
-from airflow_provider_ollang.operators.base import OllangBaseOperator, OptionalParameter, Parameter
-from airflow_provider_ollang.operators.dag_run import start_of_run
+from airflow_provider_ollang.operators import _parameters as parameters
+from airflow_provider_ollang.operators._base import OllangBaseOperator, OptionalParameter, Parameter
+from airflow_provider_ollang.operators._dag_run import start_of_run
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

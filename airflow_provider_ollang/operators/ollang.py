@@ -16,16 +16,16 @@ from airflow_provider_ollang.api.errors import (
     with_hint,
 )
 from airflow_provider_ollang.hooks.ollang import OllangHook
-from airflow_provider_ollang.operators import parameters
-from airflow_provider_ollang.operators.base import (
+from airflow_provider_ollang.operators import _parameters as parameters
+from airflow_provider_ollang.operators._base import (
     OllangBaseOperator,
     OptionalParameter,
     Parameter,
 )
+from airflow_provider_ollang.operators._dag_run import refuse_backfill, time_of_run
+from airflow_provider_ollang.operators._earlier_tries import EarlierTries
+from airflow_provider_ollang.operators._preview import refuse_if_preview_requested
 from airflow_provider_ollang.operators.create import CreateOrderOperator
-from airflow_provider_ollang.operators.dag_run import refuse_backfill, time_of_run
-from airflow_provider_ollang.operators.earlier_tries import EarlierTries
-from airflow_provider_ollang.operators.preview import refuse_if_preview_requested
 from airflow_provider_ollang.operators.retry import exception_to_retry
 
 if TYPE_CHECKING:
@@ -500,7 +500,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         )
 
     def _open_report(self, base_url: str, context: Context) -> ReportWriter | None:
-        from airflow_provider_ollang.operators.report import open_task_report
+        from airflow_provider_ollang.operators._report import open_task_report
 
         if self._report_path is None:
             return None
@@ -524,7 +524,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         return batch.result
 
     def _publish(self, context: Context, result: BatchResult) -> None:
-        from airflow_provider_ollang.operators import metrics
+        from airflow_provider_ollang.operators import _metrics as metrics
 
         if not result.preview:
             metrics.send(result.of_this_try, context["ti"])

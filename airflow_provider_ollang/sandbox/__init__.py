@@ -9,16 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider_ollang.sandbox.middleware import RecordedRequest
-    from airflow_provider_ollang.sandbox.server import Sandbox
-    from airflow_provider_ollang.sandbox.stubs import Stub
+    from airflow_provider_ollang.sandbox._middleware import RecordedRequest
+    from airflow_provider_ollang.sandbox._server import Sandbox
+    from airflow_provider_ollang.sandbox._stubs import Stub
 
 __all__ = ["RecordedRequest", "Sandbox", "Stub"]
 
 _MODULES = {
-    "RecordedRequest": "middleware",
-    "Sandbox": "server",
-    "Stub": "stubs",
+    "RecordedRequest": "_middleware",
+    "Sandbox": "_server",
+    "Stub": "_stubs",
 }
 
 

@@ -60,8 +60,8 @@ def _terminate(*_: object) -> None:
 
 def create_parser() -> argparse.ArgumentParser:
     """Return the parser of the command's options."""
-    from airflow_provider_ollang.sandbox.errors import ERROR_FORMATS
-    from airflow_provider_ollang.sandbox.faults import KINDS
+    from airflow_provider_ollang.sandbox._errors import ERROR_FORMATS
+    from airflow_provider_ollang.sandbox._faults import KINDS
 
     parser = argparse.ArgumentParser(
         prog="ollang-sandbox",

@@ -22,20 +22,20 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_ollang.api.errors import InvalidInputError, OllangError
 from airflow_provider_ollang.api.models import CANCELLED_STATUSES, is_one_of
 from airflow_provider_ollang.hooks.ollang import OllangHook
-from airflow_provider_ollang.operators import parameters
-from airflow_provider_ollang.operators.base import (
+from airflow_provider_ollang.operators import _parameters as parameters
+from airflow_provider_ollang.operators._base import (
     InvalidParameterError,
     OllangBaseOperator,
     Parameter,
 )
-from airflow_provider_ollang.operators.kill import cancel_unwanted, read_task_state
-from airflow_provider_ollang.operators.preview import refuse_if_preview_requested
+from airflow_provider_ollang.operators._kill import cancel_unwanted, read_task_state
+from airflow_provider_ollang.operators._preview import refuse_if_preview_requested
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg
 
+    from airflow_provider_ollang.api._watching import Progress, Sighting
     from airflow_provider_ollang.api.client import OllangClient
-    from airflow_provider_ollang.api.watching import Progress, Sighting
 
 #: A worker that is told to stop has a few seconds before it is killed.
 KILL_SECONDS = 4.0
@@ -228,7 +228,7 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
 
     def _look(self, client: OllangClient) -> Progress | None:
         """Return how far the orders are, ``None`` in trouble that may pass."""
-        from airflow_provider_ollang.api.watching import Progress, read_orders, seconds_to_back_off
+        from airflow_provider_ollang.api._watching import Progress, read_orders, seconds_to_back_off
 
         seen: dict[str, Sighting] = {}
         try:

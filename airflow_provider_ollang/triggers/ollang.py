@@ -13,9 +13,9 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_ollang.api.watching import Progress
-from airflow_provider_ollang.operators.kill import cancel_unwanted, read_task_state
-from airflow_provider_ollang.triggers.poller import PollingFailedError, Waiter, waiting
+from airflow_provider_ollang.api._watching import Progress
+from airflow_provider_ollang.operators._kill import cancel_unwanted, read_task_state
+from airflow_provider_ollang.triggers._poller import PollingFailedError, Waiter, waiting
 
 #: Log at most one line about progress in this many seconds.
 SECONDS_A_LINE = 60.0

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import DAG
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_ollang.operators.base import InvalidParameterError
+from airflow_provider_ollang.operators._base import InvalidParameterError
 from airflow_provider_ollang.operators.ollang import (
     BatchCancelOrdersOperator,
     CancelOrderOperator,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from airflow_provider_ollang.api.errors import InvalidInputError
 from airflow_provider_ollang.api.models import ORDER_TYPES, STATUSES
 from airflow_provider_ollang.cleanup.conditions import NamePattern
-from airflow_provider_ollang.operators import parameters
+from airflow_provider_ollang.operators import _parameters as parameters
 from tests.anything import any_value
 
 Parser = Callable[[str, Any], Any]

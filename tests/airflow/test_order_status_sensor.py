@@ -23,7 +23,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.sandbox import Sandbox, Stub
 from airflow_provider_ollang.sensors.ollang import OrderStatusSensor
-from airflow_provider_ollang.triggers import poller
+from airflow_provider_ollang.triggers import _poller as poller
 from airflow_provider_ollang.triggers.ollang import OrderStatusTrigger
 from tests.faults import KINDS
 
@@ -99,7 +99,7 @@ def wait(request: pytest.FixtureRequest, run: Any) -> Callable[..., Any]:
 
 @pytest.fixture
 def soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_ollang.api.watching.FIRST_BACKOFF", 0.1)
+    monkeypatch.setattr("airflow_provider_ollang.api._watching.FIRST_BACKOFF", 0.1)
 
 
 def test_it_waits_until_every_order_is_done_and_returns_their_statuses(sandbox, add_orders, wait):

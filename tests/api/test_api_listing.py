@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ollang.api import errors, listing
+from airflow_provider_ollang.api import _listing as listing
+from airflow_provider_ollang.api import errors
 from airflow_provider_ollang.api.models import OrderQuery
 from airflow_provider_ollang.sandbox import Stub
 

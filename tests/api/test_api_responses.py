@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_ollang.api import errors
-from airflow_provider_ollang.api.responses import error_from_response, one_line, parse_retry_after
+from airflow_provider_ollang.api._responses import error_from_response, one_line, parse_retry_after
 from tests.anything import any_json, bodies
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)

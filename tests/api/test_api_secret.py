@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ollang.api.responses import error_from_response
-from airflow_provider_ollang.api.secret import MASK, Masked, Secret, mask, mask_json
+from airflow_provider_ollang.api._responses import error_from_response
+from airflow_provider_ollang.api._secret import MASK, Masked, Secret, mask, mask_json
 
 KEYS = ["k3y-that-nobody-may-see", 'a/b%20c+&"<\\d>', "0123456789abcdef" * 12]
 SPELLINGS = {

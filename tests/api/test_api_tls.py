@@ -18,10 +18,10 @@ import trustme
 from urllib3.exceptions import InsecureRequestWarning
 
 from airflow_provider_ollang.api import errors
+from airflow_provider_ollang.api._transport import error_from_exception
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.rate_limiter import no_waiting
 from airflow_provider_ollang.api.retry import RetryPolicy
-from airflow_provider_ollang.api.transport import error_from_exception
 from airflow_provider_ollang.sandbox import Sandbox
 
 from ..relays import ConnectProxy, TlsRelay

@@ -6,14 +6,14 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ollang.api.errors import InvalidInputError
-from airflow_provider_ollang.api.validation import (
+from airflow_provider_ollang.api._validation import (
     check_api_key,
     check_base_url,
     check_order_id,
     check_verify,
     is_loopback,
 )
+from airflow_provider_ollang.api.errors import InvalidInputError
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from airflow_provider_ollang.sandbox import Sandbox
-from airflow_provider_ollang.sandbox.faults import parse_faults
+from airflow_provider_ollang.sandbox._faults import parse_faults
 from demo.airflow_home import airflow_home
 from demo.standalone import Process, processes_of, standalone
 from tests.chaos.verdict import Verdict, cancelled_at, judge, lines_of

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_ollang.api._secret import Masked
 from airflow_provider_ollang.api.models import Order
-from airflow_provider_ollang.api.secret import Masked
 from airflow_provider_ollang.cleanup.conditions import Conditions, NamePattern
 
 #: Patterns, and names that a person reads as one that the pattern matches.

@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_ollang.cleanup.result import OrderResult, Outcome
 from airflow_provider_ollang.sandbox.__main__ import create_parser
-from airflow_provider_ollang.sandbox.faults import KINDS
+from airflow_provider_ollang.sandbox._faults import KINDS
 
 from .pages import PAGES, code, commands
 

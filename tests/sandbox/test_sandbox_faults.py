@@ -7,9 +7,10 @@ import time
 import pytest
 import requests
 
-from airflow_provider_ollang.sandbox import Sandbox, Stub, faults
-from airflow_provider_ollang.sandbox.faults import parse_faults
-from airflow_provider_ollang.sandbox.middleware import RateLimiter
+from airflow_provider_ollang.sandbox import Sandbox, Stub
+from airflow_provider_ollang.sandbox import _faults as faults
+from airflow_provider_ollang.sandbox._faults import parse_faults
+from airflow_provider_ollang.sandbox._middleware import RateLimiter
 from tests.faults import KINDS
 
 from .conftest import Client

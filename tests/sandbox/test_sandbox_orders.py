@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_provider_ollang.sandbox.model import CANCELLED, ORDER_TYPES, STATUSES, parse_time
-from airflow_provider_ollang.sandbox.orders import EARLY, Orders
+from airflow_provider_ollang.sandbox._model import CANCELLED, ORDER_TYPES, STATUSES, parse_time
+from airflow_provider_ollang.sandbox._orders import EARLY, Orders
 
 DAY = 86_400
 

@@ -6,7 +6,7 @@ import random
 import unicodedata
 from collections.abc import Iterator
 
-from airflow_provider_ollang.sandbox.model import (
+from airflow_provider_ollang.sandbox._model import (
     CANCELLED,
     COMPLETED,
     CREATABLE_TYPES,

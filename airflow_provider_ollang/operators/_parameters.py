@@ -14,6 +14,7 @@ from typing import Any
 
 from jinja2 import Undefined
 
+from airflow_provider_ollang.api._validation import check_order_id, shown
 from airflow_provider_ollang.api.creation import LEVELS, MAX_MEMORIES, TargetLanguage
 from airflow_provider_ollang.api.errors import InvalidInputError
 from airflow_provider_ollang.api.models import (
@@ -22,7 +23,6 @@ from airflow_provider_ollang.api.models import (
     STATUSES,
     parse_time,
 )
-from airflow_provider_ollang.api.validation import check_order_id, shown
 from airflow_provider_ollang.cleanup.conditions import NamePattern
 
 #: Airflow's column for it, ``StringID``.

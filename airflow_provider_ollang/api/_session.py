@@ -21,8 +21,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from airflow_provider_ollang import __version__
+from airflow_provider_ollang.api._validation import is_loopback
 from airflow_provider_ollang.api.errors import InvalidInputError
-from airflow_provider_ollang.api.validation import is_loopback
 
 
 class ApiSession(requests.Session):

@@ -11,10 +11,10 @@ from datetime import timedelta
 from heapq import heappop, heappush
 from typing import Any
 
-from airflow_provider_ollang.sandbox.errors import ErrorResponse, one_of, require
-from airflow_provider_ollang.sandbox.lifecycle import Lifecycle
-from airflow_provider_ollang.sandbox.listing import ListingQuery
-from airflow_provider_ollang.sandbox.model import (
+from airflow_provider_ollang.sandbox._errors import ErrorResponse, one_of, require
+from airflow_provider_ollang.sandbox._lifecycle import Lifecycle
+from airflow_provider_ollang.sandbox._listing import ListingQuery
+from airflow_provider_ollang.sandbox._model import (
     CANCELLED,
     COMPLETED,
     CREATABLE_TYPES,
@@ -23,7 +23,7 @@ from airflow_provider_ollang.sandbox.model import (
     Order,
     parse_time,
 )
-from airflow_provider_ollang.sandbox.seed import (
+from airflow_provider_ollang.sandbox._seed import (
     OTHER_CLIENT_ID,
     PROJECT_IDS,
     SeededOrders,

@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from airflow_provider_ollang.sandbox.faults import KINDS, Fault, TruncatedResponse
+from airflow_provider_ollang.sandbox._faults import KINDS, Fault, TruncatedResponse
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_ollang.api.validation import shown
+from airflow_provider_ollang.api._validation import shown
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

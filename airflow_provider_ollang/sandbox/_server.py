@@ -16,13 +16,13 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from airflow_provider_ollang.sandbox.app import create_app
-from airflow_provider_ollang.sandbox.errors import ERROR_FORMATS
-from airflow_provider_ollang.sandbox.faults import Fault, FaultInjector, parse_faults
-from airflow_provider_ollang.sandbox.lifecycle import Callbacks, Lifecycle
-from airflow_provider_ollang.sandbox.middleware import RateLimiter, RecordedRequest
-from airflow_provider_ollang.sandbox.orders import Orders
-from airflow_provider_ollang.sandbox.stubs import Stubs
+from airflow_provider_ollang.sandbox._app import create_app
+from airflow_provider_ollang.sandbox._errors import ERROR_FORMATS
+from airflow_provider_ollang.sandbox._faults import Fault, FaultInjector, parse_faults
+from airflow_provider_ollang.sandbox._lifecycle import Callbacks, Lifecycle
+from airflow_provider_ollang.sandbox._middleware import RateLimiter, RecordedRequest
+from airflow_provider_ollang.sandbox._orders import Orders
+from airflow_provider_ollang.sandbox._stubs import Stubs
 
 DEFAULT_API_KEY = "sandbox-key"
 DEFAULT_ORDER_COUNT = 240

@@ -6,8 +6,8 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-from airflow_provider_ollang.sandbox.errors import one_of, require
-from airflow_provider_ollang.sandbox.model import ORDER_TYPES, Order, parse_time
+from airflow_provider_ollang.sandbox._errors import one_of, require
+from airflow_provider_ollang.sandbox._model import ORDER_TYPES, Order, parse_time
 
 _LISTED_FIELDS = (
     "id",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.request import ProxyHandler, Request, build_opener
 
-from airflow_provider_ollang.sandbox.model import (
+from airflow_provider_ollang.sandbox._model import (
     COMPLETED,
     ONGOING,
     PENDING,
@@ -22,7 +22,7 @@ from airflow_provider_ollang.sandbox.model import (
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_ollang.sandbox.orders import Orders
+    from airflow_provider_ollang.sandbox._orders import Orders
 
 CALLBACK_TIMEOUT = 5.0
 _WITHOUT_PROXY = build_opener(ProxyHandler({}))  # who is called is on this machine

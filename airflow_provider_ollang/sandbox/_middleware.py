@@ -17,11 +17,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from airflow_provider_ollang.sandbox.errors import ErrorResponse
-from airflow_provider_ollang.sandbox.faults import too_many_requests
+from airflow_provider_ollang.sandbox._errors import ErrorResponse
+from airflow_provider_ollang.sandbox._faults import too_many_requests
 
 if TYPE_CHECKING:
-    from airflow_provider_ollang.sandbox.server import Sandbox
+    from airflow_provider_ollang.sandbox._server import Sandbox
 
 _ORDER_ID = re.compile(r"/integration/orders/(?:cancel/)?([^/]+)")
 

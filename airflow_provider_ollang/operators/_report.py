@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from airflow_provider_ollang.api._responses import one_line
 from airflow_provider_ollang.api.errors import InvalidInputError
-from airflow_provider_ollang.api.responses import one_line
 from airflow_provider_ollang.cleanup.report import ReportWriter, open_report
 
 if TYPE_CHECKING:

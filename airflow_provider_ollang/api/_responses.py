@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from airflow_provider_ollang.api._secret import mask, mask_json
 from airflow_provider_ollang.api.errors import (
     ERROR_BY_CODE,
     ERROR_BY_STATUS,
@@ -25,7 +26,6 @@ from airflow_provider_ollang.api.errors import (
     UnexpectedResponseError,
     WrongBaseUrlError,
 )
-from airflow_provider_ollang.api.secret import mask, mask_json
 
 _LONGEST_MESSAGE = 300
 #: How the API says in text what ``ORDER_NOT_CANCELLABLE`` says. Sources:

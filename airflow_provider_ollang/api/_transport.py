@@ -9,6 +9,7 @@ import requests
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as AnyTimeoutError
 
+from airflow_provider_ollang.api._responses import one_line
 from airflow_provider_ollang.api.errors import (
     CertificateError,
     ConnectionFailedError,
@@ -16,7 +17,6 @@ from airflow_provider_ollang.api.errors import (
     TimedOutError,
     TransportError,
 )
-from airflow_provider_ollang.api.responses import one_line
 
 #: The connection failed before a request could have gone out.
 _NEVER_SENT = (

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from airflow_provider_ollang.sandbox.errors import ErrorResponse
-from airflow_provider_ollang.sandbox.model import parse_numbers
+from airflow_provider_ollang.sandbox._errors import ErrorResponse
+from airflow_provider_ollang.sandbox._model import parse_numbers
 
 ALL = "all"
 # On, with no time to linger: closing then sends a reset instead of an orderly end.

@@ -15,16 +15,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, Router
 
-from airflow_provider_ollang.sandbox.errors import ErrorResponse
-from airflow_provider_ollang.sandbox.listing import ListingQuery
-from airflow_provider_ollang.sandbox.middleware import (
+from airflow_provider_ollang.sandbox._errors import ErrorResponse
+from airflow_provider_ollang.sandbox._listing import ListingQuery
+from airflow_provider_ollang.sandbox._middleware import (
     FaultMiddleware,
     KeyMiddleware,
     RequestLogMiddleware,
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_ollang.sandbox.server import Sandbox
+    from airflow_provider_ollang.sandbox._server import Sandbox
 
 # Names that Orders.add() gives a meaning of its own.
 _NO_FIELDS = frozenset({"age", "foreign", "without"})

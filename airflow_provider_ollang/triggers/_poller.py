@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from asgiref.sync import sync_to_async
 
+from airflow_provider_ollang.api._watching import Sighting, read_orders, seconds_to_back_off
 from airflow_provider_ollang.api.errors import OllangError, with_hint
-from airflow_provider_ollang.api.watching import Sighting, read_orders, seconds_to_back_off
 from airflow_provider_ollang.hooks.ollang import OllangHook
 
 if TYPE_CHECKING:
