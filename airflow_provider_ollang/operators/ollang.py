@@ -318,8 +318,8 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         if exceeded is None:
             return None
         return (
-            f"Safety limit hit, nothing was cancelled: {exceeded}. Review XCom 'orders_found', then "
-            "narrow the filters, or raise the limit if this is expected."
+            f"Safety limit hit, nothing was cancelled: {exceeded}. Review XCom 'orders_found', "
+            "then narrow the filters, or raise the limit if this is expected."
         )
 
     def _publish(

@@ -165,6 +165,7 @@ REFUSED = [
     *[(parameters.moment, value) for value in ("2026-01-31", datetime(2026, 1, 31), "now", 0)],
     *[(parameters.pattern, value) for value in ("", " ", "(", "*", "[", None, 1)],
     *[(parameters.pattern, value) for value in ("keep\n", " keep", "keep\u00a0", "\u3000keep\t")],
+    *[(parameters.pattern, value) for value in ('"keep"', "'(?i)keep'", '""')],
     *[(parameters.pattern, value) for value in ("^", "keep|", "^test-|", "a*", r"\b\b", "(?i)")],
     *[(parameters.text, value) for value in ("a ", "\ta", "a\r\n", "a\u2028", "\xa0a")],
     *[(parameters.connection_id, value) for value in ("a\n", " a", "a\u200b", "a\0", "a" * 251)],
