@@ -165,6 +165,11 @@ def moment(name: str, value: Any) -> datetime:
 def pattern(name: str, value: Any) -> NamePattern:
     """Return a regular expression that does not match every name."""
     written = text(name, value)
+    # As a Variable that was saved as JSON has it: no name would match, and none be protected.
+    if re.fullmatch(r"""(["']).*\1""", written, re.DOTALL):
+        raise invalid(
+            name, value, 'text without quotes around it. For names with quotes, write ["]'
+        )
     try:
         return NamePattern(written)
     except (re.error, ValueError, OverflowError, RecursionError) as error:

@@ -134,6 +134,7 @@ REFUSED: dict[Parser, list[Any]] = {
     parameters.moment: ["2026-01-31", datetime(2026, 1, 31), "now", 0],
     parameters.pattern: [
         *("", " ", "(", "*", "[", None, 1, "keep\n", " keep", "keep\u00a0", "\u3000keep\t"),
+        *('"keep"', "'(?i)keep'", '""'),
         *("^", "keep|", "^test-|", "a*", r"\b\b", "(?i)", "\udfff", "a{2,1}"),
     ],
     parameters.text: ["a ", "\ta", "a\r\n", "a\u2028", "\xa0a", "\ud800"],
