@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from airflow_provider_ollang.sandbox import Sandbox
@@ -23,15 +25,16 @@ def test_the_quick_start_does_what_it_says(tmp_path):
     with Sandbox(order_count=240, seed=1) as sandbox:
 
         def follow(*blocks: str) -> str:
-            script = "".join([set_up, *blocks]).replace("http://127.0.0.1:8484", sandbox.url)
+            script = "".join(blocks).replace("http://127.0.0.1:8484", sandbox.url)
             return run("bash", "-euc", script, cwd=empty, seconds=400)
 
-        printed = follow(preview)
+        printed = follow(set_up, preview)
         assert "Connection success!" in printed
         assert "would_cancel" in printed
         assert not any(request.is_cancel for request in sandbox.requests)
 
-        printed = follow(cancel, cancel, look)
+        variables = "".join(re.findall("export .*\n", set_up))
+        printed = follow(variables, cancel, cancel, look)
         cancels = [request for request in sandbox.requests if request.is_cancel]
         assert cancels
         assert {request.status for request in cancels} == {204}
@@ -51,6 +54,7 @@ def test_the_first_dag_of_the_readme_previews(tmp_path):
     with Sandbox() as sandbox:
         script = command.replace("http://127.0.0.1:8484", sandbox.url)
         script = script.replace('"$PWD/airflow"', f"'{tmp_path}'")
+        script = script.replace("airflow connections test ollang_default", "")
         printed = run("bash", "-euc", f"{script}\nairflow dags test ollang_cleanup", cwd=tmp_path)
         assert "would_cancel" in printed
         assert not any(request.is_cancel for request in sandbox.requests)
