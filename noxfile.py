@@ -116,7 +116,8 @@ def _run_tests(session: nox.Session, tests: tuple[str, ...] = FOLDERS, workers: 
     session.run(
         *("python", "-m", "pytest", "--numprocesses", str(workers), "--dist", "worksteal"),
         *(session.posargs or tests),
-        env={"AIRFLOW_HOME": str(Path(session.create_tmp()) / "airflow")},
+        # Nox's own folder for temporary files is too deep for the sockets that Airflow 2 has there.
+        env={"AIRFLOW_HOME": str(Path(session.create_tmp()) / "airflow"), "TMPDIR": None},
     )
 
 
