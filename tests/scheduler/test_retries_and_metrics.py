@@ -49,15 +49,13 @@ def test_a_wait_of_an_hour_holds_no_worker_and_outlasts_the_tasks_own_delay(
     assert "the API asks to wait 3600 s" in scheduler.log("one_cancel", run_id, "cancel")
 
 
-def test_without_such_a_wait_the_task_is_tried_again_soon_and_the_failure_is_counted(
-    scheduler, sandbox, statsd, order_id
+def test_without_such_a_wait_the_task_is_tried_again_after_its_own_delay(
+    scheduler, sandbox, order_id
 ):
-    before = statsd.counts().get(FAILED, 0)
     sandbox.respond_next(Stub(status=501), method="POST")
     run_id = begin(scheduler, order_id)
     assert scheduler.wait_for_run("one_cancel", run_id) == "success"
     assert sent(sandbox) == {order_id: 2}
-    wait_for(lambda: statsd.counts().get(FAILED, 0) == before + 1, seconds=20)
 
 
 @pytest.mark.skipif(IS_BEFORE_3_3, reason="before 3.3, Airflow keeps no state of a task")
@@ -88,5 +86,6 @@ def test_each_order_is_counted_by_what_became_of_it(scheduler, sandbox, statsd, 
     run_id = scheduler.trigger("interrupted_batch", {"order_ids": ids})
     assert scheduler.wait_for_run("interrupted_batch", run_id) == "success"
 
-    counted = {CANCELLED: 5, SKIPPED: 6, FAILED: 1}  # the second try skips three once more
+    # The second try skips three once more, before 3.3 also those that the first one cancelled.
+    counted = {CANCELLED: 5, SKIPPED: 10 if IS_BEFORE_3_3 else 6, FAILED: 1}
     wait_for(lambda: Counter(statsd.counts()) - before == counted, seconds=20)
