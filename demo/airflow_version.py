@@ -21,8 +21,14 @@ NEW_RUN: dict[str, None] = {} if IS_AIRFLOW_2 else {"logical_date": None}
 SET_STATE = {"dry_run": False} if IS_AIRFLOW_2 else {}
 #: Asks for an XCom's value as it was pushed, not as text.
 XCOM_VALUE = {"stringify": "false"} if IS_AIRFLOW_2 else {"deserialize": "true"}
-#: In the log of a task, a line of the lowest level has it.
-DEBUG_LINE = b" DEBUG - " if IS_AIRFLOW_2 else b'"level":"debug"'
+#: Where a task's log goes, beside its own file.
+LOGGED_IN = () if IS_AIRFLOW_2 else ("standalone.log",)
+#: What the log of a task has of a request's lines, which are of the lowest level.
+REQUEST_LINE = (
+    (b" {connectionpool.py:", b"} DEBUG - ")
+    if IS_AIRFLOW_2
+    else (b"urllib3.connectionpool", b'"level":"debug"')
+)
 
 
 def settings(port: int) -> dict[str, str]:
@@ -52,6 +58,6 @@ def settings(port: int) -> dict[str, str]:
 def headers(url: str) -> dict[str, str]:
     """Return what a request to the REST API needs: 3.1 asks for a token even of an admin."""
     if IS_AIRFLOW_2:
-        return {"Accept": "application/json"}  # or a log would be text
+        return {}
     token = requests.get(f"{url}/auth/token", timeout=30).json()["access_token"]
     return {"Authorization": f"Bearer {token}"}

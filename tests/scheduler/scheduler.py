@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import requests
 
-from demo.airflow_version import API, NEW_RUN, SET_STATE, XCOM_VALUE, headers
+from demo.airflow_version import API, IS_AIRFLOW_2, NEW_RUN, SET_STATE, XCOM_VALUE, headers
 
 PATIENCE_SECONDS = 180
 
@@ -36,13 +36,17 @@ class Scheduler:
         return requests.request(method, url, headers=self.headers, timeout=60, **options)
 
     def call(self, method: str, path: str, **options: Any) -> Any:
+        response = self._successful(method, path, **options)
+        return response.json() if response.content else None
+
+    def _successful(self, method: str, path: str, **options: Any) -> requests.Response:
         for _ in range(10):
             response = self.send(method, path, **options)
             if response.status_code != 500:  # SQLite lets only one process write at a time
                 break
             time.sleep(0.5)
         assert response.ok, response.text
-        return response.json() if response.content else None
+        return response
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
         """Start a run and return its id."""
@@ -80,7 +84,8 @@ class Scheduler:
     def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
         """Return what one try of a task logged, as the API gives it."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
-        return str(self.call("GET", path)["content"])
+        response = self._successful("GET", path)
+        return response.text if IS_AIRFLOW_2 else str(response.json()["content"])
 
 
 def wait_for(
