@@ -97,6 +97,7 @@ build: .venv/ready ## Build the source distribution, and the wheel from it, into
 
 .PHONY: sbom
 sbom: .venv/ready ## Install the wheel in dist and list what came with it in build/sbom.json
+	@ls dist/*.whl > /dev/null 2>&1 || { echo "There is no wheel in dist. Run: make build"; exit 1; }
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/installed
 	@$(BIN)/uv pip install --quiet --python build/installed --constraint constraints.txt dist/*.whl
 	@sed 's/^dynamic = .*/version = "$(VERSION)"/' pyproject.toml > build/pyproject.toml

@@ -39,10 +39,10 @@ from airflow_provider_ollang.operators.ollang import (
 
 try:
     from airflow_provider_ollang.operators.approval import ApproveOrdersOperator
-except AirflowOptionalProviderFeatureException:
+except AirflowOptionalProviderFeatureException as error:
     ApproveOrdersOperator = None
     logging.getLogger(__name__).warning(
-        "example_ollang_cleanup_with_approval is left out: approvals need Airflow 3.1 or newer."
+        "example_ollang_cleanup_with_approval is left out: %s", error
     )
 
 # Whoever triggers a run cannot change these.

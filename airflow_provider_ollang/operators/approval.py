@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Collection
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import (
@@ -12,18 +13,27 @@ from airflow.providers.common.compat.sdk import (
     AirflowOptionalProviderFeatureException,
     AirflowSkipException,
 )
+from packaging.version import Version
 
 from airflow_provider_ollang.api.errors import InvalidInputError
 from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._base import InvalidParameterError
 
+#: An older one asks, but without a time-out for the response.
+STANDARD_PROVIDER, OLDEST = "apache-airflow-providers-standard", "1.12.2"
+
 try:
     from airflow.providers.standard.operators.hitl import ApprovalOperator
 except (ImportError, AirflowOptionalProviderFeatureException) as error:
     raise AirflowOptionalProviderFeatureException(
-        "ApproveOrdersOperator needs Airflow 3.1 or newer, with "
-        "apache-airflow-providers-standard 1.12.2 or newer."
+        f"ApproveOrdersOperator needs Airflow 3.1 or newer, with {STANDARD_PROVIDER} {OLDEST} or "
+        "newer."
     ) from error
+if Version(found := version(STANDARD_PROVIDER)) < Version(OLDEST):
+    raise AirflowOptionalProviderFeatureException(
+        f"ApproveOrdersOperator needs {STANDARD_PROVIDER} {OLDEST} or newer, found {found}. Run: "
+        f"pip install '{STANDARD_PROVIDER}>={OLDEST}'"
+    )
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg

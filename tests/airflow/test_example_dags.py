@@ -12,13 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import airflow as airflow_package
 import pytest
-from packaging.version import Version
+from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException
 
 from airflow_provider_ollang.sandbox import Sandbox, Stub
 from tests.airflow.conftest import COMMAND_SECONDS
@@ -37,7 +35,12 @@ EXAMPLES = {
 CREATING = {"example_ollang_create_and_wait", "example_ollang_create_with_teardown"}
 #: Waits for a person, so the tests under a scheduler run it. Airflow 3.1 brought approvals.
 WITH_APPROVAL = "example_ollang_cleanup_with_approval"
-HAS_APPROVALS = Version(airflow_package.__version__) >= Version("3.1")
+try:
+    from airflow_provider_ollang.operators import approval  # noqa: F401
+except AirflowOptionalProviderFeatureException:
+    HAS_APPROVALS = False
+else:
+    HAS_APPROVALS = True
 NOW = datetime.now(UTC)
 RUNNER = os.path.join(os.path.dirname(__file__), "dag_runner.py")
 
@@ -134,10 +137,6 @@ def test_every_example_is_known_here(example_dags):
     assert files == {f"{name}.py" for name in EXAMPLES | {WITH_APPROVAL}}
 
 
-@pytest.mark.skipif(
-    HAS_APPROVALS and Version(version("apache-airflow-providers-standard")) < Version("1.12.2"),
-    reason="the example with an approval needs apache-airflow-providers-standard 1.12.2 or newer",
-)
 def test_the_examples_parse_without_a_connection(command, example_dags, airflow):
     expected = EXAMPLES | {WITH_APPROVAL} if HAS_APPROVALS else EXAMPLES
     code = f"""
