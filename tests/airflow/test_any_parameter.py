@@ -172,7 +172,7 @@ PATHS = ["/", "/a", "/a.jsonl", "/b/c/d.jsonl", "/.", "/a.", "/.a", "/a?b#c", "/
 @given(rest=st.sampled_from(PATHS) | texts.map("/{}".format), scheme=st.sampled_from(["", "file"]))
 @example("/" + "x" * 5000, "")
 @example("/\ud800", "file")
-def test_any_path_is_a_record_or_is_refused_without_a_request(
+def test_any_path_is_a_report_or_is_refused_without_a_request(
     sandbox, tmp_path_factory, rest, scheme
 ):
     start_over(sandbox)

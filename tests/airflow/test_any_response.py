@@ -334,7 +334,7 @@ listing_bodies = bodies(
 @example(page(None), 3)
 @example(page(5), 3)
 @example(page([{"id": "a-1", **STALE}]), 3)
-def test_any_answer_to_a_listing_is_a_whole_listing_or_an_error(sandbox, given_answer, most):
+def test_any_response_to_a_listing_is_a_whole_listing_or_an_error(sandbox, given_answer, most):
     sandbox.reset()
     sandbox.respond_always(given_answer)
     parameters = {"older_than": "P7D", "reference_time": NOW, "max_orders": most}

@@ -166,7 +166,7 @@ def test_a_preview_only_reads_and_is_not_blocked_by_max_orders(sandbox, add_orde
 
 
 @pytest.mark.parametrize("preview", [False, "False", "false"])
-def test_what_is_no_preview_cancels(sandbox, add_orders, run, preview):
+def test_what_is_not_a_preview_cancels(sandbox, add_orders, run, preview):
     ids = add_orders(1, 2)
     run.execute(batch(ids, preview=preview))
     assert cancelled(sandbox) == set(ids)
@@ -250,7 +250,7 @@ def test_an_order_that_cannot_be_judged_fails_the_task_after_all_were_tried(
         (Stub.json(409, {"code": "LOCKED"}), AirflowException),
     ],
 )
-def test_one_orders_trouble_fails_the_task_after_all_were_tried_and_recorded(
+def test_one_orders_trouble_fails_the_task_after_all_were_tried_and_reported(
     sandbox, add_orders, run, tmp_path, answer, kind
 ):
     ids = add_orders(*range(1, 10))
@@ -289,7 +289,7 @@ def test_a_rejected_key_stops_the_batch_at_once(sandbox, add_orders, run, tmp_pa
     assert Counter(outcomes(path).values()) == Counter(cancelled=3, failed=1, not_tried=26)
 
 
-def test_the_record_may_be_a_url_from_a_template_and_says_where_each_order_was_cancelled(
+def test_the_report_may_be_a_url_from_a_template_and_says_where_each_order_was_cancelled(
     sandbox, add_orders, make_run, tmp_path
 ):
     ids = add_orders(*range(1, 8))
@@ -309,7 +309,7 @@ def test_the_record_may_be_a_url_from_a_template_and_says_where_each_order_was_c
         *((0, 1, "r.map0.jsonl"), (3, 2, "r.map3.try2.jsonl")),
     ],
 )
-def test_mapped_tasks_and_retries_have_records_of_their_own(
+def test_mapped_tasks_and_retries_have_reports_of_their_own(
     add_orders, make_run, make_ti, tmp_path, map_index, try_number, name
 ):
     run = make_run(ti=make_ti(map_index, try_number))
@@ -317,7 +317,7 @@ def test_mapped_tasks_and_retries_have_records_of_their_own(
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-def test_a_record_that_is_there_is_never_overwritten(sandbox, add_orders, run, tmp_path):
+def test_a_report_that_is_there_is_never_overwritten(sandbox, add_orders, run, tmp_path):
     for name, advice in (
         ("r.jsonl", "Add {{ run_id }} to the path"),
         (f"{run.run_id}.jsonl", "Add {{ ti.task_id }} to the path"),
@@ -338,7 +338,7 @@ def test_a_record_that_is_there_is_never_overwritten(sandbox, add_orders, run, t
     ["{tmp_path}/file/r.jsonl", "nosuchprotocol://bucket/r.jsonl", "{tmp_path}/" + "r" * 300],
     ids=["below a file", "an unknown protocol", "too long a name"],
 )
-def test_a_record_that_cannot_be_written_fails_before_the_first_request(
+def test_a_report_that_cannot_be_written_fails_before_the_first_request(
     sandbox, add_orders, run, tmp_path, path
 ):
     (tmp_path / "file").touch()

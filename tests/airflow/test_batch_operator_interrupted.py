@@ -86,7 +86,7 @@ def check_record(path: Path, order_ids: list[str], sandbox: Sandbox, run: Any) -
     return found
 
 
-def test_on_kill_starts_no_further_cancel_and_leaves_a_complete_record(
+def test_on_kill_starts_no_further_cancel_and_leaves_a_complete_report(
     slow_sandbox, order_ids, run, tmp_path
 ):
     path = tmp_path / "r.jsonl"
@@ -103,7 +103,7 @@ def test_on_kill_starts_no_further_cancel_and_leaves_a_complete_record(
     assert len(slow_sandbox.requests) == COUNT - found["not_tried"]
 
 
-def test_a_task_that_times_out_pushes_its_counts_and_leaves_a_complete_record(
+def test_a_task_that_times_out_pushes_its_counts_and_leaves_a_complete_report(
     slow_sandbox, order_ids, run, tmp_path
 ):
     def time_out(*_: object) -> None:
@@ -158,7 +158,7 @@ def test_on_kill_ends_a_listing_as_an_error(slow_sandbox, run):
         lambda ids, path: FindStaleOrdersOperator(task_id="find", older_than="P1D"),
     ],
 )
-def test_a_task_that_is_told_to_end_before_it_begins_sends_nothing(
+def test_a_task_that_is_stopped_before_it_begins_sends_nothing(
     slow_sandbox, order_ids, run, tmp_path, make
 ):
     """Airflow 3 only calls ``on_kill()``, and lets the task go on."""

@@ -67,7 +67,7 @@ def test_an_order_that_was_cancelled_before_skips_the_task(add_orders, run, logg
         ),
     ],
 )
-def test_a_documented_refusal_fails_without_retries_and_says_what_to_do(
+def test_a_documented_error_fails_without_retries_and_says_what_to_do(
     sandbox, run, status, code, hint
 ):
     sandbox.respond_always(refusal(status, code))
@@ -110,7 +110,9 @@ HTML = {"content-type": "text/html"}
         (refusal(409, "ORDER_LOCKED"), "HTTP 409, ORDER_LOCKED.*No, thanks"),
     ],
 )
-def test_an_answer_that_is_not_documented_fails_and_says_what_came(sandbox, run, answer, said):
+def test_a_response_that_is_not_documented_fails_and_says_what_was_received(
+    sandbox, run, answer, said
+):
     sandbox.respond_always(answer)
     with pytest.raises(AirflowException, match=said) as caught:
         run.execute(cancel("abc"))
@@ -119,7 +121,7 @@ def test_an_answer_that_is_not_documented_fails_and_says_what_came(sandbox, run,
 
 
 @pytest.mark.parametrize("lost", ["reset-after", "504"])
-def test_a_skip_after_a_lost_answer_names_the_lost_request(sandbox, add_orders, run, lost):
+def test_a_skip_after_a_lost_response_names_the_lost_request(sandbox, add_orders, run, lost):
     [order] = add_orders(3)
     sandbox.respond_next(Stub(fault=lost))
     if lost == "504":  # the gateway gave up, the order was cancelled all the same

@@ -124,7 +124,7 @@ def test_a_host_that_cannot_be_reached_fails_the_test(monkeypatch):
         ("ollang://ollang.example", "API key is missing"),
     ],
 )
-def test_a_connection_that_cannot_be_used_fails_the_test_and_is_no_crash(
+def test_a_connection_that_cannot_be_used_fails_the_test_and_does_not_crash(
     monkeypatch, written, said
 ):
     monkeypatch.setenv(VARIABLE, written)

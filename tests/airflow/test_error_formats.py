@@ -62,7 +62,7 @@ def test_a_batch(sandbox, add_orders, run):
     assert counts == {"total": 5, **dict.fromkeys(one_each, 1)}
 
 
-def test_a_wrong_base_url_is_no_missing_order(sandbox, run, wrong_base_url):
+def test_a_wrong_base_url_is_not_a_missing_order(sandbox, run, wrong_base_url):
     batch = BatchCancelOrdersOperator(
         task_id="batch",
         order_ids=[f"order-{number}" for number in range(100)],

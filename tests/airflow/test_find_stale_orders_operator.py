@@ -240,7 +240,7 @@ def ten_orders(add_orders: Callable[..., list[str]]) -> list[str]:
 
 
 @pytest.mark.parametrize(("parameters", "said"), WIRES)
-def test_a_tripwire_fails_without_retries_after_it_has_pushed_what_it_found(
+def test_a_safety_limit_fails_without_retries_after_it_has_pushed_what_it_found(
     ten_orders, run, parameters, said
 ):
     with pytest.raises(AirflowFailException, match=said):
@@ -254,7 +254,7 @@ def test_a_tripwire_fails_without_retries_after_it_has_pushed_what_it_found(
 @pytest.mark.parametrize(
     "parameters", [{"max_orders": 3}, {"max_share": 1}, {"max_orders": 1000, "max_share": "0.43"}]
 )
-def test_what_a_tripwire_allows_passes(ten_orders, run, parameters):
+def test_what_a_safety_limit_allows_passes(ten_orders, run, parameters):
     assert run.execute(find(**parameters)) == ten_orders
 
 

@@ -120,7 +120,7 @@ ANSWERS: dict[str, Callable[[str], Stub]] = {
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
-def test_no_answer_brings_the_key_into_an_error_or_a_log(home, caplog, kind):
+def test_no_response_brings_the_key_into_an_error_or_a_log(home, caplog, kind):
     caplog.set_level(logging.DEBUG)
     home.respond_always(ANSWERS[kind](home.api_key))
     with OllangHook().get_conn() as client, pytest.raises(errors.OllangError) as caught:
@@ -143,7 +143,7 @@ NO_HTTP = [
 
 @pytest.mark.parametrize("answer", NO_HTTP)
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: f"{key:.12}")
-def test_what_is_no_http_brings_the_key_into_no_cause(answer, key):
+def test_what_is_not_http_brings_the_key_into_no_cause(answer, key):
     once = RetryPolicy(max_attempts=1)
     with PartsServer() as server:
         server.parts = lambda: [answer.format(key).encode()]
@@ -178,7 +178,7 @@ OPERATORS: dict[str, Callable[[Path], Any]] = {
 
 
 @pytest.mark.parametrize("name", OPERATORS)
-def test_no_operator_logs_pushes_records_or_holds_the_key_in_sight(
+def test_no_operator_logs_pushes_reports_or_holds_the_key_in_sight(
     home, run, logged, caplog, tmp_path, name
 ):
     caplog.set_level(logging.DEBUG)

@@ -172,7 +172,7 @@ def test_a_value_that_does_not_say_it_is_refused(parser, value):
 @pytest.mark.parametrize(
     "parser", [parameters.order_ids, parameters.names, parameters.codes, parameters.statuses]
 )
-def test_what_can_be_read_only_once_is_no_list(parser):
+def test_what_can_be_read_only_once_is_not_a_list(parser):
     """The check at parse would use it up: the task would then see an empty list."""
     with pytest.raises(InvalidInputError, match="list"):
         parser("name", iter(["pending"]))

@@ -63,7 +63,7 @@ def test_a_run_with_such_a_conf_cancels_nothing(operator, conf, sandbox, add_ord
 
 
 @pytest.mark.parametrize("conf", OTHERS, ids=str)
-def test_any_other_conf_is_none_of_it(conf, sandbox, add_orders, make_run):
+def test_any_other_conf_asks_for_no_preview(conf, sandbox, add_orders, make_run):
     run = make_run(conf=conf, params={"order_ids": add_orders(30, 31), "preview": False})
     assert run.execute(batch(preview="{{ params.preview }}")) == {"total": 2, "cancelled": 2}
 

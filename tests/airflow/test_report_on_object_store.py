@@ -55,7 +55,7 @@ def parts(folder: str) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def test_a_batch_leaves_its_record_on_an_object_store(ollang_sandbox, run):
+def test_a_batch_leaves_its_report_on_an_object_store(ollang_sandbox, run):
     ids = [ollang_sandbox.orders.add()["id"] for _ in range(ORDERS)]
     ollang_sandbox.respond_always(Stub(delay=SECONDS_EACH), method="POST")
     run.execute(

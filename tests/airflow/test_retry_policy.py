@@ -53,7 +53,7 @@ def test_a_long_wait_ends_the_task_at_once_and_its_error_carries_it(
     assert len(sandbox.requests) == 1
 
 
-def test_a_refusal_for_good_is_never_tried_again_whatever_wait_it_names(sandbox, run):
+def test_a_final_error_is_never_tried_again_whatever_wait_it_names(sandbox, run):
     sandbox.respond_always(Stub(status=401, headers={"Retry-After": "3600"}))
     with pytest.raises(AirflowFailException):
         run.execute(CancelOrderOperator(task_id="t", order_id="o-1"))

@@ -66,7 +66,7 @@ def cancelled_ids(sandbox: Sandbox) -> set[str]:
         ({"status": "cancelled"}, Outcome.ALREADY_CANCELLED, 409),
     ],
 )
-def test_an_outcome_is_what_the_api_answers(sandbox, client, fields, outcome, status):
+def test_an_outcome_is_what_the_api_responds(sandbox, client, fields, outcome, status):
     sandbox.orders.add(**{"id": "o-1", **fields})
     result = run_one(client, "o-1")
     assert (result.id, result.outcome, result.http_status) == ("o-1", outcome, status)
@@ -75,7 +75,7 @@ def test_an_outcome_is_what_the_api_answers(sandbox, client, fields, outcome, st
     assert cancels(sandbox) == ["o-1"]
 
 
-def test_a_lost_answer_is_told_in_the_record(sandbox, client):
+def test_a_lost_response_is_told_in_the_report(sandbox, client):
     (order_id,) = add_orders(sandbox, 1)
     sandbox.respond_next(Stub(fault="reset-after"))
     result = run_one(client, order_id)
@@ -181,7 +181,7 @@ def test_a_thousand_cancelled_orders_have_a_line_each(sandbox, client, caplog):
 # The report.
 
 
-def test_the_record_agrees_with_the_account_order_by_order(sandbox, client, tmp_path):
+def test_the_report_agrees_with_the_account_order_by_order(sandbox, client, tmp_path):
     order_ids = add_orders(sandbox, 60) + add_orders(sandbox, 20, status="delivered")
     for fault in ("reset-after", "500", "429", "reset-before", "502") * 2:
         sandbox.respond_next(Stub(), Stub(fault=fault))
@@ -199,7 +199,7 @@ def test_the_record_agrees_with_the_account_order_by_order(sandbox, client, tmp_
 
 
 @pytest.mark.parametrize("breaks_after", [0, 5])
-def test_a_record_that_breaks_ends_the_batch_and_the_log_goes_on(
+def test_a_report_that_breaks_ends_the_batch_and_the_log_goes_on(
     sandbox, client, caplog, breaks_after
 ):
     caplog.set_level(logging.INFO)
@@ -221,7 +221,7 @@ def test_a_record_that_breaks_ends_the_batch_and_the_log_goes_on(
         assert order_id in caplog.text
 
 
-def test_a_record_that_breaks_at_the_end_leaves_no_cancelled_order_unnamed(sandbox, client, caplog):
+def test_a_report_that_breaks_at_the_end_leaves_no_cancelled_order_unnamed(sandbox, client, caplog):
     caplog.set_level(logging.INFO)
     order_ids = add_orders(sandbox, 3)
     path = MemoryPath({})
@@ -439,7 +439,7 @@ def test_a_stop_lets_no_further_cancel_start(sandbox):
 
 
 @pytest.mark.slow("waits for a response that stays away")
-def test_an_order_whose_answer_stays_away_after_a_stop_is_a_failure(sandbox):
+def test_an_order_whose_response_stays_away_after_a_stop_is_a_failure(sandbox):
     order_ids = add_orders(sandbox, 10)
     sandbox.respond_always(Stub(fault="timeout-before"), path=CANCEL)
     report = ListedRecord()
@@ -513,7 +513,7 @@ def alarm() -> Iterator[None]:
 
 @pytest.mark.usefixtures("alarm")
 @pytest.mark.parametrize(("delay", "seconds"), [(0.05, (0.05,)), (0.05, (0.5,)), (1.0, (0.3, 0.3))])
-def test_an_interrupted_batch_has_a_complete_report_and_record(sandbox, tmp_path, delay, seconds):
+def test_an_interrupted_batch_has_a_complete_report(sandbox, tmp_path, delay, seconds):
     order_ids = add_orders(sandbox, 500)
     sandbox.respond_always(Stub(delay=delay), path=CANCEL)
     path = tmp_path / "report.jsonl"

@@ -132,7 +132,7 @@ def test_what_is_not_due_yet_waits_for_the_next_part():
 
 
 @pytest.mark.parametrize("numbers", [(0, 1), (1,)])
-def test_a_record_that_is_there_is_never_overwritten(numbers):
+def test_a_report_that_is_there_is_never_overwritten(numbers):
     before = {f"report.part000{number}.jsonl": b"of an earlier run" for number in numbers}
     objects = dict(before)
     with suppress(FileExistsError):  # at opening, or when it gets to that part

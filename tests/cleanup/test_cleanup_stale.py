@@ -185,7 +185,7 @@ def test_what_is_kept_of_an_order_is_bounded(sandbox, client):
         5,
     ],
 )
-def test_an_order_in_doubt_is_left_alone_and_named(sandbox, client, item):
+def test_an_invalid_order_is_left_alone_and_named(sandbox, client, item):
     listed(sandbox, item, order("certain"))
     finding = find_stale_orders(client, rule())
     assert [found.id for found in finding.orders] == ["certain"]
@@ -195,9 +195,7 @@ def test_an_order_in_doubt_is_left_alone_and_named(sandbox, client, item):
 
 
 @pytest.mark.parametrize("fields", [{}, {"exclude_name_matches": NamePattern("sandbox-key")}])
-def test_an_order_whose_name_holds_the_key_is_in_doubt_and_does_not_show_it(
-    sandbox, client, fields
-):
+def test_an_order_whose_name_holds_the_key_is_invalid_and_does_not_show_it(sandbox, client, fields):
     listed(sandbox, order("o-1", name=f"by {sandbox.api_key}"), order("o-2", name="*** plain ***"))
     finding = find_stale_orders(client, rule(**fields))
     assert [found.id for found in finding.orders] == ["o-2"]
@@ -205,7 +203,7 @@ def test_an_order_whose_name_holds_the_key_is_in_doubt_and_does_not_show_it(
 
 
 @pytest.mark.parametrize("name", [None, 5, ["keep"], {"en": "keep"}])
-def test_an_order_without_a_name_is_in_doubt_where_names_are_excluded(sandbox, client, name):
+def test_an_order_without_a_name_is_invalid_where_names_are_excluded(sandbox, client, name):
     listed(sandbox, order(name=name))
     finding = find_stale_orders(client, rule(exclude_name_matches=NamePattern("keep")))
     assert (finding.orders, len(finding.invalid)) == ([], 1)

@@ -103,7 +103,7 @@ def test_the_summary_says_how_many_there_are():
     )
 
 
-def test_no_order_is_no_table():
+def test_without_orders_there_is_no_table():
     assert summarize([]) == "**0 stale orders**."
 
 

@@ -120,7 +120,9 @@ def test_the_question_shows_one_row_for_each_order_and_no_link_and_a_rejection_c
     assert statuses(sandbox) == ["pending"] * 4
 
 
-def test_without_an_answer_in_time_nothing_is_cancelled_whatever_is_marked_then(scheduler, sandbox):
+def test_without_a_response_in_time_nothing_is_cancelled_whatever_is_marked_then(
+    scheduler, sandbox
+):
     run_id = begin(scheduler, IMPATIENT)
 
     assert scheduler.wait_for_run(IMPATIENT, run_id) == "failed"

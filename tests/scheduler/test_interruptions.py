@@ -108,7 +108,7 @@ def assert_the_rest_was_finished(round_: Round, first: list[dict[str, Any]]) -> 
     assert set.union(*second.values()) == set(round_.ids)
 
 
-def test_a_batch_out_of_time_leaves_a_complete_record(scheduler, sandbox):
+def test_a_batch_out_of_time_leaves_a_complete_report(scheduler, sandbox):
     round_ = Round(scheduler, sandbox, "timed_out_batch", orders=5 * ORDERS)
 
     assert round_.end() == "failed"
@@ -120,7 +120,7 @@ def test_a_batch_out_of_time_leaves_a_complete_record(scheduler, sandbox):
     }
 
 
-def test_a_batch_marked_failed_stops_and_completes_its_record(scheduler, sandbox):
+def test_a_batch_marked_failed_stops_and_completes_its_report(scheduler, sandbox):
     # A task hears of it at its next heartbeat, some seconds later.
     round_ = Round(scheduler, sandbox, orders=5 * ORDERS)
     round_.wait_for_cancels(5)
@@ -142,7 +142,7 @@ def test_a_batch_that_is_cleared_stops_and_starts_over(scheduler, sandbox):
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
-def test_ended_at_a_random_moment_the_record_is_true_and_the_next_try_does_the_rest(
+def test_ended_at_a_random_moment_the_report_is_true_and_the_next_try_does_the_rest(
     scheduler, sandbox, sign
 ):
     moments = random.choices(range(1, ORDERS - 5 * WORKERS), k=ROUNDS)
