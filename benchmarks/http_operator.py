@@ -27,7 +27,7 @@ def seconds_an_order_in_airflow(server: SandboxServer, order_ids: Sequence[str])
     """Return how long an order takes from the first task's start to the last one's end.
 
     What it takes until the first task starts is not counted. The first order is there to warm up
-    and counts for nothing; with no other the answer is ``None``.
+    and counts for nothing; with no other the response is ``None``.
     """
     first, *others = order_ids
     if not others:

@@ -12,7 +12,7 @@ from airflow_provider_ollang.cleanup.batch import Batch
 from airflow_provider_ollang.cleanup.report import FileReport
 from benchmarks.servers import Server
 
-# What it logs of a refusal belongs into a task's log, not between the tables.
+# What it logs of an error response belongs in a task's log, not between the tables.
 logging.getLogger("airflow_provider_ollang").addHandler(logging.NullHandler())
 
 CANCEL = "/integration/orders/cancel/"

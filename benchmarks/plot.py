@@ -37,7 +37,7 @@ def time_against_orders(series: dict[str, Any]) -> Figure:
     )
     axes.loglog(series["orders"], series["ours"], "o-", color="tab:blue", label="this package")
     axes.loglog(series["orders"], series["ideal"], ":", color="black", label="latency / workers")
-    axes.set_xlabel(f"orders ({series['latency_ms']:g} ms an answer)")
+    axes.set_xlabel(f"orders ({series['latency_ms']:g} ms a response)")
     axes.set_ylabel("seconds")
     return _finish(figure)
 

@@ -1,4 +1,4 @@
-"""The smallest server that speaks enough of the API: it waits, and gives a canned answer.
+"""The smallest server that speaks enough of the API: it waits, and gives a canned response.
 
 Where thousands of requests a second are meant to come, the sandbox would be the limit and not the
 client: an ASGI application in Python takes most of a millisecond for each. Here one takes some
@@ -37,8 +37,8 @@ class Account:
         self._orders = orders
         self._page = cache(self._make_page)
 
-    def answer(self, head: bytes) -> bytes:
-        """Return the answer to a request."""
+    def response(self, head: bytes) -> bytes:
+        """Return the response to a request."""
         if head.startswith(STATS):
             return _ok({"connections": self.connections, "requests": self.requests})
         self.requests += 1
@@ -64,7 +64,7 @@ class Account:
 class Connection(asyncio.Protocol):
     """One connection: requests without a body, one after the other.
 
-    :param latency: seconds that every answer takes
+    :param latency: seconds that every response takes
     """
 
     def __init__(self, account: Account, latency: float) -> None:
@@ -82,15 +82,15 @@ class Connection(asyncio.Protocol):
         """Stub each request that is complete."""
         *heads, self._received = (self._received + data).split(_END_OF_HEAD)
         for head in heads:
-            answer = self._account.answer(head)
+            response = self._account.response(head)
             if self._latency and not head.startswith(STATS):
-                asyncio.get_running_loop().call_later(self._latency, self._send, answer)
+                asyncio.get_running_loop().call_later(self._latency, self._send, response)
             else:
-                self._send(answer)
+                self._send(response)
 
-    def _send(self, answer: bytes) -> None:
+    def _send(self, response: bytes) -> None:
         if not self._transport.is_closing():
-            self._transport.write(answer)
+            self._transport.write(response)
 
 
 def _order(number: int) -> dict[str, str]:

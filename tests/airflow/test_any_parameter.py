@@ -162,7 +162,7 @@ def test_whatever_a_template_renders_to_is_taken_for_what_it_says_or_refused(
     assert_only_what_was_meant(ending, operator)
 
 
-# A report's path: whatever it is, it is a file in its folder, or a refusal without a request.
+# A report's path: whatever it is, it is a file in its folder, or an error without a request.
 
 
 PATHS = ["/", "/a", "/a.jsonl", "/b/c/d.jsonl", "/.", "/a.", "/.a", "/a?b#c", "/ ", "/a\\b", "//"]

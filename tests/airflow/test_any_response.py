@@ -1,4 +1,4 @@
-"""Whatever the server answers: only a 204 is a success, and each order is accounted for."""
+"""Whatever the server responds: only a 204 is a success, and each order is accounted for."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ any_headers = st.fixed_dictionaries(
 )
 
 
-def answer(status: int, headers: dict[str, str], body: bytes, is_compressed: bool) -> Stub:
+def response(status: int, headers: dict[str, str], body: bytes, is_compressed: bool) -> Stub:
     if status in (204, 304):  # these have no body
         return Stub(status, headers)
     if is_compressed:
@@ -92,13 +92,13 @@ def answer(status: int, headers: dict[str, str], body: bytes, is_compressed: boo
     return Stub(status, headers, body)
 
 
-any_answer = st.builds(answer, any_status, any_headers, error_bodies, st.booleans())
+any_response = st.builds(response, any_status, any_headers, error_bodies, st.booleans())
 
 
-def fields_of(given_answer: Stub) -> dict[str, Any] | None:
+def fields_of(received: Stub) -> dict[str, Any] | None:
     try:
-        body = given_answer.body
-        is_compressed = given_answer.headers.get("Content-Encoding") == "gzip"
+        body = received.body
+        is_compressed = received.headers.get("Content-Encoding") == "gzip"
         fields = json.loads(gzip.decompress(body) if is_compressed else body)
     except (ValueError, RecursionError):
         return None
@@ -108,10 +108,10 @@ def fields_of(given_answer: Stub) -> dict[str, Any] | None:
 GENERIC_CODES = (None, "", -1, "-1")
 
 
-def meaning_of(given_answer: Stub) -> str | None:
-    """Return the documented code that an answer to a cancel stands for, by the contract's words:
+def meaning_of(received: Stub) -> str | None:
+    """Return the documented code that a response to a cancel stands for, by the contract's words:
     the code decides, and the status only where there is none."""
-    status, fields = given_answer.status or 0, fields_of(given_answer)
+    status, fields = received.status or 0, fields_of(received)
     if status < 400:
         return None
     code = (fields or {}).get("code")
@@ -131,8 +131,8 @@ def is_from_a_router(status: int, fields: dict[str, Any]) -> bool:
     return status == 404 and says_nothing and not {"code", "statusCode"} & fields.keys()
 
 
-def code_is_other(given_answer: Stub) -> bool:
-    fields = fields_of(given_answer) or {}
+def code_is_other(received: Stub) -> bool:
+    fields = fields_of(received) or {}
     return fields.get("code") not in (*GENERIC_CODES, *CODES)
 
 
@@ -140,33 +140,33 @@ def code_is_other(given_answer: Stub) -> bool:
 
 
 @examples(400)
-@given(given_answer=any_answer, skip_on=st.sets(st.sampled_from(sorted(CODES))))
+@given(received=any_response, skip_on=st.sets(st.sampled_from(sorted(CODES))))
 @example(Stub(409, body=NASTY_BODIES[-3]), {"ORDER_ALREADY_CANCELLED"})
 @example(Stub(400, body=b'{"message": ' + b"[" * 480 + b"]" * 480 + b"}"), set())
 def test_a_cancel_is_a_success_after_a_204_and_a_skip_for_a_documented_code(
-    sandbox, given_answer, skip_on
+    sandbox, received, skip_on
 ):
     sandbox.reset()
-    sandbox.respond_always(given_answer)
+    sandbox.respond_always(received)
     ending = end_of(
         sandbox,
         CancelOrderOperator(task_id="task", order_id="o-1", skip_on_codes=sorted(skip_on)),
     )
     assert ending.cancelled == ["o-1"]
-    assert (ending.error is None) is (given_answer.status == 204)
-    meaning = meaning_of(given_answer)
+    assert (ending.error is None) is (received.status == 204)
+    meaning = meaning_of(received)
     skipped = isinstance(ending.error, AirflowSkipException)
-    if not (code_is_other(given_answer) and meaning == "UNAUTHORIZED"):
+    if not (code_is_other(received) and meaning == "UNAUTHORIZED"):
         assert skipped is (meaning in skip_on), (meaning, ending)
-    if given_answer.status in (None, 429) or (given_answer.status or 0) < 400:
+    if received.status in (None, 429) or (received.status or 0) < 400:
         assert meaning or not isinstance(ending.error, AirflowFailException)
     if meaning and not skipped:
         assert isinstance(ending.error, AirflowFailException)
 
 
 order_statuses = st.sampled_from([*STATUSES, "cancelled", "canceled", "Pending", "review"])
-read_answers = st.builds(
-    answer,
+read_responses = st.builds(
+    response,
     st.just(200) | any_status,
     any_headers,
     bodies(
@@ -180,30 +180,30 @@ read_answers = st.builds(
 )
 
 
-def status_read(given_answer: Stub) -> Any:
-    """Return the status of order o-1 that an answer tells, if it does."""
-    fields = fields_of(given_answer) if given_answer.status == 200 else None
+def status_read(received: Stub) -> Any:
+    """Return the status of order o-1 that a response tells, if it does."""
+    fields = fields_of(received) if received.status == 200 else None
     return fields.get("status") if fields and fields.get("id") == "o-1" else None
 
 
 @examples(200)
 @given(
-    given_answer=read_answers,
+    received=read_responses,
     required=st.lists(st.sampled_from(["pending", "ongoing"]), min_size=1, max_size=2),
 )
-def test_no_cancel_is_sent_unless_the_order_reads_as_required(sandbox, given_answer, required):
+def test_no_cancel_is_sent_unless_the_order_reads_as_required(sandbox, received, required):
     sandbox.reset()
     sandbox.respond_always(Stub(204), method="POST")
-    sandbox.respond_always(given_answer, method="GET")
+    sandbox.respond_always(received, method="GET")
     operator = CancelOrderOperator(task_id="task", order_id="o-1", require_status=required)
     ending = end_of(sandbox, operator)
-    status = status_read(given_answer)
+    status = status_read(received)
     is_as_required = isinstance(status, str) and status in required
     assert ending.cancelled == (["o-1"] if is_as_required else [])
     assert (ending.error is None) is is_as_required
     if isinstance(ending.error, AirflowSkipException):
-        assert given_answer.status == 200
-        assert (fields_of(given_answer) or {}).get("id") == "o-1"
+        assert received.status == 200
+        assert (fields_of(received) or {}).get("id") == "o-1"
 
 
 # Many cancels.
@@ -211,18 +211,18 @@ def test_no_cancel_is_sent_unless_the_order_reads_as_required(sandbox, given_ans
 
 @examples(150)
 @given(
-    answers=st.lists(any_answer | st.just(Stub(204)), min_size=1, max_size=5),
+    responses=st.lists(any_response | st.just(Stub(204)), min_size=1, max_size=5),
     tolerated=st.sets(st.sampled_from(sorted(CODES))),
     workers=st.integers(1, 3),
 )
 @example([Stub.json(404, {"code": "ORDER_NOT_FOUND"})], set(), 1)
 def test_each_order_of_a_batch_is_accounted_for_once_and_truly(
-    sandbox, tmp_path_factory, answers, tolerated, workers
+    sandbox, tmp_path_factory, responses, tolerated, workers
 ):
     sandbox.reset()
-    by_id = {f"o-{number}": given_answer for number, given_answer in enumerate(answers)}
-    for order_id, given_answer in by_id.items():
-        sandbox.respond_always(given_answer, path=CANCEL + order_id)
+    by_id = {f"o-{number}": received for number, received in enumerate(responses)}
+    for order_id, received in by_id.items():
+        sandbox.respond_always(received, path=CANCEL + order_id)
     report = tmp_path_factory.mktemp("report") / "report.jsonl"
     ending = end_of(
         sandbox,
@@ -241,7 +241,7 @@ def test_each_order_of_a_batch_is_accounted_for_once_and_truly(
         line["id"]: line["attempts"] for line in lines if line["attempts"]
     }
     for line in lines:
-        assert_true(line, by_id[line["id"]], is_cut_short=any(map(ends_a_batch, answers)))
+        assert_true(line, by_id[line["id"]], is_cut_short=any(map(ends_a_batch, responses)))
     assert_concluded(ending, lines, tolerated)
 
 
@@ -260,22 +260,22 @@ def assert_counted(ending: Ending, lines: list[dict[str, Any]]) -> None:
     assert ending.xcoms["cancelled"] == done
 
 
-def assert_true(line: dict[str, Any], given_answer: Stub, *, is_cut_short: bool) -> None:
+def assert_true(line: dict[str, Any], received: Stub, *, is_cut_short: bool) -> None:
     if line["outcome"] == "not_tried":
         assert is_cut_short
         return
-    meaning = meaning_of(given_answer)
-    by_answer = CODES[meaning] if meaning else "failed"
-    assert line["outcome"] == ("cancelled" if given_answer.status == 204 else by_answer)
-    assert line["http_status"] in (given_answer.status, None)
+    meaning = meaning_of(received)
+    by_response = CODES[meaning] if meaning else "failed"
+    assert line["outcome"] == ("cancelled" if received.status == 204 else by_response)
+    assert line["http_status"] in (received.status, None)
 
 
-def ends_a_batch(given_answer: Stub) -> bool:
-    """Return whether an answer may meet every other order too: no key, no API, or a long wait."""
-    fields = fields_of(given_answer)
-    is_elsewhere = fields is not None and is_from_a_router(given_answer.status or 0, fields)
-    is_unauthorized = meaning_of(given_answer) == "UNAUTHORIZED"
-    return is_unauthorized or is_elsewhere or "Retry-After" in given_answer.headers
+def ends_a_batch(received: Stub) -> bool:
+    """Return whether a response may meet every other order too: no key, no API, or a long wait."""
+    fields = fields_of(received)
+    is_elsewhere = fields is not None and is_from_a_router(received.status or 0, fields)
+    is_unauthorized = meaning_of(received) == "UNAUTHORIZED"
+    return is_unauthorized or is_elsewhere or "Retry-After" in received.headers
 
 
 def assert_concluded(ending: Ending, lines: list[dict[str, Any]], tolerated: set[str]) -> None:
@@ -325,8 +325,8 @@ listing_bodies = bodies(
 
 @examples(300)
 @given(
-    given_answer=st.builds(
-        answer, st.just(200) | any_status, any_headers, listing_bodies, st.booleans()
+    received=st.builds(
+        response, st.just(200) | any_status, any_headers, listing_bodies, st.booleans()
     ),
     most=st.integers(0, 3),
 )
@@ -334,9 +334,9 @@ listing_bodies = bodies(
 @example(page(None), 3)
 @example(page(5), 3)
 @example(page([{"id": "a-1", **STALE}]), 3)
-def test_any_response_to_a_listing_is_a_whole_listing_or_an_error(sandbox, given_answer, most):
+def test_any_response_to_a_listing_is_a_whole_listing_or_an_error(sandbox, received, most):
     sandbox.reset()
-    sandbox.respond_always(given_answer)
+    sandbox.respond_always(received)
     parameters = {"older_than": "P7D", "reference_time": NOW, "max_orders": most}
     ending = end_of(sandbox, FindStaleOrdersOperator(task_id="task", **parameters))
     assert {request.path.partition("?")[0] for request in ending.requests} == {LISTING}
@@ -344,8 +344,8 @@ def test_any_response_to_a_listing_is_a_whole_listing_or_an_error(sandbox, given
     if ending.error is not None:
         assert not isinstance(ending.error, AirflowSkipException)
         return
-    fields = fields_of(given_answer)
-    assert given_answer.status == 200
+    fields = fields_of(received)
+    assert received.status == 200
     assert fields is not None
     assert fields["meta"]["hasNextPage"] is False
     stale = {order["id"] for order in fields["data"] if is_stale(order)}

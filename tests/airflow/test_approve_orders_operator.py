@@ -1,4 +1,4 @@
-"""What ApproveOrdersOperator refuses. The tests under a scheduler answer it."""
+"""What ApproveOrdersOperator rejects. The tests under a scheduler respond to it."""
 
 from __future__ import annotations
 

@@ -242,7 +242,7 @@ def test_an_order_that_cannot_be_judged_fails_the_task_after_all_were_tried(
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"),
+    ("response", "kind"),
     [
         (Stub.json(404, {"code": "ORDER_NOT_FOUND"}), AirflowFailException),
         (Stub(fault="503"), AirflowException),
@@ -251,10 +251,10 @@ def test_an_order_that_cannot_be_judged_fails_the_task_after_all_were_tried(
     ],
 )
 def test_one_orders_trouble_fails_the_task_after_all_were_tried_and_reported(
-    sandbox, add_orders, run, tmp_path, answer, kind
+    sandbox, add_orders, run, tmp_path, response, kind
 ):
     ids = add_orders(*range(1, 10))
-    sandbox.respond_always(answer, path=CANCEL + ids[0])
+    sandbox.respond_always(response, path=CANCEL + ids[0])
     path = tmp_path / "r.jsonl"
     with pytest.raises(AirflowException, match=ids[0]) as caught:
         run.execute(batch(ids, max_workers=2, report_path=str(path)))

@@ -23,7 +23,7 @@ def cancel(order_id: str, **parameters: Any) -> CancelOrderOperator:
     return CancelOrderOperator(task_id="cancel", order_id=order_id, **parameters)
 
 
-def refusal(status: int, code: str | None, **more: Any) -> Stub:
+def error(status: int, code: str | None, **more: Any) -> Stub:
     body = {"error": "Refused", "message": "No, thanks", **({"code": code} if code else {})}
     return Stub.json(status, body | more)
 
@@ -49,7 +49,7 @@ def test_an_order_that_was_cancelled_before_skips_the_task(add_orders, run, logg
     with pytest.raises(AirflowSkipException, match="ORDER_ALREADY_CANCELLED") as caught:
         run.execute(cancel(order))
     assert "lost" not in str(caught.value)
-    assert "no answer" not in str(caught.value)
+    assert "no response" not in str(caught.value)
     # Not only where Airflow's UI folds it away.
     assert f"Skipped: {caught.value}" in logged()
 
@@ -70,7 +70,7 @@ def test_an_order_that_was_cancelled_before_skips_the_task(add_orders, run, logg
 def test_a_documented_error_fails_without_retries_and_says_what_to_do(
     sandbox, run, status, code, hint
 ):
-    sandbox.respond_always(refusal(status, code))
+    sandbox.respond_always(error(status, code))
     with pytest.raises(AirflowFailException, match=f"HTTP {status}") as caught:
         run.execute(cancel("abc"))
     assert f"No, thanks. {hint}" in str(caught.value)
@@ -103,17 +103,17 @@ HTML = {"content-type": "text/html"}
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("response", "said"),
     [
         (Stub(200, HTML, b"<h1>Sign in</h1>"), "HTTP 200.*text/html.*Sign in"),
         (Stub(404, HTML, b"<h1>No route</h1>"), "HTTP 404.*No route"),
-        (refusal(409, "ORDER_LOCKED"), "HTTP 409, ORDER_LOCKED.*No, thanks"),
+        (error(409, "ORDER_LOCKED"), "HTTP 409, ORDER_LOCKED.*No, thanks"),
     ],
 )
 def test_a_response_that_is_not_documented_fails_and_says_what_was_received(
-    sandbox, run, answer, said
+    sandbox, run, response, said
 ):
-    sandbox.respond_always(answer)
+    sandbox.respond_always(response)
     with pytest.raises(AirflowException, match=said) as caught:
         run.execute(cancel("abc"))
     assert type(caught.value) is AirflowException
@@ -139,7 +139,7 @@ def test_a_skip_after_a_lost_response_names_the_lost_request(sandbox, add_orders
     ("first", "code"), [("429", "ORDER_ALREADY_CANCELLED"), ("503", "ORDER_NOT_CANCELLABLE")]
 )
 def test_a_skip_for_another_cause_is_not_put_down_to_an_earlier_request(sandbox, run, first, code):
-    sandbox.respond_next(Stub(fault=first), refusal(409, code))
+    sandbox.respond_next(Stub(fault=first), error(409, code))
     with pytest.raises(AirflowSkipException, match=code) as caught:
         run.execute(cancel("abc", skip_on_codes=[code]))
     assert "probably cancelled by this task" not in str(caught.value)
@@ -149,7 +149,7 @@ def test_a_skip_for_another_cause_is_not_put_down_to_an_earlier_request(sandbox,
     ("status", "code", "skip_on"), [(409, "LOCKED", "LOCKED"), (404, None, "ORDER_NOT_FOUND")]
 )
 def test_any_code_in_skip_on_codes_skips(sandbox, run, status, code, skip_on):
-    sandbox.respond_always(refusal(status, code))
+    sandbox.respond_always(error(status, code))
     with pytest.raises(AirflowSkipException, match=code or "No, thanks"):
         run.execute(cancel("abc", skip_on_codes=["SOMETHING_ELSE", skip_on]))
 

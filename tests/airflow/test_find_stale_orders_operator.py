@@ -328,13 +328,13 @@ BROKEN_OFF = [
 ]
 
 
-@pytest.mark.parametrize(("answer", "kind"), BROKEN_OFF)
+@pytest.mark.parametrize(("response", "kind"), BROKEN_OFF)
 def test_a_listing_cut_short_is_an_error_and_not_a_shorter_list(
-    sandbox, add_orders, run, answer, kind
+    sandbox, add_orders, run, response, kind
 ):
     add_orders(*range(130, 9, -1))
     sandbox.respond_next(Stub(), path=LISTING)  # the first page comes as it should
-    sandbox.respond_always(answer, path=LISTING)
+    sandbox.respond_always(response, path=LISTING)
     with pytest.raises(AirflowException) as caught:
         run.execute(find())
     assert type(caught.value) is kind

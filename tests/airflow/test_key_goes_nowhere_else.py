@@ -33,7 +33,7 @@ CALLS: dict[str, Callable[[], Any]] = {
 
 @pytest.fixture
 def elsewhere() -> Iterator[RawServer]:
-    """Give a server that answers everything with 204, and keeps whatever reaches it."""
+    """Give a server that responds to everything with 204, and keeps whatever reaches it."""
     with RawServer(b"HTTP/1.1 204 No Content\r\n\r\n") as server:
         yield server
 
@@ -59,8 +59,8 @@ def test_nothing_goes_where_a_redirect_leads(sandbox, run, elsewhere, call, loca
 
 def test_no_cookie_is_sent_to_any_host(monkeypatch, elsewhere):
     cookie = b"Set-Cookie: told=cookie; Domain=127.0.0.1; Path=/\r\nSet-Cookie: plain=k3y\r\n"
-    answer = b"HTTP/1.1 204 No Content\r\n" + cookie + b"\r\n"
-    with RawServer(answer) as server:
+    response = b"HTTP/1.1 204 No Content\r\n" + cookie + b"\r\n"
+    with RawServer(response) as server:
         for port in (server.port, server.port, elsewhere.port):
             fields = {"conn_type": "ollang", "host": f"http://127.0.0.1:{port}", "password": "k3y"}
             monkeypatch.setenv(VARIABLE, json.dumps(fields))

@@ -93,7 +93,7 @@ def page(key: str) -> bytes:
 
 
 def echo(status: int, key: str, code: str | None = None) -> Stub:
-    """Return an answer of the documented form that tells the key in each of its fields."""
+    """Return a response of the documented form that tells the key in each of its fields."""
     body = {"message": [f"no {key}", {key: key}], "error": key, "code": code, key: key}
     return Stub.json(status, body, {"X-Key": key, "Set-Cookie": f"k={quote(key)}"})
 
@@ -141,12 +141,12 @@ NO_HTTP = [
 ]
 
 
-@pytest.mark.parametrize("answer", NO_HTTP)
+@pytest.mark.parametrize("response", NO_HTTP)
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: f"{key:.12}")
-def test_what_is_not_http_brings_the_key_into_no_cause(answer, key):
+def test_what_is_not_http_brings_the_key_into_no_cause(response, key):
     once = RetryPolicy(max_attempts=1)
     with PartsServer() as server:
-        server.parts = lambda: [answer.format(key).encode()]
+        server.parts = lambda: [response.format(key).encode()]
         client = OllangClient(key, base_url=f"http://127.0.0.1:{server.port}", retry_policy=once)
         with client, pytest.raises(errors.OllangError) as caught:
             client.cancel_order("abc")

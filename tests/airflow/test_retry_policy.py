@@ -98,7 +98,7 @@ def test_another_policy_wins_over_it():
         (RateLimitedError("busy", retry_after=90), ("retry", timedelta(seconds=90))),
         (RateLimitedError("busy", retry_after=0), ("default", None)),
         (RateLimitedError("busy"), ("default", None)),
-        (AirflowException("no answer"), ("default", None)),
+        (AirflowException("no response"), ("default", None)),
     ],
 )
 def test_the_task_is_tried_again_at_the_time_the_api_named_or_after_its_own_delay(error, decision):

@@ -273,19 +273,19 @@ def impatient_client_of(sandbox: Sandbox) -> OllangClient:
     return client_of(sandbox, timeout=0.25, retry_policy=RetryPolicy(max_attempts=2))
 
 
-@pytest.mark.parametrize("answers", [0, 25])
+@pytest.mark.parametrize("responses", [0, 25])
 @pytest.mark.parametrize("options", [{}, {"conditions": PENDING}, {"preview": True}])
-def test_an_api_that_does_not_respond_any_more_ends_the_batch(sandbox, options, answers):
+def test_an_api_that_does_not_respond_any_more_ends_the_batch(sandbox, options, responses):
     order_ids = add_orders(sandbox, 100)
     method = "GET" if "preview" in options else "POST"  # a read that goes well is no cancel
-    sandbox.respond_next(*[Stub()] * answers, method=method)
+    sandbox.respond_next(*[Stub()] * responses, method=method)
     sandbox.respond_always(Stub(fault="timeout-before"), method=method)
     with no_waiting(), impatient_client_of(sandbox) as client:
         result = run(client, order_ids, down_seconds=0.3, **options)
 
     counts = result.to_json()
     assert 10 <= counts["failed"] <= 32  # three rounds of eight workers, and those under way
-    assert counts["not_tried"] == 100 - answers - counts["failed"]
+    assert counts["not_tried"] == 100 - responses - counts["failed"]
     assert result.retry_may_help
     assert re.fullmatch(
         r"the API is down: no response to any order since \S+ \S+ UTC \(\d s ago\)",
@@ -359,7 +359,7 @@ def test_an_order_for_which_a_condition_does_not_hold_gets_no_cancel(
 
 
 @pytest.mark.parametrize(
-    ("answer", "outcome"),
+    ("response", "outcome"),
     [
         (Stub.json(404, {"code": "ORDER_NOT_FOUND"}), Outcome.NOT_FOUND),
         (Stub.json(403, {"code": "ACCESS_DENIED"}), Outcome.ACCESS_DENIED),
@@ -369,8 +369,8 @@ def test_an_order_for_which_a_condition_does_not_hold_gets_no_cancel(
         (Stub(fault="reset-before"), Outcome.FAILED),
     ],
 )
-def test_an_order_that_cannot_be_read_gets_no_cancel(sandbox, client, answer, outcome):
-    sandbox.respond_always(answer, method="GET")
+def test_an_order_that_cannot_be_read_gets_no_cancel(sandbox, client, response, outcome):
+    sandbox.respond_always(response, method="GET")
     result = run_one(client, "o-1", conditions=PENDING)
     assert (result.outcome, result.attempts, result.response_lost) == (outcome, 0, False)
     assert "no cancel request was sent" in result.message

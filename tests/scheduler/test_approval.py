@@ -1,4 +1,4 @@
-"""The clean-up that a person approves, answered through Airflow's own REST API."""
+"""The clean-up that a person approves, responded to through Airflow's own REST API."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def begin(scheduler: Scheduler, dag_id: str = DAG_ID) -> str:
 
 
 def question(scheduler: Scheduler, run_id: str) -> Any:
-    """Return what a person is asked, once it is asked and can be answered."""
+    """Return what a person is asked, once it is asked and can be responded to."""
 
     def asked() -> Any:
         path = f"/dags/{DAG_ID}/dagRuns/{run_id}/hitlDetails"
@@ -71,8 +71,8 @@ def assert_no_list(scheduler: Scheduler, run_id: str, dag_id: str = DAG_ID, **lo
     assert "did somebody mark the task that returns it as success?" in said
 
 
-def answer(scheduler: Scheduler, run_id: str, option: str) -> None:
-    # Airflow 3.3.2 fails the approval, and nothing is cancelled, if the answer comes before the
+def respond(scheduler: Scheduler, run_id: str, option: str) -> None:
+    # Airflow 3.3.2 fails the approval, and nothing is cancelled, if the response comes before the
     # scheduler has heard that the asking process ended. Nowhere shows when; no person is as quick.
     time.sleep(8)
     path = f"/dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/{APPROVAL}/-1/hitlDetails"
@@ -87,7 +87,7 @@ def test_what_was_approved_is_cancelled_and_what_moved_on_is_left_alone(schedule
     sandbox.orders.change(orders[2], name="KEEP this trailer")
     sandbox.orders.add(age=timedelta(days=40), name="found by nobody")
 
-    answer(scheduler, run_id, "Approve")
+    respond(scheduler, run_id, "Approve")
 
     assert scheduler.wait_for_run(DAG_ID, run_id) == "success", scheduler.states(DAG_ID, run_id)
     found = [sandbox.orders.get(order_id)["status"] for order_id in orders]
@@ -105,7 +105,7 @@ def test_the_question_shows_one_row_for_each_order_and_no_link_and_a_rejection_c
 ):
     run_id = begin(scheduler)
     asked = question(scheduler, run_id)
-    answer(scheduler, run_id, "Reject")
+    respond(scheduler, run_id, "Reject")
 
     body = asked["body"]
     assert asked["subject"] == "Cancel 3 Ollang orders?"
@@ -141,7 +141,7 @@ def test_an_approval_that_is_cleared_and_marked_as_success_while_it_waits_approv
 ):
     run_id = begin(scheduler)
     question(scheduler, run_id)
-    answer(scheduler, run_id, "Approve")
+    respond(scheduler, run_id, "Approve")
     assert scheduler.wait_for_run(DAG_ID, run_id) == "success"
     for order_id in orders:
         sandbox.orders.change(order_id, status="pending")
@@ -168,7 +168,7 @@ def test_what_is_approved_is_what_was_shown_or_nothing(scheduler, sandbox):
 
     wait_for(is_found_anew)
 
-    answer(scheduler, run_id, "Approve")
+    respond(scheduler, run_id, "Approve")
 
     assert scheduler.wait_for_run(DAG_ID, run_id) == "failed"
     assert "order_ids has changed since it was shown" in scheduler.log(DAG_ID, run_id, APPROVAL)

@@ -101,7 +101,7 @@ def assert_the_rest_was_finished(round_: Round, first: list[dict[str, Any]]) -> 
     met |= {line["id"] for line in report if line["message"] == EARLIER_TRY_NOTE}
     # A try killed at its first cancels may have recorded none yet.
     assert outcomes(first).get("cancelled", set()) <= met
-    # What a killed try had not recorded is at most the answer that each worker was waiting for,
+    # What a killed try had not recorded is at most the response that each worker was waiting for,
     # and one that was on its way to the report.
     unrecorded = met - {line["id"] for line in first}
     assert len(unrecorded) <= 2 * WORKERS

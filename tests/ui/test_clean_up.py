@@ -209,9 +209,9 @@ def test_the_result_of_a_clean_up_can_be_read_in_xcom(
 ) -> None:
     sandbox.orders.clear()
     orders = [sandbox.orders.add(age=timedelta(days=20 - i))["id"] for i in range(4)]
-    refusal = {"message": "The order is already in progress", "code": "ORDER_NOT_CANCELLABLE"}
+    error = {"message": "The order is already in progress", "code": "ORDER_NOT_CANCELLABLE"}
     path = f"/integration/orders/cancel/{orders[1]}"
-    sandbox.respond_always(Stub.json(400, refusal), path=path)
+    sandbox.respond_always(Stub.json(400, error), path=path)
 
     run_id = airflow.trigger(NIGHTLY, {"preview": False, "older_than_days": 7})
     page.goto(f"/dags/{NIGHTLY}/runs/{run_id}")
@@ -226,7 +226,7 @@ def test_the_result_of_a_clean_up_can_be_read_in_xcom(
         orders[1],
         '"outcome": "not_cancellable"',
         '"http_status": 400',
-        *refusal.values(),
+        *error.values(),
     ):
         expect(others).to_contain_text(said, use_inner_text=True)
     for order_id in (orders[0], *orders[2:]):

@@ -52,7 +52,7 @@ def test_a_connection_filled_into_the_form_works(
 
 
 def add_with_port(airflow: Scheduler, conn_id: str, sandbox: Sandbox, key: str) -> None:
-    # Airflow 3.3.1 and 3.3.2 answer "Bad Request" to the Test button where a connection, of any
+    # Airflow 3.3.1 and 3.3.2 respond "Bad Request" to the Test button where a connection, of any
     # type, has no port; they do not even ask the provider then. And the form has no field for it.
     address = urlsplit(sandbox.url)
     fields = {"conn_type": "ollang", "host": f"http://{address.hostname}", "port": address.port}
@@ -68,17 +68,17 @@ def test_the_test_button_says_whether_the_key_works(
     add_with_port(airflow, conn_id, sandbox, key)
     page.set_viewport_size({"width": 1000, "height": 430})
 
-    answer = pages.press_test(page, conn_id)
+    response = pages.press_test(page, conn_id)
 
     if is_good:
-        expect(answer).to_contain_text("Test Connection Successful")
-        expect(answer).to_contain_text(f"The key works: {sandbox.url} lists 240 orders for it.")
+        expect(response).to_contain_text("Test Connection Successful")
+        expect(response).to_contain_text(f"The key works: {sandbox.url} lists 240 orders for it.")
         page.mouse.move(0, 0)
         expect(page.get_by_role("tooltip")).to_have_count(0)
         camera.take("connection-test")
     else:
-        expect(answer).to_contain_text("Test Connection Failed")
-        expect(answer).to_contain_text("HTTP 401, UNAUTHORIZED: Invalid or missing API key")
+        expect(response).to_contain_text("Test Connection Failed")
+        expect(response).to_contain_text("HTTP 401, UNAUTHORIZED: Invalid or missing API key")
     (request,) = sandbox.requests
     assert request.is_listing
     assert request.query["pageOptions[take]"] == "1"
