@@ -32,10 +32,16 @@ demo: .venv/ready ## Run the nightly clean-up DAG on a real Airflow against the 
 demo-ui: .venv/ready ## The same with Airflow's whole UI, until Ctrl-C
 	@$(BIN)/python -m demo.ui
 
+#: All tests but those that have targets of their own.
+ALL_TESTS := --ignore tests/scheduler --ignore tests/distributed --ignore tests/ui
+
 .PHONY: test
 test: lint types ## Lint, types and all tests
-	@$(BIN)/python -m pytest --ignore tests/scheduler --ignore tests/distributed --ignore tests/ui \
-	  --numprocesses 2 --dist worksteal --cov --cov-report=term
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ALL_TESTS)
+
+.PHONY: coverage
+coverage: .venv/ready ## The same tests, and how much of the package they run (twice as long)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ALL_TESTS) --cov --cov-report=term
 
 .PHONY: check
 check: lint types ## Lint, types and the fast tests: under a minute
