@@ -120,12 +120,14 @@ class Conditions:
     :param exclude_name_matches: the order's name does not match
     :param exclude_folder_ids: the order is in none of these folders; upper and lower case are equal
     :param created_before: the order was created at this time or before
+    :param exclude_order_ids: the order's id, in lower case, is none of these
     """
 
     statuses: Collection[str] | None = None
     exclude_name_matches: NamePattern | None = None
     exclude_folder_ids: Collection[str] | None = None
     created_before: datetime | None = None
+    exclude_order_ids: Collection[str] = frozenset()
 
     def unmet(self, order: Order) -> Unmet | None:
         """Return why the order is not to be cancelled, or ``None`` where all conditions hold."""
@@ -148,6 +150,8 @@ class Conditions:
             expected = " or ".join(repr(status) for status in sorted(self.statuses))
             reason = f"its status is {quoted(order.status)}, expected {expected}"
             yield Unmet("status_changed" if isinstance(order.status, str) else "invalid", reason)
+        if order.id.casefold() in self.exclude_order_ids:
+            yield Unmet("excluded", "its id is in exclude_order_ids")
         if self.exclude_name_matches is not None:
             # A name with the key masked in it is not the name that people see.
             if not isinstance(order.name, str) or isinstance(order.name, Masked):

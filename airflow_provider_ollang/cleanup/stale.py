@@ -112,7 +112,6 @@ class StaleRule:
             and _allows(self.project_ids, order.project_id)
             and (as_listed or _allows(self.folder_ids, order.folder_id))
             and (self.name_matches is None or _is_found(self.name_matches, order.name))
-            and order.id.casefold() not in self._excluded_ids
         )
 
     def invalid_reason(self, order: Order, *, as_listed: bool = True) -> str | None:
@@ -141,6 +140,7 @@ class StaleRule:
     def _as_listed(self) -> Conditions:
         return Conditions(
             statuses=self.statuses,
+            exclude_order_ids={order_id.casefold() for order_id in self.exclude_order_ids},
             exclude_name_matches=self.exclude_name_matches,
             created_before=self.cut_off,
         )
@@ -148,10 +148,6 @@ class StaleRule:
     @cached_property
     def _as_read(self) -> Conditions:
         return replace(self._as_listed, exclude_folder_ids=self.exclude_folder_ids or None)
-
-    @cached_property
-    def _excluded_ids(self) -> frozenset[str]:
-        return frozenset(order_id.casefold() for order_id in self.exclude_order_ids)
 
 
 class StaleOrder(NamedTuple):

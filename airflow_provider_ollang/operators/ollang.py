@@ -370,6 +370,8 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
     :param max_orders: a longer list fails before the first cancel request; 0 allows none
     :param require_status: read each order right before its cancel request, and skip it if its
         status is not one of these
+    :param exclude_order_ids: skip these, in upper or lower case: a list of orders to keep may have
+        grown since the orders were found
     :param exclude_name_matches: skip it if this regular expression is found in its name, as that
         read shows it. Case-sensitive: ``(?i)keep`` also skips KEEP
     :param exclude_folder_ids: skip it if it is in one of these folders, in upper or lower case
@@ -389,6 +391,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
     _requests_per_second = OptionalParameter(parameters.rate)
     _max_orders = Parameter(parameters.allowance)
     _require_status = OptionalParameter(parameters.statuses)
+    _exclude_order_ids = OptionalParameter(parameters.order_ids, NONE_HINT)
     _exclude_name_matches = OptionalParameter(parameters.pattern)
     _exclude_folder_ids = OptionalParameter(parameters.excluded_ids)
     _created_before = OptionalParameter(parameters.moment)
@@ -408,6 +411,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         requests_per_second: float | str | None = None,
         max_orders: int | str = 1000,
         require_status: Collection[str] | None = None,
+        exclude_order_ids: Collection[str] | None = None,
         exclude_name_matches: str | None = None,
         exclude_folder_ids: Collection[str] | None = None,
         created_before: datetime | str | None = None,
@@ -423,6 +427,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         self.requests_per_second = requests_per_second
         self.max_orders = max_orders
         self.require_status = require_status
+        self.exclude_order_ids = exclude_order_ids
         self.exclude_name_matches = exclude_name_matches
         self.exclude_folder_ids = exclude_folder_ids
         self.created_before = created_before
@@ -488,6 +493,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
             max_workers=self._max_workers,
             conditions=Conditions(
                 statuses=self._require_status,
+                exclude_order_ids={it.casefold() for it in self._exclude_order_ids or ()},
                 exclude_name_matches=self._exclude_name_matches,
                 exclude_folder_ids=self._exclude_folder_ids or None,
                 created_before=self._created_before,

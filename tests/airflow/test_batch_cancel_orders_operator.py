@@ -190,12 +190,13 @@ def test_a_preview_that_could_not_see_an_order_fails(sandbox, add_orders, run):
 
 
 @pytest.mark.parametrize("preview", [False, True])
-def test_the_last_look_checks_status_name_folder_and_time_of_creation(
+def test_the_last_look_checks_status_id_name_folder_and_time_of_creation(
     sandbox, add_orders, run, tmp_path, preview
 ):
-    [good, moved, kept, theirs, new] = [
+    [good, moved, listed, kept, theirs, new] = [
         *add_orders(30, folderId="f-1"),
         *add_orders(30, folderId="f-1", status="ongoing"),
+        *add_orders(30, folderId="f-1"),
         *add_orders(30, folderId="f-1", name="KEEP for the appeal"),
         *add_orders(30, folderId="legal"),
         *add_orders(1, folderId="f-1"),
@@ -203,8 +204,9 @@ def test_the_last_look_checks_status_name_folder_and_time_of_creation(
     path = tmp_path / "r.jsonl"
     run.execute(
         batch(
-            [good, moved, kept, theirs, new],
+            [good, moved, listed, kept, theirs, new],
             require_status=["pending"],
+            exclude_order_ids=[listed.upper()],
             exclude_name_matches="(?i)keep",
             exclude_folder_ids="['legal']",
             created_before=(run.time - timedelta(days=7)).isoformat(),
@@ -213,11 +215,12 @@ def test_the_last_look_checks_status_name_folder_and_time_of_creation(
         )
     )
     found = "would_cancel" if preview else "cancelled"
-    left = {moved: "status_changed"} | dict.fromkeys([kept, theirs, new], "excluded")
+    left = {moved: "status_changed"} | dict.fromkeys([listed, kept, theirs, new], "excluded")
     assert outcomes(path) == {good: found} | left
     assert sent(sandbox) == ({} if preview else {good: 1})
-    assert Counter(request.method for request in sandbox.requests)["GET"] == 5
+    assert Counter(request.method for request in sandbox.requests)["GET"] == 6
     messages = {line["id"]: line["message"] for line in lines(path)}
+    assert "its id is in exclude_order_ids" in messages[listed]
     assert "'KEEP for the appeal' matches exclude_name_matches" in messages[kept]
     assert "'legal' is in exclude_folder_ids" in messages[theirs]
     assert "it was created at" in messages[new]

@@ -82,6 +82,7 @@ BAD: dict[type, dict[str, tuple[str, list[Any]]]] = {
         "max_orders": ("whole number", [-1, None, "many"]),
         "require_status": ("pending|list", ["pending", [], ["waiting"]]),
         "exclude_name_matches": ("regular expression|text", ["*", ""]),
+        "exclude_order_ids": ("order id|list", ["abc", [None]]),
         "exclude_folder_ids": ("text|list", ["f1", ["*"]]),
         "created_before": ("zone", ["yesterday", datetime(2026, 1, 1)]),
         "tolerated_codes": ("list|text", [None, "ORDER_NOT_FOUND", [5]]),
