@@ -31,6 +31,9 @@ _IGNORABLE = re.compile(
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs"})
 _BLANK_BRAILLE = "\u2800"
 
+#: A shorter part of a pattern is not taken for a name: it would protect too many orders.
+_SHORTEST_NAME = 3
+
 #: A pattern that matches the empty text in one of these matches any name.
 _PROBES = ("", "\ua66e", "0")
 
@@ -203,9 +206,10 @@ def _folded(text: str) -> str:
 
 
 def _literals(pattern: str, flags: int) -> Iterator[re.Pattern[str]]:
-    """Yield the pattern as plain text: ``Trailer (final)|Cost $5`` may be two pasted names."""
+    """Yield the pattern as plain text: ``Trailer (final), Cost $5`` may be pasted names."""
     plain = re.sub(r"^\(\?[a-zA-Z]+\)", "", pattern)
-    for name in (plain, *plain.split("|")):
+    parts = [part.strip(" *%") for part in re.split(r"[|,;\n\t]", plain)]
+    for name in (plain, *(part for part in parts if len(part) >= _SHORTEST_NAME)):
         for text in dict.fromkeys((name, _composed(name.translate(_SEEN)), _folded(name))):
             if text.strip():
                 yield re.compile(re.escape(text), flags & re.IGNORECASE)

@@ -47,6 +47,7 @@ READ_THE_SAME = [
     ("(?i)price $5 [é]", ["PRICE $5 [E\u0301]"]),
     ("C:\\temp", ["C:\\temp"]),
     ("Trailer (final)|Cost $5", ["Trailer (final)", "Cost $5"]),
+    ("User guide, Cost $5; Press*\nTown hall", ["User guide", "Cost $5", "Press 1", "Town hall"]),
 ]  # fmt: skip
 
 
