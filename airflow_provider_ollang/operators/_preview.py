@@ -48,15 +48,19 @@ _SIMILARITY = 0.75
 def refuse_if_preview_requested(context: Context, *, preview: bool = False) -> None:
     """Fail the task before it cancels anything, if its run was asked for a preview.
 
-    Looks at the whole conf of the run, and at the names of its params.
+    Looks at the whole conf of the run, at its id, and at the names of its params.
 
     :param preview: whether the task is in preview mode, and cancels nothing anyway
     :raises AirflowFailException: something in them reads like a preview or dry run, and is not off
     """
     if preview:
         return
-    conf = getattr(context["dag_run"], "conf", None)
-    requests = chain(_requests(conf, "conf"), _requests_in_params(context.get("params")))
+    dag_run: Any = context["dag_run"]
+    requests = chain(
+        _requests(getattr(dag_run, "conf", None), "conf"),
+        _requests(getattr(dag_run, "run_id", None), "run_id"),
+        _requests_in_params(context.get("params")),
+    )
     if request := next(requests, None):
         raise AirflowFailException(
             f"Nothing was cancelled: this run was asked for a preview ({request}), but this task "

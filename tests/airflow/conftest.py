@@ -68,7 +68,7 @@ class Run:
     @property
     def context(self) -> dict[str, Any]:
         return {
-            "dag_run": SimpleNamespace(run_after=self.time, conf=self.conf),
+            "dag_run": SimpleNamespace(run_after=self.time, conf=self.conf, run_id=self.run_id),
             "ti": self.ti,
             "params": self.params,
             "run_id": self.run_id,

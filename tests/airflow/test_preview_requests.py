@@ -62,6 +62,13 @@ def test_a_run_with_such_a_conf_cancels_nothing(operator, conf, sandbox, add_ord
     assert sandbox.requests == []
 
 
+def test_a_run_whose_id_says_so_cancels_nothing(sandbox, add_orders, make_run):
+    run = make_run(run_id="preview_2026_11_27", params={"order_ids": add_orders(30)})
+    with pytest.raises(AirflowFailException, match=r"preview \(run_id = 'preview_2026_11_27'\)"):
+        run.execute(batch())
+    assert sandbox.requests == []
+
+
 @pytest.mark.parametrize("conf", OTHERS, ids=str)
 def test_any_other_conf_asks_for_no_preview(conf, sandbox, add_orders, make_run):
     run = make_run(conf=conf, params={"order_ids": add_orders(30, 31), "preview": False})
