@@ -33,7 +33,8 @@ demo-ui: .venv/ready ## The same with Airflow's whole UI, until Ctrl-C
 	@$(BIN)/python -m demo.ui
 
 #: All tests but those that have targets of their own.
-ALL_TESTS := --ignore tests/scheduler --ignore tests/distributed --ignore tests/ui
+ALL_TESTS := --ignore tests/scheduler --ignore tests/chaos/test_chaos.py --ignore tests/distributed \
+  --ignore tests/ui
 
 .PHONY: test
 test: lint types ## Lint, types and all tests
@@ -48,11 +49,12 @@ check: lint types ## Lint, types and the fast tests: under a minute
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow" $(FAST_TESTS)
 
 .PHONY: test-scheduler
-test-scheduler: .venv/ready ## Tests on a real scheduler (10 minutes); AIRFLOW=3.1 runs the wheel in dist on that one
+test-scheduler: .venv/ready ## Tests on a real scheduler (12 minutes); AIRFLOW=2.11 runs the wheel in dist on that one
 ifdef AIRFLOW
 	@$(BIN)/nox --session 'scheduler(airflow-$(AIRFLOW))' $(if $(TESTS),-- $(TESTS))
 else
 	@$(BIN)/python -m pytest tests/scheduler -m "not slow"
+	@$(BIN)/python -m pytest tests/chaos/test_chaos.py
 endif
 
 .PHONY: test-random-ends
