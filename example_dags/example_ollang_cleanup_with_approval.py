@@ -110,6 +110,7 @@ if ApproveOrdersOperator:
             task_id="approve_cancels",
             order_ids=find_stale_orders.output,
             body=find_stale_orders.output["summary"],
+            preview="{{ params.preview }}",
             response_timeout=timedelta(hours=12),
             # Who may respond; if left out, everybody who may edit the DAG's runs.
             # assigned_users=[{"id": "42", "name": "anna"}],

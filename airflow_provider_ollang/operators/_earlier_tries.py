@@ -1,4 +1,4 @@
-"""What earlier tries of a task have cancelled, so that its counts include them.
+"""What earlier tries of a task have cancelled or previewed.
 
 Airflow 3.3 and newer keep a state for each task of a run, which survives retries and clears.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import AirflowFailException
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
@@ -15,43 +17,62 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-KEY = "ollang_cancelled"
+CANCELLED, PREVIEWED = "ollang_cancelled", "ollang_previewed"
 
 
 class EarlierTries:
-    """The orders that earlier tries of a task have cancelled, as far as Airflow keeps them.
+    """What earlier tries of a task have done, as far as Airflow keeps it.
 
     :param context: of the task's present try
     """
 
     def __init__(self, context: Context) -> None:
         self._store: Any = context.get("task_state_store")
-        self.cancelled = self._load() if context["ti"].try_number > 1 else frozenset()
+        is_first = context["ti"].try_number == 1
+        found = None if is_first else self._load(CANCELLED)
+        #: The orders that they have cancelled, so that the counts include them.
+        self.cancelled = frozenset(found if isinstance(found, list) else ())
+        self._previewed = not is_first and self._load(PREVIEWED) is True
         self._saved = 0
 
     @property
     def are_known(self) -> bool:
-        """Whether this Airflow keeps them."""
+        """Whether this Airflow keeps it."""
         return self._store is not None
+
+    def check_mode(self, *, preview: bool) -> None:
+        """Raise if this try is about to cancel what an earlier one has only previewed.
+
+        The default of a param may have changed since then, and the orders may be wanted by now.
+        """
+        if preview:
+            self._set(PREVIEWED, True)
+        elif self._previewed:
+            raise AirflowFailException(
+                "Nothing was cancelled: an earlier try of this task was a preview, and its run "
+                "stays one. To cancel, trigger a new run, which looks for stale orders again."
+            )
 
     def save(self, result: BatchResult) -> None:
         """Keep what this try has cancelled for later ones, the first 1,000 orders."""
-        if self._store is None or len(result.cancelled) == self._saved or result.preview:
-            return
-        try:
-            self._store.set(KEY, sorted(self.cancelled.union(result.cancelled)))
+        if len(result.cancelled) > self._saved:
+            self._set(CANCELLED, sorted(self.cancelled.union(result.cancelled)))
             self._saved = len(result.cancelled)
+
+    def _set(self, key: str, value: Any) -> None:
+        try:
+            if self._store is not None:
+                self._store.set(key, value)
         except Exception:  # it must not fail a task that has cancelled its orders
             self._give_up("save")
 
-    def _load(self) -> frozenset[str]:
+    def _load(self, key: str) -> Any:
         try:
-            found = self._store.get(KEY) if self._store is not None else None
+            return None if self._store is None else self._store.get(key)
         except Exception:
             self._give_up("read")
-            found = None
-        return frozenset(found) if isinstance(found, list) else frozenset()
+            return None
 
     def _give_up(self, what: str) -> None:
-        log.warning("Could not %s which orders earlier tries cancelled", what, exc_info=True)
+        log.warning("Could not %s what the tries of this task have done", what, exc_info=True)
         self._store = None

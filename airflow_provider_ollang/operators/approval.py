@@ -54,12 +54,14 @@ class ApproveOrdersOperator(ApprovalOperator):
     :param subject: the headline; "Cancel 12 Ollang orders?" if left out
     :param body: what is shown below it, in Markdown: the XCom ``summary`` of
         FindStaleOrdersOperator (``find.output["summary"]``). Only the ids if left out
+    :param preview: whether the batch that follows is in preview mode: the subject then says so, and
+        nothing is approved if that has changed when the response arrives
     :param kwargs: what ApprovalOperator takes, such as ``response_timeout``, ``assigned_users``,
         ``notifiers`` and ``fail_on_reject``; not ``defaults``, which would approve without a
         person, and not ``params``, a form whose input would be lost
     """
 
-    template_fields = (*ApprovalOperator.template_fields, "order_ids")
+    template_fields = (*ApprovalOperator.template_fields, "order_ids", "preview")
 
     def __init__(
         self,
@@ -67,6 +69,7 @@ class ApproveOrdersOperator(ApprovalOperator):
         order_ids: Collection[str] | XComArg,
         subject: str | None = None,
         body: str | XComArg | None = None,
+        preview: bool | str = False,
         **kwargs: Any,
     ) -> None:
         if kwargs.get("defaults") is not None:
@@ -83,6 +86,7 @@ class ApproveOrdersOperator(ApprovalOperator):
                 "finder instead."
             )
         self.order_ids = order_ids
+        self.preview = preview
         self.retries = 0
 
     def execute(self, context: Context) -> None:
@@ -91,11 +95,13 @@ class ApproveOrdersOperator(ApprovalOperator):
         :raises AirflowSkipException: there are no orders to approve
         :raises AirflowFailException: the body does not show every order
         """
-        order_ids = self._order_ids()
+        order_ids, preview = self._parameters()
         if not order_ids:
             raise AirflowSkipException("There are no orders to approve.")
         noun = "order" if len(order_ids) == 1 else "orders"
         self.subject = self.subject or f"Cancel {len(order_ids)} Ollang {noun}?"
+        if preview:
+            self.subject = f"Preview, nothing will be cancelled: {self.subject}"
         self.body = self.body or "\n".join(f"- `{order_id}`" for order_id in order_ids)
         self._check_body(order_ids)
         try:
@@ -103,17 +109,23 @@ class ApproveOrdersOperator(ApprovalOperator):
         # TaskDeferred, from Airflow 3.3 on TaskAwaitingInput: its kwargs go to execute_complete.
         except BaseException as pause:
             if hasattr(pause, "method_name"):
-                pause.kwargs = {"shown": order_ids}  # type: ignore[attr-defined]
+                shown = {"shown": order_ids, "preview": preview}
+                pause.kwargs = shown  # type: ignore[attr-defined]
             raise
 
     def execute_complete(
-        self, context: Context, event: dict[str, Any], shown: list[str] | None = None
+        self,
+        context: Context,
+        event: dict[str, Any],
+        shown: list[str] | None = None,
+        preview: bool = False,
     ) -> list[str] | None:
         """Return the ids that were shown, if a person has approved them.
 
         :param event: the response
         :param shown: the ids that the person was asked about
-        :raises AirflowFailException: nobody responded in time, or the list has changed
+        :param preview: whether the person was told that nothing will be cancelled
+        :raises AirflowFailException: nobody responded in time, or what was asked has changed
         """
         response = super().execute_complete(context, event)
         if response["chosen_options"] != [self.APPROVE]:
@@ -121,10 +133,16 @@ class ApproveOrdersOperator(ApprovalOperator):
         person = event.get("responded_by_user")
         if not person or event.get("timedout") or not shown:
             raise AirflowFailException("Nothing was approved: no person has responded.")
-        if self._order_ids() != shown:
+        order_ids, is_preview = self._parameters()
+        if order_ids != shown:
             raise AirflowFailException(
                 "Nothing was approved: order_ids has changed since it was shown. Clear this task "
                 "to ask about the new list."
+            )
+        if preview and not is_preview:
+            raise AirflowFailException(
+                "Nothing was approved: the person was asked in a preview, and preview is off by "
+                "now. Clear this task to ask again."
             )
         self.log.info("%s approved %d orders.", person["name"], len(shown))
         return shown
@@ -133,9 +151,10 @@ class ApproveOrdersOperator(ApprovalOperator):
         """Fail without retries: each would ask again."""
         raise AirflowFailException(f"Nothing was approved: {event['error']}")
 
-    def _order_ids(self) -> list[str]:
+    def _parameters(self) -> tuple[list[str], bool]:
         try:
-            return parameters.order_ids("order_ids", self.order_ids)
+            order_ids = parameters.order_ids("order_ids", self.order_ids)
+            return order_ids, parameters.flag("preview", self.preview)
         except InvalidInputError as error:
             raise AirflowFailException(error.message) from error
 

@@ -450,6 +450,8 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         with self._airflow_exceptions():
             self._take_parameters()
             refuse_if_preview_requested(context, preview=self._preview)
+            self._earlier_tries = EarlierTries(context)
+            self._earlier_tries.check_mode(preview=self._preview)
             self._check_length()
             with self._client(RateLimiter(self._requests_per_second)) as client:
                 self._batch = self._make_batch(client, context)
@@ -486,7 +488,6 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         what = "Previewing" if self._preview else "Cancelling"
         where = (client.base_url, self._ollang_conn_id)
         self.log.info("%s %d orders at %s (connection %r).", what, len(self._order_ids), *where)
-        self._earlier_tries = EarlierTries(context)
         return Batch(
             client,
             self._order_ids,

@@ -83,3 +83,10 @@ def test_nothing_else_than_a_persons_response_to_this_list_approves_it(run, even
 
 def test_a_persons_approval_gives_exactly_the_list(run):
     assert approval().execute_complete(run.context, {**APPROVE, **ANNA}, IDS) == IDS
+
+
+def test_what_is_approved_in_a_preview_is_not_approved_once_preview_is_off(run):
+    event, asked = {**APPROVE, **ANNA}, {"shown": IDS, "preview": True}
+    assert approval(preview="True").execute_complete(run.context, event, **asked) == IDS
+    with pytest.raises(AirflowFailException, match="preview is off by now"):
+        approval(preview="False").execute_complete(run.context, event, **asked)

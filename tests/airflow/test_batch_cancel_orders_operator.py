@@ -118,6 +118,18 @@ def test_where_airflow_keeps_a_state_the_counts_are_those_of_the_run(
     assert [row["id"] for row in later.xcoms["not_cancelled"]] == [elsewhere]
 
 
+def test_where_airflow_keeps_a_state_a_preview_stays_one_when_it_is_cleared(
+    sandbox, add_orders, make_run, make_ti
+):
+    ids, state = add_orders(1, 2), State()
+    make_run(state=state).execute(batch(ids, preview=True))
+    cleared = {"ti": make_ti(try_number=2), "state": state}
+    with pytest.raises(AirflowFailException, match="an earlier try of this task was a preview"):
+        make_run(**cleared).execute(batch(ids))
+    assert not any(request.is_cancel for request in sandbox.requests)
+    assert make_run(**cleared).execute(batch(ids, preview=True))["would_cancel"] == 2
+
+
 class BrokenState(State):
     """A state that can neither be read nor written."""
 

@@ -34,7 +34,11 @@ def _copy_dags(target: Path) -> int:
     impatient = _replace(impatient, "timedelta(hours=12)", "timedelta(seconds=3)")
     impatient = _replace(impatient, 'dag_id="example_ollang', 'dag_id="impatient')
     (target / "impatient.py").write_text(impatient)
-    return 11
+    # Its mode can change during a run, as it does where somebody edits the DAG's file.
+    fickle = _replace(example, 'schedule="@weekly"', "schedule=None")
+    fickle = fickle.replace("{{ params.preview }}", "{{ var.value.preview }}")
+    (target / "fickle.py").write_text(_replace(fickle, 'dag_id="example_ollang', 'dag_id="fickle'))
+    return 12
 
 
 def _replace(text: str, old: str, new: str) -> str:

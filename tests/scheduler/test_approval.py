@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -10,13 +11,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_ollang.sandbox import Sandbox
-from demo.airflow_version import IS_BEFORE_3_1
+from demo.airflow_version import IS_BEFORE_3_1, IS_BEFORE_3_3
 from tests.scheduler.scheduler import Scheduler, wait_for
 
 pytestmark = pytest.mark.skipif(IS_BEFORE_3_1, reason="before 3.1, Airflow has no approvals")
 
 DAG_ID = "example_ollang_cleanup_with_approval"
 IMPATIENT = "impatient_cleanup_with_approval"
+FICKLE = "fickle_cleanup_with_approval"
 FOR_REAL = {"preview": False, "older_than_days": 7}
 APPROVAL, BATCH = "approve_cancels", "cancel_approved_orders"
 
@@ -40,12 +42,12 @@ def begin(scheduler: Scheduler, dag_id: str = DAG_ID) -> str:
     return scheduler.trigger(dag_id, FOR_REAL)
 
 
-def question(scheduler: Scheduler, run_id: str) -> Any:
+def question(scheduler: Scheduler, run_id: str, dag_id: str = DAG_ID) -> Any:
     """Return what a person is asked, once it is asked and can be responded to."""
 
     def asked() -> Any:
-        path = f"/dags/{DAG_ID}/dagRuns/{run_id}/hitlDetails"
-        waits = scheduler.states(DAG_ID, run_id)[APPROVAL] in ("awaiting_input", "deferred")
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/hitlDetails"
+        waits = scheduler.states(dag_id, run_id)[APPROVAL] in ("awaiting_input", "deferred")
         details = scheduler.call("GET", path)["hitl_details"]
         return waits and [detail for detail in details if not detail["response_received"]]
 
@@ -57,10 +59,12 @@ def mark_success(scheduler: Scheduler, run_id: str, dag_id: str = DAG_ID) -> Non
     scheduler.mark(dag_id, run_id, APPROVAL, "success")
 
 
-def clear(scheduler: Scheduler, run_id: str, task_id: str, *, downstream: bool) -> None:
+def clear(
+    scheduler: Scheduler, run_id: str, task_id: str, *, downstream: bool, dag_id: str = DAG_ID
+) -> None:
     body = {"dag_run_id": run_id, "task_ids": [task_id], "include_downstream": downstream}
     body |= {"dry_run": False, "only_failed": False}
-    scheduler.call("POST", f"/dags/{DAG_ID}/clearTaskInstances", json=body)
+    scheduler.call("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
 
 
 def assert_no_list(scheduler: Scheduler, run_id: str, dag_id: str = DAG_ID, **log: int) -> None:
@@ -71,11 +75,11 @@ def assert_no_list(scheduler: Scheduler, run_id: str, dag_id: str = DAG_ID, **lo
     assert "did somebody mark the task that returns it as success?" in said
 
 
-def respond(scheduler: Scheduler, run_id: str, option: str) -> None:
+def respond(scheduler: Scheduler, run_id: str, option: str, dag_id: str = DAG_ID) -> None:
     # Airflow 3.3.2 fails the approval, and nothing is cancelled, if the response comes before the
     # scheduler has heard that the asking process ended. Nowhere shows when; no person is as quick.
     time.sleep(8)
-    path = f"/dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/{APPROVAL}/-1/hitlDetails"
+    path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{APPROVAL}/-1/hitlDetails"
     scheduler.call("PATCH", path, json={"chosen_options": [option]})
 
 
@@ -173,3 +177,47 @@ def test_what_is_approved_is_what_was_shown_or_nothing(scheduler, sandbox):
     assert scheduler.wait_for_run(DAG_ID, run_id) == "failed"
     assert "order_ids has changed since it was shown" in scheduler.log(DAG_ID, run_id, APPROVAL)
     assert statuses(sandbox) == ["pending"] * 5
+
+
+@pytest.fixture
+def set_preview(scheduler: Scheduler) -> Iterator[Callable[[bool], None]]:
+    def change(value: bool) -> None:
+        scheduler.call("PATCH", "/variables/preview", json={"key": "preview", "value": str(value)})
+
+    scheduler.call("POST", "/variables", json={"key": "preview", "value": "True"})
+    yield change
+    scheduler.call("DELETE", "/variables/preview")
+
+
+def test_an_approval_in_a_preview_approves_nothing_once_preview_is_off(
+    scheduler, sandbox, set_preview
+):
+    run_id = begin(scheduler, FICKLE)
+    asked = question(scheduler, run_id, FICKLE)
+    assert asked["subject"] == "Preview, nothing will be cancelled: Cancel 3 Ollang orders?"
+
+    set_preview(False)
+    respond(scheduler, run_id, "Approve", FICKLE)
+
+    assert scheduler.wait_for_run(FICKLE, run_id) == "failed"
+    assert "preview is off by now" in scheduler.log(FICKLE, run_id, APPROVAL)
+    assert statuses(sandbox) == ["pending"] * 4
+
+
+@pytest.mark.skipif(IS_BEFORE_3_3, reason="before 3.3, Airflow keeps nothing of a cleared task")
+def test_a_preview_that_is_cleared_cancels_nothing_once_preview_is_off(
+    scheduler, sandbox, set_preview
+):
+    run_id = begin(scheduler, FICKLE)
+    question(scheduler, run_id, FICKLE)
+    respond(scheduler, run_id, "Approve", FICKLE)
+    assert scheduler.wait_for_run(FICKLE, run_id) == "success"
+
+    set_preview(False)
+    clear(scheduler, run_id, BATCH, downstream=False, dag_id=FICKLE)
+
+    wait_for(lambda: scheduler.states(FICKLE, run_id)[BATCH] == "failed")
+    assert "an earlier try of this task was a preview" in scheduler.log(
+        FICKLE, run_id, BATCH, attempt=2
+    )
+    assert statuses(sandbox) == ["pending"] * 4
