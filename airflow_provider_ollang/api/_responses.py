@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from airflow_provider_ollang.api._secret import mask, mask_json
@@ -26,6 +24,7 @@ from airflow_provider_ollang.api.errors import (
     UnexpectedResponseError,
     WrongBaseUrlError,
 )
+from airflow_provider_ollang.api.models import parse_http_date
 
 _LONGEST_MESSAGE = 300
 #: How the API says in text what ``ORDER_NOT_CANCELLABLE`` says. Sources:
@@ -62,14 +61,8 @@ def parse_retry_after(value: str | None, *, now: datetime | None = None) -> floa
 def _seconds(text: str, now: datetime) -> float | None:
     if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text, re.ASCII):
         return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-        if moment.tzinfo is None:  # "-0000": UTC, by RFC 5322
-            moment = moment.replace(tzinfo=UTC)
-        seconds = (moment - now).total_seconds()
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+    moment = parse_http_date(text)
+    return None if moment is None else max(0.0, (moment - now).total_seconds())
 
 
 def parse_json(body: bytes, content_type: str = "", *, secret: str = "") -> Any:

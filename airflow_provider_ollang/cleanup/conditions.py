@@ -121,16 +121,21 @@ class Conditions:
 
     :param statuses: the order has one of these
     :param exclude_name_matches: the order's name does not match
-    :param exclude_folder_ids: the order is in none of these folders; upper and lower case are equal
+    :param exclude_folder_ids: the order is in none of these folders, in upper or lower case
     :param created_before: the order was created at this time or before
-    :param exclude_order_ids: the order's id, in lower case, is none of these
+    :param exclude_order_ids: the order's id is none of these, in upper or lower case
     """
 
     statuses: Collection[str] | None = None
     exclude_name_matches: NamePattern | None = None
     exclude_folder_ids: Collection[str] | None = None
     created_before: datetime | None = None
-    exclude_order_ids: Collection[str] = frozenset()
+    exclude_order_ids: Collection[str] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("exclude_folder_ids", "exclude_order_ids"):
+            if (ids := getattr(self, name)) is not None:
+                object.__setattr__(self, name, frozenset(it.casefold() for it in ids))
 
     def unmet(self, order: Order) -> Unmet | None:
         """Return why the order is not to be cancelled, or ``None`` where all conditions hold."""
@@ -168,7 +173,7 @@ class Conditions:
             folder = quoted(order.folder_id)
             if not is_id(order.folder_id):
                 yield Unmet("invalid", f"its folderId is {folder}")
-            elif order.folder_id.casefold() in {it.casefold() for it in self.exclude_folder_ids}:
+            elif order.folder_id.casefold() in self.exclude_folder_ids:
                 yield Unmet("excluded", f"its folder {folder} is in exclude_folder_ids")
         if self.created_before is not None:
             created, limit = order.created, self.created_before

@@ -140,7 +140,7 @@ class StaleRule:
     def _as_listed(self) -> Conditions:
         return Conditions(
             statuses=self.statuses,
-            exclude_order_ids={order_id.casefold() for order_id in self.exclude_order_ids},
+            exclude_order_ids=self.exclude_order_ids,
             exclude_name_matches=self.exclude_name_matches,
             created_before=self.cut_off,
         )

@@ -494,7 +494,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
             max_workers=self._max_workers,
             conditions=Conditions(
                 statuses=self._require_status,
-                exclude_order_ids={it.casefold() for it in self._exclude_order_ids or ()},
+                exclude_order_ids=self._exclude_order_ids or (),
                 exclude_name_matches=self._exclude_name_matches,
                 exclude_folder_ids=self._exclude_folder_ids or None,
                 created_before=self._created_before,
