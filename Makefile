@@ -104,7 +104,7 @@ build: .venv/ready ## Build the source distribution, and the wheel from it, into
 	@$(BIN)/twine check --strict dist/*
 
 .PHONY: sbom
-sbom: .venv/ready ## Install the wheel in dist and list what came with it in build/sbom.json
+sbom: .venv/ready ## Install the wheel in dist and list what it depends on in build/sbom.json
 	@ls dist/*.whl > /dev/null 2>&1 || { echo "There is no wheel in dist. Run: make build"; exit 1; }
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/installed
 	@$(BIN)/uv pip install --quiet --python build/installed --constraint constraints.txt dist/*.whl

@@ -15,7 +15,7 @@ from pathlib import Path
 import nox
 
 #: The newest packages of a day are installed, so that a run today and one next year are alike: for
-#: each Airflow some days after its last release, since what came later can break it.
+#: each Airflow some days after its last release, since what is newer can break it.
 CUT_OFFS = {
     "2.11": "2026-03-21",
     "3.0": "2025-09-10",

@@ -43,12 +43,12 @@ def time_against_orders(series: dict[str, Any]) -> Figure:
 
 
 def throughput_under_a_limit(series: dict[str, Any]) -> Figure:
-    """Return what is served and refused each second while the limit changes."""
+    """Return what is served and rejected each second while the limit changes."""
     run = series["halving limit"]
     figure, axes = pyplot.subplots(figsize=(7, 4))
     seconds = range(len(run["served"]))
     axes.step(seconds, run["served"], where="post", color="tab:blue", label="served")
-    axes.step(seconds, run["refused"], where="post", color="tab:red", label="refused")
+    axes.step(seconds, run["rejected"], where="post", color="tab:red", label="rejected")
     for number, (begin, end, limit) in enumerate(run["limits"]):
         label = "the server's limit" if number == 0 else None
         axes.plot([begin, end], [limit, limit], ":", color="black", label=label)

@@ -55,8 +55,8 @@ class Run:
         return sorted(it.acted for it in self.received if it.acted is not None)
 
     @property
-    def refused(self) -> float:
-        """The share of all requests that were refused."""
+    def rejected(self) -> float:
+        """The share of all requests that were rejected."""
         return sum(it.status == 429 for it in self.received) / len(self.received)
 
     def a_second(self, status: int) -> list[int]:
@@ -74,7 +74,7 @@ class Run:
         return {
             "limits": [[it.begin - start, it.end - start, it.limit] for it in self.stretches],
             "served": self.a_second(204),
-            "refused": self.a_second(429),
+            "rejected": self.a_second(429),
         }
 
 
@@ -92,7 +92,7 @@ def run(*, orders: int = 2000, workers: int = 16, limit: float = 40) -> Result:
             figures.append(Figure("ours", f"{what}: served", [throughput], "/s"))
             figures.append(Figure("limit", what, [stretch.limit], "/s"))
             targets.append(Target(f"{what}: share", throughput / stretch.limit, least=0.95))
-        targets.append(Target(f"{name}: refused", seen.refused, most=0.02))
+        targets.append(Target(f"{name}: rejected", seen.rejected, most=0.02))
         lost = orders - len(seen.served_at)
         targets.append(Target(f"{name}: orders lost", lost, most=0))
     series = {name: seen.to_json() for name, seen in runs.items()}

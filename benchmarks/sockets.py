@@ -42,7 +42,7 @@ def _read_answer(connection: socket.socket) -> None:
     head, _, body = received.partition(_END_OF_HEAD)
     status = head[9:12]
     if status not in (b"200", b"204"):
-        raise RuntimeError(f"the server answered {head[:80]!r}")
+        raise RuntimeError(f"the server sent {head[:80]!r}")
     missing = _content_length(head) - len(body)
     while missing > 0:
         missing -= len(_receive(connection))

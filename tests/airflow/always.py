@@ -1,4 +1,4 @@
-"""What holds for every task, whatever it was given and whatever it was answered."""
+"""What holds for every task, whatever it was given and whatever response it got."""
 
 from __future__ import annotations
 

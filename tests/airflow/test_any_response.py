@@ -46,7 +46,7 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-# Answers.
+# Responses.
 
 
 codes = st.sampled_from([*CODES, "order_not_found", "TEAPOT", "", None, 409, True]) | any_json

@@ -47,7 +47,7 @@ RUNNER = os.path.join(os.path.dirname(__file__), "dag_runner.py")
 
 @dataclass
 class Ended:
-    """A run that came to its end."""
+    """A run that has ended."""
 
     state: str
     tasks: list[tuple[str, int, str]]

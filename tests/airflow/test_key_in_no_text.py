@@ -99,7 +99,7 @@ def echo(status: int, key: str, code: str | None = None) -> Stub:
 
 
 #: By the error's class: what provokes it.
-ANSWERS: dict[str, Callable[[str], Stub]] = {
+RESPONSES: dict[str, Callable[[str], Stub]] = {
     "BadRequestError": lambda key: echo(400, key),
     "UnauthorizedError": lambda key: echo(401, key, "UNAUTHORIZED"),
     "OrderAlreadyCancelledError": lambda key: echo(409, key, "ORDER_ALREADY_CANCELLED"),
@@ -119,10 +119,10 @@ ANSWERS: dict[str, Callable[[str], Stub]] = {
 }
 
 
-@pytest.mark.parametrize("kind", ANSWERS)
+@pytest.mark.parametrize("kind", RESPONSES)
 def test_no_response_brings_the_key_into_an_error_or_a_log(home, caplog, kind):
     caplog.set_level(logging.DEBUG)
-    home.respond_always(ANSWERS[kind](home.api_key))
+    home.respond_always(RESPONSES[kind](home.api_key))
     with OllangHook().get_conn() as client, pytest.raises(errors.OllangError) as caught:
         client.cancel_order("abc")
 

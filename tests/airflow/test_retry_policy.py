@@ -32,7 +32,7 @@ OPERATORS = [
 
 needs_retry_policies = pytest.mark.skipif(
     Version(airflow.__version__) < Version("3.3"),
-    reason="retry policies came with Airflow 3.3",
+    reason="retry policies are new in Airflow 3.3",
 )
 
 

@@ -52,7 +52,7 @@ CARELESS = "handle_the_key_carelessly"
 
 
 def echoes(key: str) -> dict[str, Stub]:
-    """Return answers that give the key away in each part that an answer has."""
+    """Return responses that give the key away in each part that an response has."""
     page = f"<p title='{escape(key)}'>{key}, {quote(key)}</p>"
     html = {"Content-Type": f"text/html; of={key}", "Set-Cookie": f"key={quote(key)}"}
     broken_off = {"Content-Length": "9999", "Content-Type": key}
@@ -73,7 +73,7 @@ def echoes(key: str) -> dict[str, Stub]:
 
 
 def fill(sandbox: Sandbox, key: str) -> list[str]:
-    """Give a sandbox orders and answers that tell the key; return the orders' ids."""
+    """Give a sandbox orders and responses that tell the key; return the orders' ids."""
     sandbox.orders.clear()
     week = {"age": timedelta(days=9)}
     sandbox.orders.add(id="good", name=PLANTED_NAME, **week)
@@ -85,12 +85,12 @@ def fill(sandbox: Sandbox, key: str) -> list[str]:
     sandbox.orders.add(id="undated", name=key, createdAt=key, **week)
     for _ in range(20):  # a listing in which most orders are invalid would fail
         sandbox.orders.add(**week)
-    answers = echoes(key)
-    for order_id, answer in answers.items():
+    responses = echoes(key)
+    for order_id, response in responses.items():
         sandbox.orders.add(id=order_id, name=key, without=["createdAt"])
-        sandbox.respond_always(answer, path=f"{CANCEL}{order_id}")
+        sandbox.respond_always(response, path=f"{CANCEL}{order_id}")
     listed = ["good", "named", "cancelled", "completed", "foreign", "in-odd-state", PLANTED_ID]
-    return [*listed, *answers]
+    return [*listed, *responses]
 
 
 def ways_to_write(text: str) -> set[bytes]:
@@ -128,13 +128,13 @@ class Used:
     runs: dict[tuple[str, str], str]
 
     def __post_init__(self) -> None:
-        self.answers = {path: self.answer(path) for path in self._paths()}
+        self.responses = {path: self.response(path) for path in self._paths()}
         self.rows = dict(self._rows())
         home = self.scheduler.home
         files = (path for path in home.rglob("*") if path.is_file())
         self.files = {str(path.relative_to(home)): path.read_bytes() for path in files}
 
-    def answer(self, path: str) -> bytes:
+    def response(self, path: str) -> bytes:
         response = self.scheduler.send("GET", path)
         assert response.ok, response.text
         return response.content
@@ -225,7 +225,7 @@ def used() -> Iterator[Used]:
             "AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode(),
             "AIRFLOW__API__EXPOSE_CONFIG": "True",
             "AIRFLOW__WEBSERVER__EXPOSE_CONFIG": "True",  # its name in Airflow 2
-            # More of them side by side would keep the API server from answering in time.
+            # More of them side by side would keep the API server from responding in time.
             "AIRFLOW__CORE__PARALLELISM": "4",
         }
         added = json.dumps(connection(urls["long_db"], KEYS["long_db"]))
@@ -242,7 +242,7 @@ def used() -> Iterator[Used]:
 
 def run_all(scheduler: Scheduler, order_ids: list[str]) -> dict[tuple[str, str], str]:
     """Run the DAGs to their ends; return the runs' ids by DAG and connection."""
-    # A rejected key would end a batch at once, and no batch is to wait for an answer.
+    # A rejected key would end a batch at once, and no batch is to wait for an response.
     batched = [order_id for order_id in order_ids if order_id not in ("echo-message", "too-slow")]
     clean_ups = ("odd_env", "short_env", "long_db")
     wanted = [
@@ -265,7 +265,7 @@ def test_a_key_stands_nowhere(used, name):
     key = (KEYS | MISPLACED)[name]
     assert found(used.files, key) == set()
     assert found(used.rows, key) == set()
-    assert found(used.answers, key) == set()
+    assert found(used.responses, key) == set()
 
 
 def test_everything_was_tried(used):
@@ -294,14 +294,14 @@ def test_the_search_sees_every_place(used):
     assert_in_each(files, f"task_id=preview{logs}", f"/map_index=6{logs}")
     tables = {"dag_run", "log", "rendered_task_instance_fields", "xcom"}
     assert tables <= found(used.rows, PLANTED_ID)
-    answers = found(used.answers, PLANTED_ID)
-    assert_in_each(answers, "/eventLogs", "/cancel/logs/1", "/cancel/6", "/taskInstances/preview")
-    assert_in_each(answers, "/xcomEntries/return_value", "/xcomEntries/not_cancelled")
+    responses = found(used.responses, PLANTED_ID)
+    assert_in_each(responses, "/eventLogs", "/cancel/logs/1", "/cancel/6", "/taskInstances/preview")
+    assert_in_each(responses, "/xcomEntries/return_value", "/xcomEntries/not_cancelled")
     # With quotation marks and the like it stands there escaped.
     assert "xcom" in found(used.rows, PLANTED_NAME)
     assert_in_each(found(used.files, PLANTED_NAME), *LOGGED_IN, f"task_id=find{logs}")
-    answers = found(used.answers, PLANTED_NAME)
-    assert_in_each(answers, "/find/logs/1", "/xcomEntries/orders", "/xcomEntries/summary")
+    responses = found(used.responses, PLANTED_NAME)
+    assert_in_each(responses, "/find/logs/1", "/xcomEntries/orders", "/xcomEntries/summary")
 
 
 def test_the_log_is_at_its_most_talkative(used):
