@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 #: What to say where an order is found cancelled after a response was lost.
 LOST_RESPONSE_NOTE = "probably cancelled by this task: the response to an earlier request was lost"
@@ -50,6 +50,8 @@ class OllangError(Exception):
     :param retry_after: seconds that the API asks to wait, where it does
     """
 
+    #: Whether the client sends the same request again after a wait.
+    is_retryable: bool = False
     #: Whether no later attempt, of the client or of the task, can help.
     is_final: ClassVar[bool] = False
     #: What a person can do about it.
@@ -79,11 +81,6 @@ class OllangError(Exception):
         self.code = code
         self.order_id = order_id
         self.retry_after = retry_after
-
-    @property
-    def is_retryable(self) -> bool:
-        """Whether the client sends the same request again after a wait."""
-        return False
 
     @property
     def details(self) -> str:
@@ -154,11 +151,7 @@ class TransportError(OllangError):
     """There was no response."""
 
     hint = "Check the base URL and the network."
-
-    @property
-    def is_retryable(self) -> bool:
-        """Return ``True``: a network recovers."""
-        return True
+    is_retryable = True
 
 
 class ConnectionFailedError(TransportError):
@@ -172,10 +165,7 @@ class TimedOutError(TransportError):
 class CertificateError(TransportError):
     """The server's certificate could not be trusted. Not tried again: it would not help."""
 
-    @property
-    def is_retryable(self) -> bool:
-        """Return ``False``: the same certificate would be presented again."""
-        return False
+    is_retryable = False
 
 
 class UnexpectedResponseError(OllangError):
@@ -189,10 +179,7 @@ class UnexpectedResponseError(OllangError):
 class UnreadableResponseError(UnexpectedResponseError):
     """A read got a response that the API does not document. Reading again may help."""
 
-    @property
-    def is_retryable(self) -> bool:
-        """Return ``True``: reading again does no harm."""
-        return True
+    is_retryable = True
 
 
 class ApiError(OllangError):
@@ -276,19 +263,15 @@ class WrongBaseUrlError(ApiError):
 class RateLimitedError(ApiError):
     """Too many requests."""
 
-    @property
-    def is_retryable(self) -> bool:
-        """Return ``True``: the limit is one of speed."""
-        return True
+    is_retryable = True
 
 
 class ServerError(ApiError):
     """The API, or something in front of it, is in trouble. It may have acted on the request."""
 
-    @property
-    def is_retryable(self) -> bool:
-        """Whether trouble of this status usually passes."""
-        return self.status in PASSING_STATUSES
+    def __init__(self, message: str, *, status: int | None = None, **fields: Any) -> None:
+        super().__init__(message, status=status, **fields)
+        self.is_retryable = status in PASSING_STATUSES
 
 
 #: Trouble that passes. 520 to 524 and 529 are sent by networks in front of an API.
