@@ -101,18 +101,26 @@ class StaleRule:
             project_id=_only(self.project_ids),
         )
 
-    def is_stale(self, order: Order, *, as_listed: bool = True) -> bool:
-        """Return whether a valid order is stale.
+    def matches(self, order: Order, *, as_listed: bool = True) -> bool:
+        """Return whether a valid order is stale, if no exclusion applies to it.
 
         :param as_listed: leave out its folder, which a listing does not show
         """
         return (
-            (self._as_listed if as_listed else self._as_read).unmet(order) is None
+            self._criteria.unmet(order) is None
             and _allows(self.order_types, order.type)
             and _allows(self.project_ids, order.project_id)
             and (as_listed or _allows(self.folder_ids, order.folder_id))
             and (self.name_matches is None or _is_found(self.name_matches, order.name))
         )
+
+    def excludes(self, order: Order, *, as_listed: bool = True) -> bool:
+        """Return whether an exclusion applies to a valid order.
+
+        :param as_listed: leave out its folder, which a listing does not show
+        """
+        exclusions = self._exclusions_as_listed if as_listed else self._exclusions
+        return exclusions.unmet(order) is not None
 
     def invalid_reason(self, order: Order, *, as_listed: bool = True) -> str | None:
         """Return why an order is invalid, ``None`` if it is not.
@@ -137,17 +145,20 @@ class StaleRule:
         return None
 
     @cached_property
-    def _as_listed(self) -> Conditions:
+    def _criteria(self) -> Conditions:
+        return Conditions(self.statuses, created_before=self.cut_off)
+
+    @cached_property
+    def _exclusions(self) -> Conditions:
         return Conditions(
-            statuses=self.statuses,
             exclude_order_ids=self.exclude_order_ids,
             exclude_name_matches=self.exclude_name_matches,
-            created_before=self.cut_off,
+            exclude_folder_ids=self.exclude_folder_ids or None,
         )
 
     @cached_property
-    def _as_read(self) -> Conditions:
-        return replace(self._as_listed, exclude_folder_ids=self.exclude_folder_ids or None)
+    def _exclusions_as_listed(self) -> Conditions:
+        return replace(self._exclusions, exclude_folder_ids=None)
 
 
 class StaleOrder(NamedTuple):
@@ -173,6 +184,7 @@ class Finding:
 
     :param orders: the stale ones, oldest first
     :param examined: the number of orders in the listing
+    :param excluded: how many of them are not stale only because of an exclusion
     :param invalid: the invalid orders, each with the reason
     :param with_status: the number of valid orders that have one of the rule's ``statuses``
     :param not_found: ids of orders that were listed, but not found when they were read
@@ -182,6 +194,7 @@ class Finding:
 
     orders: list[StaleOrder] = field(default_factory=list)
     examined: int = 0
+    excluded: int = 0
     invalid: list[str] = field(default_factory=list)
     with_status: int = 0
     not_found: list[str] = field(default_factory=list)
@@ -197,7 +210,11 @@ class Finding:
         if reason := rule.invalid_reason(order, as_listed=as_listed):
             self.invalid.append(f"order {quoted(order.id)} ({quoted(order.name)}): {reason}")
             return False
-        if rule.is_stale(order, as_listed=as_listed):
+        if not rule.matches(order, as_listed=as_listed):
+            return True
+        if rule.excludes(order, as_listed=as_listed):
+            self.excluded += 1
+        else:
             self.orders.append(_stale_order(order, rule.reference_time))
         return True
 
@@ -374,7 +391,7 @@ def _shared(value: Any) -> str | None:
 
 
 def _stale_order(order: Order, reference_time: datetime) -> StaleOrder:
-    assert order.created is not None  # noqa: S101 - is_stale has seen it
+    assert order.created is not None  # noqa: S101 - the rule has seen it
     return StaleOrder(
         id=order.id,
         name=_text(order.name),

@@ -327,8 +327,8 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         left_out, invalid = len(finding.orders) - len(orders), len(finding.invalid)
         self._log_details(finding, orders)
         later = f" ({left_out} of them left for later runs)" if left_out else ""
-        counts = (finding.examined, len(finding.orders), later, invalid)
-        self.log.info("Checked %d orders: %d stale%s, %d invalid.", *counts)
+        counts = (finding.examined, len(finding.orders), later, finding.excluded, invalid)
+        self.log.info("Checked %d orders: %d stale%s, %d excluded, %d invalid.", *counts)
         self._push(context, key, [order._asdict() for order in orders[:KEPT_ORDERS]])
         self._push(context, "summary", summarize(orders, left_out=left_out, invalid=invalid))
 

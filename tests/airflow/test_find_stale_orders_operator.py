@@ -124,7 +124,9 @@ FILTERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize("is_obeyed", [True, False], ids=["server filters", "server does not"])
 @pytest.mark.parametrize(("parameters", "fields"), FILTERS)
-def test_only_orders_that_pass_the_filter_are_stale(sandbox, run, parameters, fields, is_obeyed):
+def test_only_orders_that_pass_the_filter_are_stale(
+    sandbox, run, logged, parameters, fields, is_obeyed
+):
     other = {"status": "pending", "type": "document", "projectId": "p9", "name": "or else"}
     other |= {"folderId": "f9", **({"status": "completed"} if "statuses" in parameters else {})}
     old = timedelta(days=30)
@@ -136,6 +138,8 @@ def test_only_orders_that_pass_the_filter_are_stale(sandbox, run, parameters, fi
         data = {"data": list(sandbox.orders), "meta": meta}
         sandbox.respond_always(Stub.json(200, data), path=LISTING)
     assert run.execute(find(**parameters)) == [wanted["id"]]
+    excluded = sum(name.startswith("exclude") for name in parameters)
+    assert f"1 stale, {excluded} excluded" in logged()
 
 
 @pytest.mark.parametrize("name", ["order_types", "project_ids", "folder_ids"])
