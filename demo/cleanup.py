@@ -18,6 +18,7 @@ from rich.table import Table
 
 from airflow_provider_ollang.sandbox import Sandbox, Stub
 from demo.airflow_home import airflow_home
+from demo.standalone import interrupt_on_signals
 
 DAG_ID = "example_ollang_nightly_cleanup"
 STALE_AFTER = timedelta(days=7)
@@ -30,6 +31,7 @@ console = Console(highlight=False)
 
 def main() -> int:
     """Run the demo and return the exit code: 0 if exactly the stale orders were cancelled."""
+    interrupt_on_signals()
     with Sandbox(latency_ms=50) as sandbox:
         console.print(f"[bold]Sandbox[/] with {len(sandbox.orders)} orders on {sandbox.url}")
         lost = [Stub(fault="reset-after")] * LOST_RESPONSES
@@ -74,7 +76,10 @@ def _run_dag(sandbox: Sandbox, environment: Mapping[str, str]) -> dict[str, Any]
         process = subprocess.Popen(  # noqa: S603 - our own command
             command, env=environment, stdout=stream, stderr=subprocess.STDOUT
         )
-        _show_progress(sandbox, process)
+        try:
+            _show_progress(sandbox, process)
+        finally:
+            process.kill()  # where the demo was interrupted
     if process.returncode:
         end_of_log = "\n".join(log.read_text().splitlines()[-60:])
         raise SystemExit(f"{end_of_log}\nThe DAG run failed.")
@@ -141,4 +146,7 @@ def _verdict(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("Interrupted.")
