@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+#: "older_than" and "older_than_days", "max_order" and "max_orders" are that close.
+_SIMILARITY = 0.75
 
 
 def refuse_backfill(context: Context) -> None:
@@ -20,6 +25,24 @@ def refuse_backfill(context: Context) -> None:
             "A clean-up cannot run in a backfill: each of its runs would look for orders that are "
             "stale today, and each would count its safety limits anew. Trigger a normal run."
         )
+
+
+def conf_of_run(context: Context) -> Mapping[str, Any]:
+    """Return what the run was triggered with."""
+    conf: Any = getattr(context["dag_run"], "conf", None)
+    return conf if isinstance(conf, Mapping) else {}
+
+
+def refuse_misspelled_params(context: Context) -> None:
+    """Fail if a key of the conf is much like a param that it lacks: Airflow ignores such a key."""
+    conf, params = conf_of_run(context), context.get("params") or {}
+    lacking = [name for name in params if name not in conf]
+    for key in conf.keys() - params.keys():
+        if found := get_close_matches(key, lacking, n=1, cutoff=_SIMILARITY):
+            raise AirflowFailException(
+                f"Nothing was cancelled: this DAG has no param {key!r:.80}, so Airflow ignores it. "
+                f"Was {found[0]!r} meant? Correct the conf and trigger a new run."
+            )
 
 
 def time_of_run(context: Context) -> datetime:

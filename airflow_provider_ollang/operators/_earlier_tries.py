@@ -1,4 +1,4 @@
-"""What earlier tries of a task have cancelled or previewed.
+"""What earlier tries of a task have done: what they cancelled, and whether they were previews.
 
 Airflow 3.3 and newer keep a state for each task of a run, which survives retries and clears.
 """
@@ -6,9 +6,8 @@ Airflow 3.3 and newer keep a state for each task of a run, which survives retrie
 from __future__ import annotations
 
 import logging
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
-
-from airflow.providers.common.compat.sdk import AirflowFailException
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -28,11 +27,7 @@ class EarlierTries:
 
     def __init__(self, context: Context) -> None:
         self._store: Any = context.get("task_state_store")
-        is_first = context["ti"].try_number == 1
-        found = None if is_first else self._load(CANCELLED)
-        #: The orders that they have cancelled, so that the counts include them.
-        self.cancelled = frozenset(found if isinstance(found, list) else ())
-        self._previewed = not is_first and self._load(PREVIEWED) is True
+        self._is_first = context["ti"].try_number == 1
         self._saved = 0
 
     @property
@@ -40,26 +35,29 @@ class EarlierTries:
         """Whether this Airflow keeps it."""
         return self._store is not None
 
-    def check_mode(self, *, preview: bool) -> None:
-        """Raise if this try is about to cancel what an earlier one has only previewed.
+    @cached_property
+    def cancelled(self) -> frozenset[str]:
+        """The orders that they have cancelled, so that the counts include them."""
+        found = self._load(CANCELLED)
+        return frozenset(found if isinstance(found, list) else ())
 
-        The default of a param may have changed since then, and the orders may be wanted by now.
-        """
-        if preview:
-            self._set(PREVIEWED, True)
-        elif self._previewed:
-            raise AirflowFailException(
-                "Nothing was cancelled: an earlier try of this task was a preview, and its run "
-                "stays one. To cancel, trigger a new run, which looks for stale orders again."
-            )
+    @cached_property
+    def previewed(self) -> bool | None:
+        """Whether the last of them was a preview, ``None`` if that is not known."""
+        found = self._load(PREVIEWED)
+        return found if isinstance(found, bool) else None
+
+    def save_mode(self, *, preview: bool) -> None:
+        """Keep for later tries whether this one is a preview."""
+        self._save(PREVIEWED, preview)
 
     def save(self, result: BatchResult) -> None:
         """Keep what this try has cancelled for later ones, the first 1,000 orders."""
         if len(result.cancelled) > self._saved:
-            self._set(CANCELLED, sorted(self.cancelled.union(result.cancelled)))
+            self._save(CANCELLED, sorted(self.cancelled.union(result.cancelled)))
             self._saved = len(result.cancelled)
 
-    def _set(self, key: str, value: Any) -> None:
+    def _save(self, key: str, value: Any) -> None:
         try:
             if self._store is not None:
                 self._store.set(key, value)
@@ -68,7 +66,7 @@ class EarlierTries:
 
     def _load(self, key: str) -> Any:
         try:
-            return None if self._store is None else self._store.get(key)
+            return None if self._store is None or self._is_first else self._store.get(key)
         except Exception:
             self._give_up("read")
             return None

@@ -2,6 +2,7 @@
 
 Airflow ignores unknown entries of a run's conf. A typo, another tool's word for a preview, or
 ``dag_run_conf_overrides_params = False`` would otherwise turn a preview into real cancellations.
+So would a clear: Airflow then takes a param's default from the DAG's file as it is by now.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_ollang.api._validation import shown
+from airflow_provider_ollang.operators._dag_run import conf_of_run, refuse_misspelled_params
+from airflow_provider_ollang.operators._earlier_tries import EarlierTries
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -45,16 +48,55 @@ _OFF = frozenset({"false", "no", "off", "n", "f", "0", "0.0"})
 _SIMILARITY = 0.75
 
 
-def refuse_if_preview_requested(context: Context, *, preview: bool = False) -> None:
-    """Fail the task before it cancels anything, if its run was asked for a preview.
-
-    Looks at the whole conf of the run, at its id, and at the names of its params.
+def refuse_preview(context: Context, *, preview: bool = False) -> None:
+    """Fail the task before it cancels anything, if its run is a preview, or may have been one.
 
     :param preview: whether the task is in preview mode, and cancels nothing anyway
-    :raises AirflowFailException: something in them reads like a preview or dry run, and is not off
+    :raises AirflowFailException: the run was asked for a preview, or was cleared, and an earlier
+        try was a preview or may have been one
     """
-    if preview:
+    tries = EarlierTries(context)
+    if not preview:
+        _refuse_request(context)
+        refuse_misspelled_params(context)
+        if tries.previewed:
+            raise _failure("an earlier try of this task was a preview")
+        if tries.previewed is None:
+            refuse_cleared(context)
+    tries.save_mode(preview=preview)
+
+
+def refuse_cleared(context: Context) -> None:
+    """Fail the task if its run was cleared, and a param's default says that it is no preview.
+
+    That default may have been another one before. A teardown has no other run to do its work.
+
+    :raises AirflowFailException: the run may have been a preview
+    """
+    if not getattr(context["dag_run"], "clear_number", None) or _is_teardown(context):
         return
+    params, conf = context.get("params") or {}, conf_of_run(context)
+    for name in params.keys() - conf.keys():
+        if _is_switch(name) and not _is_request(name, params[name]):
+            raise _failure(
+                f"this run was cleared, and its conf does not have the param {name!r}, whose "
+                "default may have been another one before"
+            )
+
+
+def _is_teardown(context: Context) -> bool:
+    return bool(getattr(context.get("task"), "is_teardown", False))
+
+
+def _failure(reason: str) -> AirflowFailException:
+    return AirflowFailException(
+        f"Nothing was cancelled: {reason}. To cancel, trigger a new run, which looks for stale "
+        "orders again."
+    )
+
+
+def _refuse_request(context: Context) -> None:
+    """Look at the whole conf of the run, at its id, and at the names of its params."""
     dag_run: Any = context["dag_run"]
     requests = chain(
         _requests(getattr(dag_run, "conf", None), "conf"),
@@ -96,6 +138,12 @@ def _requests_in_params(params: Any) -> Iterator[str]:
             yield f"params[{shown(name)}] = {shown(value)}"
         elif not _MODE_NAMES.isdisjoint(_words(name)):
             yield from _requests(value, f"params[{shown(name)}]")
+
+
+def _is_switch(name: str) -> bool:
+    """Return whether a param of that name decides whether a run is a preview."""
+    is_request = _is_request(name, True) or _is_request(name, False)
+    return is_request or not _MODE_NAMES.isdisjoint(_words(name))
 
 
 def _is_request(key: str, value: Any) -> bool:

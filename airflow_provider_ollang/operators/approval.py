@@ -18,6 +18,7 @@ from packaging.version import Version
 from airflow_provider_ollang.api.errors import InvalidInputError
 from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._base import InvalidParameterError
+from airflow_provider_ollang.operators._preview import refuse_cleared
 
 #: An older one asks, but without a time-out for the response.
 STANDARD_PROVIDER, OLDEST = "apache-airflow-providers-standard", "1.12.2"
@@ -93,9 +94,12 @@ class ApproveOrdersOperator(ApprovalOperator):
         """Ask, and wait for the response.
 
         :raises AirflowSkipException: there are no orders to approve
-        :raises AirflowFailException: the body does not show every order
+        :raises AirflowFailException: the body does not show every order, or the run was cleared
+            and may have been a preview
         """
         order_ids, preview = self._parameters()
+        if not preview:  # nobody is asked in vain: the batch would fail
+            refuse_cleared(context)
         if not order_ids:
             raise AirflowSkipException("There are no orders to approve.")
         noun = "order" if len(order_ids) == 1 else "orders"
@@ -136,13 +140,13 @@ class ApproveOrdersOperator(ApprovalOperator):
         order_ids, is_preview = self._parameters()
         if order_ids != shown:
             raise AirflowFailException(
-                "Nothing was approved: order_ids has changed since it was shown. Clear this task "
+                "Nothing was approved: order_ids has changed since it was shown. Trigger a new run "
                 "to ask about the new list."
             )
         if preview and not is_preview:
             raise AirflowFailException(
                 "Nothing was approved: the person was asked in a preview, and preview is off by "
-                "now. Clear this task to ask again."
+                "now. Trigger a new run to ask again."
             )
         self.log.info("%s approved %d orders.", person["name"], len(shown))
         return shown

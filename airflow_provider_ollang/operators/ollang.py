@@ -22,9 +22,13 @@ from airflow_provider_ollang.operators._base import (
     OptionalParameter,
     Parameter,
 )
-from airflow_provider_ollang.operators._dag_run import refuse_backfill, time_of_run
+from airflow_provider_ollang.operators._dag_run import (
+    refuse_backfill,
+    refuse_misspelled_params,
+    time_of_run,
+)
 from airflow_provider_ollang.operators._earlier_tries import EarlierTries
-from airflow_provider_ollang.operators._preview import refuse_if_preview_requested
+from airflow_provider_ollang.operators._preview import refuse_preview
 from airflow_provider_ollang.operators.create import CreateOrderOperator
 from airflow_provider_ollang.operators.retry import exception_to_retry
 
@@ -117,7 +121,7 @@ class CancelOrderOperator(OllangBaseOperator):
         """
         with self._airflow_exceptions():
             self._take_parameters()
-            refuse_if_preview_requested(context)
+            refuse_preview(context)
             with self._client() as client:
                 where = (client.base_url, self._ollang_conn_id)
                 self.log.info("Cancelling order %s at %s (connection %r).", self._order_id, *where)
@@ -254,6 +258,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         from airflow_provider_ollang.cleanup.stale import find_stale_orders, select
 
         refuse_backfill(context)
+        refuse_misspelled_params(context)
         with self._airflow_exceptions():
             self._take_parameters()
             rule = self._rule(context)
@@ -449,9 +454,8 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
 
         with self._airflow_exceptions():
             self._take_parameters()
-            refuse_if_preview_requested(context, preview=self._preview)
+            refuse_preview(context, preview=self._preview)
             self._earlier_tries = EarlierTries(context)
-            self._earlier_tries.check_mode(preview=self._preview)
             self._check_length()
             with self._client(RateLimiter(self._requests_per_second)) as client:
                 self._batch = self._make_batch(client, context)

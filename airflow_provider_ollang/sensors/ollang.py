@@ -29,7 +29,7 @@ from airflow_provider_ollang.operators._base import (
     Parameter,
 )
 from airflow_provider_ollang.operators._kill import cancel_unwanted, read_task_state
-from airflow_provider_ollang.operators._preview import refuse_if_preview_requested
+from airflow_provider_ollang.operators._preview import refuse_preview
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg
@@ -151,9 +151,9 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         self._may_cancel = self._cancel_on_kill and not self._is_preview()
 
     def _is_preview(self) -> bool:
-        """Return whether the run was asked for a preview: such a run never cancels."""
+        """Return whether the run is, or may be, a preview: such a run never cancels."""
         try:
-            refuse_if_preview_requested(self._context)
+            refuse_preview(self._context)
         except AirflowFailException as error:
             self.log.warning("cancel_on_kill has no effect. %s", error)
             return True

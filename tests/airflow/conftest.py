@@ -56,6 +56,7 @@ class Run:
     :param params: what templates find under ``params``
     :param conf: what the run was triggered with
     :param state: what the task's tries share, where Airflow keeps it
+    :param clear_number: how often it was cleared
     """
 
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -63,12 +64,15 @@ class Run:
     conf: Any = None
     run_id: str = "manual__2026"
     state: State | None = None
+    clear_number: int = 0
     ti: TaskInstance = field(default_factory=TaskInstance)
 
     @property
     def context(self) -> dict[str, Any]:
+        names = ("conf", "run_id", "clear_number")
+        fields = {name: getattr(self, name) for name in names}
         return {
-            "dag_run": SimpleNamespace(run_after=self.time, conf=self.conf, run_id=self.run_id),
+            "dag_run": SimpleNamespace(run_after=self.time, **fields),
             "ti": self.ti,
             "params": self.params,
             "run_id": self.run_id,

@@ -130,6 +130,15 @@ def test_where_airflow_keeps_a_state_a_preview_stays_one_when_it_is_cleared(
     assert make_run(**cleared).execute(batch(ids, preview=True))["would_cancel"] == 2
 
 
+def test_where_airflow_keeps_a_state_what_was_cancelled_in_part_goes_on_when_it_is_cleared(
+    add_orders, make_run, make_ti
+):
+    ids, state, params = add_orders(1, 2), State(), {"preview": False}
+    make_run(state=state, params=params).execute(batch(ids[:1]))
+    cleared = make_run(ti=make_ti(try_number=2), state=state, params=params, clear_number=1)
+    assert cleared.execute(batch(ids))["cancelled"] == 2
+
+
 class BrokenState(State):
     """A state that can neither be read nor written."""
 

@@ -1,4 +1,4 @@
-"""A run that was asked for a preview, in whatever way, cancels nothing."""
+"""A run that was asked for a preview, in whatever way, or may be one, cancels nothing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ OTHERS = [
     {"dry_run": False, "params": {"preview": "false"}},
     '{"preview": false}',
     {"cancel": True, "cancel_orders": True, "cancel_ongoing": False, "real_names": False},
-    {"review": True, "previous": 1, "prevent": 1, "provider": 1, "private": 1, "latest_only": True},
+    {"preview": False, "review": True, "previous": 1, "prevent": 1, "private": 1, "latest_only": 1},
     {"name_matches": "^test-", "env": "test", "order_ids": ["dry-4F"], "older_than": "P7D"},
 ]
 
@@ -91,6 +91,38 @@ def test_a_param_that_is_on_and_reaches_no_task_is_refused(
 ):
     run = make_run(params={"order_ids": add_orders(30), "kept": "preview", name: value})
     with pytest.raises(AirflowFailException, match=rf"params\['{name}'\] = {value!r}"):
+        run.execute(batch())
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize(
+    ("params", "conf", "is_refused"),
+    [
+        ({"preview": False}, {}, True),
+        ({"mode": "cancel"}, None, True),
+        ({"really_cancel": True}, {"order_ids": []}, True),
+        ({"preview": False}, {"preview": False}, False),
+        ({"max_orders": 5, "region": "eu"}, {}, False),
+    ],
+)
+@pytest.mark.parametrize("operator", [batch, one])
+def test_a_cleared_run_whose_conf_does_not_say_what_it_is_cancels_nothing(
+    operator, params, conf, is_refused, sandbox, add_orders, make_run
+):
+    params = {"order_ids": add_orders(30), **params}
+    run = make_run(conf=conf, params=params, clear_number=1)
+    if is_refused:
+        with pytest.raises(AirflowFailException, match="this run was cleared"):
+            run.execute(operator())
+    else:
+        assert run.execute(operator())
+    assert any(request.is_cancel for request in sandbox.requests) is not is_refused
+
+
+def test_a_key_of_the_conf_much_like_a_param_is_refused(sandbox, add_orders, make_run):
+    params = {"order_ids": add_orders(30), "older_than_days": 30}
+    run = make_run(conf={"older_than": 90, "source": "nightly"}, params=params)
+    with pytest.raises(AirflowFailException, match=r"no param 'older_than'.*'older_than_days'"):
         run.execute(batch())
     assert sandbox.requests == []
 
