@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_ollang.api._storable import storable
+from airflow_provider_ollang.api._validation import shown
 from airflow_provider_ollang.api.errors import InvalidInputError, OllangError, with_hint
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators import _parameters as parameters
@@ -128,6 +129,11 @@ class OllangBaseOperator(BaseOperator):
             return None
         if parameters.is_nothing(value):
             raise InvalidInputError(f"{name}: the template rendered to {value!r}. {parameter.hint}")
+        if parameters.is_rendered_later(value):
+            raise InvalidInputError(
+                f"{name}: {shown(value)} is a template that was not rendered. Airflow renders only "
+                "those of a task: do not call execute() of an operator in a task of your own."
+            )
         # With None, or nothing, in place of an expression, a text means something else.
         for item in value if isinstance(value, (list, tuple, set, frozenset)) else [value]:
             if isinstance(item, str) and item in self._incomplete:

@@ -18,7 +18,7 @@ from packaging.version import Version
 from airflow_provider_ollang.api.errors import InvalidInputError
 from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._base import InvalidParameterError
-from airflow_provider_ollang.operators._preview import refuse_cleared
+from airflow_provider_ollang.operators._mode import refuse_begun_as_preview
 
 #: An older one asks, but without a time-out for the response.
 STANDARD_PROVIDER, OLDEST = "apache-airflow-providers-standard", "1.12.2"
@@ -55,8 +55,7 @@ class ApproveOrdersOperator(ApprovalOperator):
     :param subject: the headline; "Cancel 12 Ollang orders?" if left out
     :param body: what is shown below it, in Markdown: the XCom ``summary`` of
         FindStaleOrdersOperator (``find.output["summary"]``). Only the ids if left out
-    :param preview: whether the batch that follows is in preview mode: the subject then says so, and
-        nothing is approved if that has changed when the response arrives
+    :param preview: whether the batch that follows is in preview mode: the subject then says so
     :param kwargs: what ApprovalOperator takes, such as ``response_timeout``, ``assigned_users``,
         ``notifiers`` and ``fail_on_reject``; not ``defaults``, which would approve without a
         person, and not ``params``, a form whose input would be lost
@@ -94,12 +93,12 @@ class ApproveOrdersOperator(ApprovalOperator):
         """Ask, and wait for the response.
 
         :raises AirflowSkipException: there are no orders to approve
-        :raises AirflowFailException: the body does not show every order, or the run was cleared
-            and may have been a preview
+        :raises AirflowFailException: the body does not show every order, or the run began as a
+            preview
         """
         order_ids, preview = self._parameters()
         if not preview:  # nobody is asked in vain: the batch would fail
-            refuse_cleared(context)
+            refuse_begun_as_preview(context)
         if not order_ids:
             raise AirflowSkipException("There are no orders to approve.")
         noun = "order" if len(order_ids) == 1 else "orders"
@@ -113,23 +112,17 @@ class ApproveOrdersOperator(ApprovalOperator):
         # TaskDeferred, from Airflow 3.3 on TaskAwaitingInput: its kwargs go to execute_complete.
         except BaseException as pause:
             if hasattr(pause, "method_name"):
-                shown = {"shown": order_ids, "preview": preview}
-                pause.kwargs = shown  # type: ignore[attr-defined]
+                pause.kwargs = {"shown": order_ids}  # type: ignore[attr-defined]
             raise
 
     def execute_complete(
-        self,
-        context: Context,
-        event: dict[str, Any],
-        shown: list[str] | None = None,
-        preview: bool = False,
+        self, context: Context, event: dict[str, Any], shown: list[str] | None = None
     ) -> list[str] | None:
         """Return the ids that were shown, if a person has approved them.
 
         :param event: the response
         :param shown: the ids that the person was asked about
-        :param preview: whether the person was told that nothing will be cancelled
-        :raises AirflowFailException: nobody responded in time, or what was asked has changed
+        :raises AirflowFailException: nobody responded in time, or the list has changed
         """
         response = super().execute_complete(context, event)
         if response["chosen_options"] != [self.APPROVE]:
@@ -137,16 +130,10 @@ class ApproveOrdersOperator(ApprovalOperator):
         person = event.get("responded_by_user")
         if not person or event.get("timedout") or not shown:
             raise AirflowFailException("Nothing was approved: no person has responded.")
-        order_ids, is_preview = self._parameters()
-        if order_ids != shown:
+        if self._parameters()[0] != shown:
             raise AirflowFailException(
                 "Nothing was approved: order_ids has changed since it was shown. Trigger a new run "
                 "to ask about the new list."
-            )
-        if preview and not is_preview:
-            raise AirflowFailException(
-                "Nothing was approved: the person was asked in a preview, and preview is off by "
-                "now. Trigger a new run to ask again."
             )
         self.log.info("%s approved %d orders.", person["name"], len(shown))
         return shown

@@ -22,6 +22,7 @@ from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._base import OllangBaseOperator, OptionalParameter, Parameter
 from airflow_provider_ollang.operators._dag_run import start_of_run
+from airflow_provider_ollang.operators._mode import push_preview_params
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -107,6 +108,7 @@ class CreateOrderOperator(OllangBaseOperator):
         :raises AirflowFailException: trying again cannot help, or could pay twice
         :raises AirflowException: nothing was created, or a retry finds out
         """
+        push_preview_params(context)
         with self._airflow_exceptions():
             self._take_parameters()
             request = OrderRequest(

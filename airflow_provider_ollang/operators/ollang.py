@@ -28,7 +28,7 @@ from airflow_provider_ollang.operators._dag_run import (
     time_of_run,
 )
 from airflow_provider_ollang.operators._earlier_tries import EarlierTries
-from airflow_provider_ollang.operators._preview import refuse_preview
+from airflow_provider_ollang.operators._mode import push_preview_params, refuse_preview
 from airflow_provider_ollang.operators.create import CreateOrderOperator
 from airflow_provider_ollang.operators.retry import exception_to_retry
 
@@ -259,6 +259,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
 
         refuse_backfill(context)
         refuse_misspelled_params(context)
+        push_preview_params(context)
         with self._airflow_exceptions():
             self._take_parameters()
             rule = self._rule(context)

@@ -85,8 +85,6 @@ def test_a_persons_approval_gives_exactly_the_list(run):
     assert approval().execute_complete(run.context, {**APPROVE, **ANNA}, IDS) == IDS
 
 
-def test_what_is_approved_in_a_preview_is_not_approved_once_preview_is_off(run):
-    event, asked = {**APPROVE, **ANNA}, {"shown": IDS, "preview": True}
-    assert approval(preview="True").execute_complete(run.context, event, **asked) == IDS
-    with pytest.raises(AirflowFailException, match="preview is off by now"):
-        approval(preview="False").execute_complete(run.context, event, **asked)
+def test_nobody_is_asked_in_a_cleared_run_whose_batch_would_fail(make_run):
+    with pytest.raises(AirflowFailException, match="this run was cleared"):
+        make_run(params={"preview": False}, clear_number=1).execute(approval())

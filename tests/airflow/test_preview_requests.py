@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_ollang.operators.ollang import BatchCancelOrdersOperator, CancelOrderOperator
+from airflow_provider_ollang.operators.ollang import (
+    BatchCancelOrdersOperator,
+    CancelOrderOperator,
+    FindStaleOrdersOperator,
+)
 
 #: Keys whose value asks for a preview unless it is switched off.
 KEYS = [
@@ -117,6 +121,45 @@ def test_a_cleared_run_whose_conf_does_not_say_what_it_is_cancels_nothing(
     else:
         assert run.execute(operator())
     assert any(request.is_cancel for request in sandbox.requests) is not is_refused
+
+
+def test_a_cleared_run_cancels_where_an_earlier_task_has_seen_what_it_is_or_in_a_teardown(
+    sandbox, add_orders, make_run, make_ti
+):
+    params = {"preview": False, "order_ids": add_orders(30)}
+    of_teardown = {"preview": False, "order_ids": add_orders(30)}
+    found = make_run(params=params)
+    found.execute(FindStaleOrdersOperator(task_id="find", older_than="P7D"))
+
+    again = make_run(params=params, clear_number=1, ti=make_ti(upstream=[{}, found.xcoms]))
+    assert again.execute(batch())["cancelled"] == 1
+    teardown = make_run(params=of_teardown, clear_number=1, is_teardown=True)
+    assert teardown.execute(batch())["cancelled"] == 1
+
+
+@pytest.mark.parametrize(("name", "begun", "now"), [("preview", True, False), ("mode", "dry", "x")])
+@pytest.mark.parametrize("clear_number", [0, 1])
+def test_a_run_that_began_as_a_preview_stays_one(
+    name, begun, now, clear_number, sandbox, add_orders, make_run, make_ti
+):
+    order_ids = add_orders(30)
+    found = make_run(params={name: begun})
+    found.execute(FindStaleOrdersOperator(task_id="find", older_than="P7D"))
+
+    run = make_run(
+        params={name: now, "order_ids": order_ids},
+        clear_number=clear_number,
+        ti=make_ti(upstream=[found.xcoms]),
+    )
+    with pytest.raises(AirflowFailException, match="this run began as a preview"):
+        run.execute(batch())
+    assert not any(request.is_cancel for request in sandbox.requests)
+
+
+def test_in_a_cleared_run_what_the_params_are_by_now_is_no_evidence(add_orders, make_run):
+    cleared = make_run(params={"preview": False}, clear_number=1)
+    cleared.execute(FindStaleOrdersOperator(task_id="find", older_than="P7D"))
+    assert "preview_params" not in cleared.xcoms
 
 
 def test_a_key_of_the_conf_much_like_a_param_is_refused(sandbox, add_orders, make_run):

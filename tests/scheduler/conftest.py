@@ -34,9 +34,12 @@ def _copy_dags(target: Path) -> int:
     impatient = _replace(impatient, "timedelta(hours=12)", "timedelta(seconds=3)")
     impatient = _replace(impatient, 'dag_id="example_ollang', 'dag_id="impatient')
     (target / "impatient.py").write_text(impatient)
-    # Its mode can change during a run, as it does where somebody edits the DAG's file.
+    # The default of its param can change during a run, as it does where somebody edits the file.
     fickle = _replace(example, 'schedule="@weekly"', "schedule=None")
-    fickle = fickle.replace("{{ params.preview }}", "{{ var.value.preview }}")
+    fickle = _replace(
+        fickle, "import logging\n", "import logging\nfrom airflow.sdk import Variable\n"
+    )
+    fickle = _replace(fickle, "True,\n", "Variable.get('preview', 'True') == 'True',\n")
     (target / "fickle.py").write_text(_replace(fickle, 'dag_id="example_ollang', 'dag_id="fickle'))
     return 12
 

@@ -19,7 +19,8 @@ pytestmark = pytest.mark.skipif(IS_BEFORE_3_1, reason="before 3.1, Airflow has n
 DAG_ID = "example_ollang_cleanup_with_approval"
 IMPATIENT = "impatient_cleanup_with_approval"
 FICKLE = "fickle_cleanup_with_approval"
-FOR_REAL = {"preview": False, "older_than_days": 7}
+BY_DEFAULT = {"older_than_days": 7}
+FOR_REAL = {"preview": False, **BY_DEFAULT}
 APPROVAL, BATCH = "approve_cancels", "cancel_approved_orders"
 
 
@@ -38,8 +39,8 @@ def statuses(sandbox: Sandbox) -> list[str]:
     return [order["status"] for order in sandbox.orders]
 
 
-def begin(scheduler: Scheduler, dag_id: str = DAG_ID) -> str:
-    return scheduler.trigger(dag_id, FOR_REAL)
+def begin(scheduler: Scheduler, dag_id: str = DAG_ID, conf: dict[str, Any] = FOR_REAL) -> str:
+    return scheduler.trigger(dag_id, conf)
 
 
 def question(scheduler: Scheduler, run_id: str, dag_id: str = DAG_ID) -> Any:
@@ -189,10 +190,10 @@ def set_preview(scheduler: Scheduler) -> Iterator[Callable[[bool], None]]:
     scheduler.call("DELETE", "/variables/preview")
 
 
-def test_an_approval_in_a_preview_approves_nothing_once_preview_is_off(
+def test_a_run_that_began_as_a_preview_cancels_nothing_once_preview_is_off(
     scheduler, sandbox, set_preview
 ):
-    run_id = begin(scheduler, FICKLE)
+    run_id = begin(scheduler, FICKLE, BY_DEFAULT)
     asked = question(scheduler, run_id, FICKLE)
     assert asked["subject"] == "Preview, nothing will be cancelled: Cancel 3 Ollang orders?"
 
@@ -200,24 +201,25 @@ def test_an_approval_in_a_preview_approves_nothing_once_preview_is_off(
     respond(scheduler, run_id, "Approve", FICKLE)
 
     assert scheduler.wait_for_run(FICKLE, run_id) == "failed"
-    assert "preview is off by now" in scheduler.log(FICKLE, run_id, APPROVAL)
+    assert "this run began as a preview" in scheduler.log(FICKLE, run_id, BATCH)
     assert statuses(sandbox) == ["pending"] * 4
 
 
-@pytest.mark.skipif(IS_BEFORE_3_3, reason="before 3.3, Airflow keeps nothing of a cleared task")
-def test_a_preview_that_is_cleared_cancels_nothing_once_preview_is_off(
+def test_a_preview_that_is_cleared_asks_nobody_and_cancels_nothing_once_preview_is_off(
     scheduler, sandbox, set_preview
 ):
-    run_id = begin(scheduler, FICKLE)
+    run_id = begin(scheduler, FICKLE, BY_DEFAULT)
     question(scheduler, run_id, FICKLE)
     respond(scheduler, run_id, "Approve", FICKLE)
     assert scheduler.wait_for_run(FICKLE, run_id) == "success"
-
     set_preview(False)
-    clear(scheduler, run_id, BATCH, downstream=False, dag_id=FICKLE)
 
+    clear(scheduler, run_id, BATCH, downstream=False, dag_id=FICKLE)
     wait_for(lambda: scheduler.states(FICKLE, run_id)[BATCH] == "failed")
-    assert "an earlier try of this task was a preview" in scheduler.log(
-        FICKLE, run_id, BATCH, attempt=2
-    )
+    kept = "this run began as a preview" if IS_BEFORE_3_3 else "an earlier try of this task was"
+    assert kept in scheduler.log(FICKLE, run_id, BATCH, attempt=2)
+
+    clear(scheduler, run_id, "find_stale_orders", downstream=True, dag_id=FICKLE)
+    wait_for(lambda: scheduler.states(FICKLE, run_id)[APPROVAL] == "failed")
+    assert "this run was cleared" in scheduler.log(FICKLE, run_id, APPROVAL, attempt=2)
     assert statuses(sandbox) == ["pending"] * 4
