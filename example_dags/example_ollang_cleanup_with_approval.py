@@ -82,7 +82,7 @@ if ApproveOrdersOperator:
                 minimum=1,
                 maximum=MOST_SHOWN,
                 title="Orders per approval",
-                description="Asks about N orders, another selection in each run.",
+                description="How many orders to ask about. Each run picks different ones.",
             ),
             "preview": Param(
                 True,

@@ -65,7 +65,7 @@ _ERRORS_OF_ONE_ORDER = (
 class OllangClient:
     """A client of the Ollang integration API. Threads may share it: each gets its own connection.
 
-    Every call has time-outs, follows no redirect, and is repeated by the retry policy. Cancelling
+    Every call has timeouts, follows no redirect, and is repeated by the retry policy. Cancelling
     is repeated too: doing it twice changes nothing. Proxies and ``REQUESTS_CA_BUNDLE`` are taken
     from the environment when the client is made.
 
@@ -221,8 +221,8 @@ class OllangClient:
         A listing that breaks off raises: it never ends early as if it were whole.
 
         :param query: which orders, and how sorted
-        :param readers: pages read side by side
-        :param check: is given each page as it is read, in any thread; what it raises ends the
+        :param readers: pages read in parallel
+        :param check: gets each page as it is read, in any thread; what it raises ends the
             listing
         :raises UnexpectedResponseError: a page is invalid or has no new order, or pages never end
         :raises OllangError: any error, by its class
@@ -345,7 +345,7 @@ def _error_of_create(error: OllangError) -> OllangError:
     if not isinstance(error, _ERRORS_OF_ONE_ORDER):
         return error
     return UnexpectedResponseError(
-        f"only an existing order can meet this error: {error.message}",
+        f"unexpected response to a create request: {error.message}",
         status=error.status,
         code=error.code,
     )

@@ -184,7 +184,7 @@ def _base_url(connection: Connection, where: str, *, allow_http: bool) -> str:
         raise InvalidInputError(f"{field}: expected at most {MAX_HOST} characters, got {len(host)}")
     if not host:
         if scheme or connection.port:
-            raise InvalidInputError(f"{field}: is empty, although port or schema is set")
+            raise InvalidInputError(f"{field}: missing, although a port or schema is set")
         return DEFAULT_BASE_URL
     if "://" not in host:
         is_ipv6 = host.count(":") > 1 and not host.startswith("[")

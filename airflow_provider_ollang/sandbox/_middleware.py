@@ -116,7 +116,7 @@ class KeyMiddleware:
 
 
 class FaultMiddleware:
-    """Gives stub responses, enforces the rate limit and makes trouble; else the API responds."""
+    """Gives stub responses, enforces the rate limit and injects faults; else the API responds."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

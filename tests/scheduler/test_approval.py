@@ -200,7 +200,7 @@ def test_an_approval_in_a_preview_approves_nothing_once_preview_is_off(
     respond(scheduler, run_id, "Approve", FICKLE)
 
     assert scheduler.wait_for_run(FICKLE, run_id) == "failed"
-    assert "preview is off by now" in scheduler.log(FICKLE, run_id, APPROVAL)
+    assert "preview is off now" in scheduler.log(FICKLE, run_id, APPROVAL)
     assert statuses(sandbox) == ["pending"] * 4
 
 

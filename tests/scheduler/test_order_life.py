@@ -101,7 +101,7 @@ class Wait:
     def wait_until_decided(self) -> None:
         """Return when Airflow has ended the wait, and the order was left alone or not."""
         is_untold = IS_BEFORE_3_3 and "deferred" in self.dag_id
-        decision = "trigger .*completed" if is_untold else "No order is cancelled"
+        decision = "trigger .*completed" if is_untold else "No orders were cancelled"
         wait_for(lambda: self.order == "cancelled" or self.has_logged(decision), interval=1)
         time.sleep(SETTLED_SECONDS)
 
