@@ -1,4 +1,4 @@
-"""Peak memory of a whole clean-up: many orders against few."""
+"""Peak memory of a whole cleanup: many orders against few."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""### Clean-up of stale Ollang orders that a person approves
+"""### Cleanup of stale Ollang orders that a person approves
 
 Finds stale orders, shows them as a table, and waits for a person under *Required Actions* in
 Airflow's UI. After **Approve**, exactly the orders of that table are cancelled. Each is read once

@@ -16,9 +16,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow_provider_ollang.operators.ollang import BatchCancelOrdersOperator
 from airflow_provider_ollang.sandbox import Stub
 
-pytest.importorskip(
-    "airflow.providers.amazon", reason="the development set-up of Airflow 3.3 brings S3"
-)
+pytest.importorskip("airflow.providers.amazon", reason="only the development setup has S3")
 
 #: Eight workers take 8 seconds for so many: enough for three parts of three seconds.
 ORDERS, SECONDS_EACH = 128, 0.5

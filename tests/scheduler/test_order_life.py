@@ -1,4 +1,4 @@
-"""Orders that nobody waits for any more are cancelled, and no others, whoever ends the wait how."""
+"""Orders that nothing waits for anymore are cancelled, and no others, however the wait ends."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_an_order_lives_through_a_move_to_another_triggerer_and_a_restart(
     with another_triggerer(scheduler):
         seen = len(sandbox.requests)
         wait_for(lambda: len(sandbox.requests) >= seen + 3)  # the other one has taken over
-        for process in first:  # finds that the trigger is not its own any more
+        for process in first:  # finds that the trigger is not its own anymore
             process.resume()
         wait.wait_until_decided()
         assert (wait.state, wait.order) == ("deferred", "pending")
