@@ -131,7 +131,7 @@ class OllangClient:
 
         :param order_id: the order
         :param check: gets the order, read right before each request; raises to send none, such as
-            a :class:`ConditionNotMetError`
+            a ``ConditionNotMetError``
         :param retry_state: counts along, for a caller that looks at it meanwhile
         :raises InvalidInputError: the id is invalid; nothing was sent
         :raises OrderAlreadyCancelledError: it was cancelled before. With ``response_lost``, this

@@ -1,7 +1,5 @@
 """Everything that can go wrong in a call of the Ollang API.
 
-::
-
     OllangError
     ├── InvalidInputError               invalid, found before any request (a ValueError too)
     ├── StoppedError                    the client was stopped before the request went out

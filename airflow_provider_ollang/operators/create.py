@@ -18,7 +18,6 @@ from airflow_provider_ollang.api.creation import (
 )
 from airflow_provider_ollang.api.errors import OllangError
 from airflow_provider_ollang.api.models import CANCELLED_STATUSES, is_one_of
-from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._base import OllangBaseOperator, OptionalParameter, Parameter
 from airflow_provider_ollang.operators._dag_run import start_of_run
@@ -84,7 +83,7 @@ class CreateOrderOperator(OllangBaseOperator):
         callback_url: str | None = None,
         auto_qc: bool | str | None = None,
         selected_memories: Collection[str] | None = None,
-        ollang_conn_id: str = OllangHook.default_conn_name,
+        ollang_conn_id: str = "ollang_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

@@ -15,7 +15,6 @@ from airflow_provider_ollang.api.errors import (
     InvalidInputError,
     with_hint,
 )
-from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._base import (
     OllangBaseOperator,
@@ -52,9 +51,6 @@ KEPT_ORDERS = 1000
 #: The ids that one warning names.
 SHOWN_IDS = 20
 
-ALREADY_CANCELLED = "ORDER_ALREADY_CANCELLED"
-NOT_CANCELLABLE = "ORDER_NOT_CANCELLABLE"
-
 # What to do where a template rendered to nothing.
 ANY_HINT = "Give ['*'] for any."
 NONE_HINT = "Give [] for none."
@@ -72,7 +68,7 @@ class CancelOrderOperator(OllangBaseOperator):
     does not document, Airflow's ``retries`` apply.
 
     As a teardown, it cancels what a failed pipeline has ordered. ``CreateOrderOperator`` returns a
-    list, so it is mapped, and skipped for an order that is finished or was cancelled before::
+    list, so it is mapped, and skipped for an order that is finished or was cancelled before:
 
         CancelOrderOperator.partial(
             task_id="cancel", skip_on_codes=["ORDER_ALREADY_CANCELLED", "ORDER_NOT_CANCELLABLE"]
@@ -95,9 +91,9 @@ class CancelOrderOperator(OllangBaseOperator):
         self,
         *,
         order_id: str | XComArg,
-        skip_on_codes: Collection[str] = (ALREADY_CANCELLED,),
+        skip_on_codes: Collection[str] = ("ORDER_ALREADY_CANCELLED",),
         require_status: Collection[str] | None = None,
-        ollang_conn_id: str = OllangHook.default_conn_name,
+        ollang_conn_id: str = "ollang_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -222,7 +218,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         max_share: float | str | None = None,
         reference_time: datetime | str | None = None,
         chunk_size: int | str | None = None,
-        ollang_conn_id: str = OllangHook.default_conn_name,
+        ollang_conn_id: str = "ollang_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -415,10 +411,10 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         exclude_name_matches: str | None = None,
         exclude_folder_ids: Collection[str] | None = None,
         created_before: datetime | str | None = None,
-        tolerated_codes: Collection[str] = (ALREADY_CANCELLED, NOT_CANCELLABLE),
+        tolerated_codes: Collection[str] = ("ORDER_ALREADY_CANCELLED", "ORDER_NOT_CANCELLABLE"),
         preview: bool | str = False,
         report_path: str | None = None,
-        ollang_conn_id: str = OllangHook.default_conn_name,
+        ollang_conn_id: str = "ollang_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

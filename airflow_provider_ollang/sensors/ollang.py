@@ -20,7 +20,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_ollang.api.errors import InvalidInputError, OllangError
-from airflow_provider_ollang.api.models import CANCELLED_STATUSES, is_one_of
+from airflow_provider_ollang.api.models import is_one_of
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._base import (
@@ -81,10 +81,10 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         *,
         order_ids: Collection[str] | XComArg,
         target_statuses: Collection[str] = ("completed", "delivered"),
-        failure_statuses: Collection[str] = (*sorted(CANCELLED_STATUSES), "failed"),
+        failure_statuses: Collection[str] = ("canceled", "cancelled", "failed"),
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         cancel_on_kill: bool | str = False,
-        ollang_conn_id: str = OllangHook.default_conn_name,
+        ollang_conn_id: str = "ollang_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
