@@ -70,8 +70,8 @@ class OllangClient:
     from the environment when the client is made.
 
     :param api_key: the key, sent as ``X-Api-Key`` and shown nowhere
-    :param base_url: where the API is
-    :param timeout: time limit for a complete response, in seconds; connecting is capped at 10 s
+    :param base_url: where the API is; Ollang's own if left out
+    :param timeout: seconds for a complete response, 30 if left out; 10 at most to connect
     :param verify: whether to check the server's certificate, or the path of a CA bundle
     :param allow_http: whether plain http may go to other machines than this one
     :param retry_policy: how calls are repeated

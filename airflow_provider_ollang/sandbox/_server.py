@@ -24,9 +24,6 @@ from airflow_provider_ollang.sandbox._middleware import RateLimiter, RecordedReq
 from airflow_provider_ollang.sandbox._orders import Orders
 from airflow_provider_ollang.sandbox._stubs import Stubs
 
-DEFAULT_API_KEY = "sandbox-key"
-DEFAULT_ORDER_COUNT = 240
-
 
 class Sandbox(Stubs):
     """A local server that speaks the Ollang API, from ``start()`` or ``with`` to ``stop()``.
@@ -53,9 +50,9 @@ class Sandbox(Stubs):
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        order_count: int = DEFAULT_ORDER_COUNT,
+        order_count: int = 240,
         seed: int = 0,
-        api_key: str = DEFAULT_API_KEY,
+        api_key: str = "sandbox-key",
         latency_ms: float = 0,
         rate_limit: float | None = None,
         faults: str | Mapping[Fault, float] = "",
