@@ -25,7 +25,7 @@ help: ## Show this list
 setup: .venv/ready ## Set up the development environment in .venv
 
 .PHONY: demo
-demo: .venv/ready ## Run the nightly clean-up DAG on a real Airflow against the sandbox
+demo: .venv/ready ## Run the nightly cleanup DAG on a real Airflow against the sandbox
 	@$(BIN)/python -m demo.cleanup
 
 .PHONY: demo-ui
@@ -93,7 +93,7 @@ types: .venv/ready ## Check types
 	@$(BIN)/mypy
 
 .PHONY: format
-format: .venv/ready ## Put the code into its format
+format: .venv/ready ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
@@ -146,7 +146,7 @@ docs-serve: .venv/ready ## Serve the documentation's site, until Ctrl-C
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 .PHONY: constraints
-constraints: .venv/ready ## Pin the development set-up's packages anew
+constraints: .venv/ready ## Update the pinned packages of the development setup
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --extra sandbox --group dev pyproject.toml --output-file constraints.txt
 

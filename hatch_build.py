@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
+#: A link or a picture of the README that leads into the repository.
+LINK = re.compile(r"(!?)(\[[^]]*\]\()(?!https?:|#)")
+
 
 class AddressHook(MetadataHookInterface):
-    """Adds ``urls`` to the metadata of ``pyproject.toml``."""
+    """Adds ``urls`` and ``readme`` to the metadata of ``pyproject.toml``."""
 
     def update(self, metadata: dict[str, Any]) -> None:
-        """Add the addresses."""
-        metadata["urls"] = {"Ollang API": "https://api-docs.ollang.com", **_addresses(os.environ)}
+        """Add the addresses, also to the README: an index shows it without the repository."""
+        addresses, readme = _addresses(os.environ), Path(self.root, "README.md").read_text()
+        if source := addresses.get("Source"):
+            readme = LINK.sub(
+                lambda link: f"{link[0]}{source}/{'raw' if link[1] else 'blob'}/main/", readme
+            )
+        metadata["readme"] = {"content-type": "text/markdown", "text": readme}
+        metadata["urls"] = {"Ollang API": "https://api-docs.ollang.com", **addresses}
 
 
 def _addresses(environment: Mapping[str, str]) -> dict[str, str]:

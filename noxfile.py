@@ -81,7 +81,7 @@ def newest(session: nox.Session) -> None:
     "airflow", [nox.param(it, id=f"airflow-{it}") for it in ("2.11", "3.1", "3.2", "3.3")]
 )
 def scheduler(session: nox.Session, airflow: str) -> None:
-    """Test on a real scheduler of another Airflow than the development set-up's."""
+    """Test on a real scheduler of another Airflow than the development setup's."""
     _test(session, airflow, tests=("tests/scheduler",), workers=0)
 
 

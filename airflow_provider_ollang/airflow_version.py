@@ -20,6 +20,6 @@ def require_airflow() -> None:
     if numbers < OLDEST:
         needed = ".".join(map(str, OLDEST))
         raise RuntimeError(
-            f"airflow-provider-ollang needs Apache Airflow {needed} or newer, found is {found}. "
+            f"airflow-provider-ollang needs Apache Airflow {needed} or newer, found {found}. "
             "Install or upgrade Airflow, or remove this provider."
         )

@@ -36,8 +36,8 @@ CONNECTION_TYPE: dict[str, Any] = {
         },
         "verify": {
             "label": "CA bundle",
-            "description": "Path, on the workers, of a file with the certificates to trust. Empty: "
-            'the default ones. "false" turns the check off: never in production.',
+            "description": "Path of a file on the workers with the CA certificates to trust. "
+            'Empty for the default ones. "false" turns the check off: never in production.',
             "schema": {"type": ["string", "null"]},
         },
     },

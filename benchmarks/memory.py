@@ -1,4 +1,4 @@
-"""Peak memory of a whole clean-up: many orders against few."""
+"""Peak memory of a whole cleanup: many orders against few."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run(*, few: int = 100, many: int = 100_000, runs: int = 3) -> Result:
 
 
 def _peak(orders: int) -> float:
-    """Return the megabytes that a fresh process needs at most to clean so many orders up."""
+    """Return the megabytes that a fresh process needs at most to clean up this many orders."""
     with canned_server(orders=orders) as server:
         command = [sys.executable, "-m", "benchmarks.cleanup", server.url, server.api_key]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE)  # noqa: S603 - our own

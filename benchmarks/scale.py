@@ -15,7 +15,7 @@ from benchmarks.server import order_id
 from benchmarks.servers import Server, canned_server
 from benchmarks.sockets import seconds_to_send
 
-#: A batch of so many takes longer than any fluctuation, and is measured once.
+#: A batch of this size takes longer than any fluctuation, and is measured once.
 MEASURED_ONCE = 100_000
 #: Batches of the first size before each larger one, and after it.
 SMALL_BATCHES = 8

@@ -14,7 +14,6 @@ from typing import Any
 import requests
 
 from airflow_provider_ollang.api.client import OllangClient
-from airflow_provider_ollang.sandbox._server import DEFAULT_API_KEY
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Server:
     """A running server."""
 
     url: str
-    api_key: str = DEFAULT_API_KEY
+    api_key: str = "sandbox-key"
 
     def client(self) -> OllangClient:
         """Return a client of ours."""

@@ -32,10 +32,10 @@ def _send_all(server: Server, lines: Sequence[str]) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for line in lines:
             connection.sendall(f"{line} HTTP/1.1\r\n{headers}".encode() + _END_OF_HEAD)
-            _read_answer(connection)
+            _read_response(connection)
 
 
-def _read_answer(connection: socket.socket) -> None:
+def _read_response(connection: socket.socket) -> None:
     received = b""
     while _END_OF_HEAD not in received:
         received += _receive(connection)

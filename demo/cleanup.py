@@ -1,4 +1,4 @@
-"""``make demo``: the nightly clean-up on a real Airflow, against a sandbox of 240 orders."""
+"""``make demo``: the nightly cleanup on a real Airflow, against a sandbox of 240 orders."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _status_of_all(sandbox: Sandbox) -> dict[str, str]:
 
 
 def _stale_ids(sandbox: Sandbox) -> set[str]:
-    """Return what the clean-up should cancel, computed independently of it."""
+    """Return what the cleanup should cancel, computed independently of it."""
     cut_off = datetime.now(UTC) - STALE_AFTER
     return {
         order["id"]

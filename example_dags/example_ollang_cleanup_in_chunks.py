@@ -1,4 +1,4 @@
-"""### Clean-up of thousands of stale Ollang orders
+"""### Cleanup of thousands of stale Ollang orders
 
 One task finds them, and mapped tasks cancel 500 each, two at a time, on any of the workers.
 **Cancelled orders cannot be restored**, so **Preview** is on by default: it sends no cancel
@@ -8,7 +8,7 @@ cancels.
 Triggering a run while the DAG is paused also unpauses it ("Unpause … on trigger" is checked in the
 form). A scheduled run then starts as well, and uses the defaults, not what the form says.
 
-`max_orders` and `max_share` limit the clean-up as a whole, before it is split into chunks. The
+`max_orders` and `max_share` limit the cleanup as a whole, before it is split into chunks. The
 report of each chunk, one line of JSON for each order, is written to the folder or URL in the
 Airflow Variable `ollang_reports`, such as `s3://your-bucket/ollang`. Without that variable, it is
 written to `/tmp/ollang-reports` on the worker.

@@ -1,4 +1,4 @@
-"""### Clean-up of stale Ollang orders that a person approves
+"""### Cleanup of stale Ollang orders that a person approves
 
 Finds stale orders, shows them as a table, and waits for a person under *Required Actions* in
 Airflow's UI. After **Approve**, exactly the orders of that table are cancelled. Each is read once
@@ -82,7 +82,7 @@ if ApproveOrdersOperator:
                 minimum=1,
                 maximum=MOST_SHOWN,
                 title="Orders per approval",
-                description="Asks about N orders, another selection in each run.",
+                description="How many orders to ask about. Each run picks different ones.",
             ),
             "preview": Param(
                 True,

@@ -6,8 +6,8 @@ and looks at what was delivered. **Each run creates orders, and an order costs m
 If a response is lost, nothing is ordered twice: the task looks for what it has created. A retry,
 and on Airflow 3.3 a cleared task too, adopts those orders.
 
-A delivery's `vttUrl` is a signed URL: whoever has it can read the file for a week. It belongs
-neither into XCom nor into a log, so the last task reads each order itself.
+A delivery's `vttUrl` is a signed URL: whoever has it can read the file for a week. Keep it out of
+XCom and logs: the last task reads each order itself.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ with DAG(
         order_type="subtitle",
         target_languages="{{ params.target_languages }}",
         doc_md="Creates the orders and returns their ids: one for each language, and one for the "
-        "captions that subtitles bring along.",
+        "captions that come with subtitles.",
     )
 
     wait_for_orders = OrderStatusSensor(

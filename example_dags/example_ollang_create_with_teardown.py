@@ -1,13 +1,13 @@
 """### Create Ollang orders, and cancel them if the work that needs them fails
 
-The orders are the setup of the work, and their cancel is its teardown. It runs whether the work
-went well or not: a finished order cannot be cancelled any more, so only what a failed pipeline has
-left behind is. **Everything that needs the orders must stand between the two**, waiting for them
-included. Whoever marks the wait or the run as success ends the wait: the teardown then cancels
-what is not finished. The teardown changes neither a failed run nor a successful one.
+Creating the orders is the setup of the work, and cancelling them its teardown. That runs whether
+the work succeeded or not: a finished order cannot be cancelled, so only what a failed pipeline has
+left behind is. **Everything that needs the orders must be between the two**, including the wait for
+them. Marking the wait or the run as success ends the wait: the teardown then cancels what is not
+finished. The teardown does not change whether the run failed or succeeded.
 
-**A cancelled order cannot be brought back**, so it starts as a preview: the teardown then says what
-it would cancel. **Each run creates orders, and an order costs money, in a preview too.**
+**Cancelled orders cannot be restored**, so **Preview** is on by default: the teardown then says
+what it would cancel. **Each run creates orders, and an order costs money, in a preview too.**
 
 For one order, or one task for each order, this is the teardown:
 
@@ -52,7 +52,7 @@ with DAG(
             type="boolean",
             title="Preview",
             description="Dry run of the teardown: log what would be cancelled, cancel nothing. The "
-            "orders are created all the same.",
+            "orders are created anyway.",
         ),
     },
     tags=["ollang", "example"],
@@ -67,8 +67,8 @@ with DAG(
 
     @task
     def prepare_publication(order_ids: list[str]) -> None:
-        """Do what the orders are needed for; if it fails, nobody needs them any more."""
-        log.info("A place is prepared for the results of %d orders.", len(order_ids))
+        """Do what the orders are needed for; if it fails, nobody needs them anymore."""
+        log.info("Preparing for the results of %d orders.", len(order_ids))
 
     wait_for_orders = OrderStatusSensor(
         task_id="wait_for_orders",

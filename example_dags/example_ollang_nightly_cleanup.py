@@ -1,4 +1,4 @@
-"""### Nightly clean-up of stale Ollang orders
+"""### Nightly cleanup of stale Ollang orders
 
 Finds the orders that have been pending for longer than `older_than_days`, and cancels them.
 **Cancelled orders cannot be restored**, so **Preview** is on by default: it sends no cancel

@@ -1,15 +1,16 @@
 """### Cancel orders that nobody has started in time
 
 Every hour, cancels the orders of a few projects that are still `pending` after their service-level
-time: what has not begun by then is ordered elsewhere. **A cancelled order cannot be brought back**,
-so it starts as a preview: it sends no cancel and says for each order what would happen.
+time, so that they can be ordered elsewhere. **Cancelled orders cannot be restored**, so **Preview**
+is on by default: it sends no cancel requests, and says for each order what would happen. Turn it
+off in the form for one run that cancels; change its default in this file once the log lists exactly
+the orders that you expect.
 
-Switch **Preview** off in the form for one run that cancels; change its default in this file once
-the log lists exactly the orders that you expect. A run that is triggered while the DAG is paused
-also unpauses it ("Unpause … on trigger" is ticked in the form), and scheduled runs use the default.
+Triggering a run while the DAG is paused also unpauses it ("Unpause … on trigger" is checked in the
+form). A scheduled run then starts as well, and uses the defaults, not what the form says.
 
-Each order is read once more right before its cancel, and left alone if its work has begun. More
-late orders than `max_orders` mean that something is wrong: the run fails, and cancels none.
+Each order is read once more right before its cancel request, and skipped if it is no longer
+pending. More late orders than `max_orders` fail the run before anything is cancelled.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from airflow_provider_ollang.operators.ollang import (
     FindStaleOrdersOperator,
 )
 
-# What nobody who may trigger a run can change.
+# Whoever triggers a run cannot change these.
 LEAST_HOURS = 4
 MOST_CANCELS = 100
 STATUSES = ["pending"]
@@ -55,7 +56,7 @@ with DAG(
             minimum=LEAST_HOURS,
             maximum=24 * 90,
             title="Service-level time, in hours",
-            description="An order that is pending for longer is cancelled.",
+            description="Orders that are pending for longer are cancelled.",
         ),
         "max_orders": Param(
             50,
@@ -70,7 +71,9 @@ with DAG(
             True,
             type="boolean",
             title="Preview",
-            description="Dry run: log what would be cancelled, cancel nothing.",
+            description="Dry run: log what would be cancelled, cancel nothing. Applies to this run "
+            "only: if the DAG is paused, triggering it also unpauses it, and scheduled runs use "
+            "the default.",
         ),
     },
     tags=["ollang", "example"],

@@ -1,4 +1,4 @@
-"""Reading a listing to its end: pages side by side, each order once."""
+"""Reading a listing to its end: pages in parallel, each order once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def read_listing(read_page: ReadPage, *, page_size: int, readers: int) -> Iterat
 
     :param read_page: reads a page by its number; called from several threads
     :param page_size: orders on a full page
-    :param readers: pages read side by side, once the first one tells how many there are
+    :param readers: pages read in parallel, once the first one tells how many there are
     :raises UnexpectedResponseError: a page repeats what was read, or pages never end
     :raises OllangError: a page could not be read
     """
@@ -38,7 +38,7 @@ def read_listing(read_page: ReadPage, *, page_size: int, readers: int) -> Iterat
         new = list(_unseen(page, seen))
         if page.has_next and not new:
             raise UnexpectedResponseError(
-                f"page {page.page} of the listing has no new order, yet another page is to follow"
+                f"page {page.page} of the listing has no new orders, yet says that another follows"
             )
         yield from new
         read += len(new)

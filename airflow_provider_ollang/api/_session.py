@@ -1,6 +1,6 @@
 """The requests session: which key it sends, which proxy it takes, how long it waits for a response.
 
-The time-out of requests starts anew with every byte; the one here bounds a whole response.
+The timeout of requests starts anew with every byte; the one here bounds a whole response.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def environment_settings(base_url: str, verify: bool | str) -> dict[str, Any]:
         settings = requests.Session().merge_environment_settings(base_url, {}, None, verify, None)
     except ValueError:
         raise InvalidInputError(
-            "the environment's proxies cannot be read. Correct NO_PROXY, HTTPS_PROXY or their like."
+            "the proxy settings in the environment are invalid. Check NO_PROXY and HTTPS_PROXY."
         ) from None
     # A proxy would see the key on its way to this very machine.
     proxies = {} if is_loopback(urlsplit(base_url).hostname or "") else settings["proxies"]
@@ -91,7 +91,7 @@ def check_proxies(proxies: Mapping[str, str], base_url: str) -> dict[str, str]:
         raise InvalidInputError(
             f"{name.upper()} (or {name}) in the environment names a proxy for {base_url} that "
             "cannot be used: expected a URL such as http://proxy.example:3128. Its value is not "
-            "shown here, as a login may be in it."
+            "shown, because it may contain a password."
         )
     return found
 
@@ -110,7 +110,7 @@ def _is_usable(proxy: str, base_url: str) -> bool:
 
 
 class _DeadlineAdapter(HTTPAdapter):
-    """An adapter for which the read time-out bounds a response, from its first byte to its last."""
+    """An adapter for which the read timeout bounds a response, from its first byte to its last."""
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """Return the pool of connections for a request, through a proxy or not."""
@@ -120,7 +120,7 @@ class _DeadlineAdapter(HTTPAdapter):
 
 
 class _Reader(io.RawIOBase):
-    """The reading end of a socket, for as long as the socket's time-out is when it is made."""
+    """The reading end of a socket, for as long as the socket's timeout is when it is made."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -180,7 +180,7 @@ class _Response(http.client.HTTPResponse):
             raise http.client.HTTPException("the headers cannot be read") from error
 
     def _expect_no_body(self) -> None:
-        # Bytes that follow all the same would be read as the next response.
+        # Bytes that follow anyway would be read as the next response.
         lengths = set(self.msg.get_all("Content-Length", ["0"]))
         if "Transfer-Encoding" in self.msg or lengths != {"0"} or self.status == 101:
             self.will_close = True

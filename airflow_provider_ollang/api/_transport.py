@@ -28,12 +28,11 @@ _NEVER_SENT = (
 _URLLIB3_OBJECT = re.compile(r"^(<[^>]+>|\w+\([^)]+\)): ")
 _NO_TLS = "The server does not speak TLS: is the base URL meant to start with http://?"
 _OTHER_CA = (
-    "If a private authority has issued it, set verify (a connection's extra) to the path of its CA "
-    "bundle."
+    "If a private CA issued it, set verify (a connection extra) to the path of its CA bundle."
 )
 _OTHER_HOST = "Check the base URL: the server's certificate is for another host."
 _OTHER_TIME = "Have the certificate renewed, or correct this machine's clock."
-_REISSUE = "Have {} reissued with the extension {}: Python 3.13 and newer insist on it (RFC 5280)."
+_REISSUE = "Have {} reissued with the extension {}: Python 3.13 and newer require it (RFC 5280)."
 _SERVERS, _CAS = "the server's certificate", "the CA's certificate"
 #: What to do, by what the exception says: Python's and OpenSSL's words.
 _HINTS = {
@@ -76,7 +75,7 @@ def error_from_exception(
     hints = [hint for sign, hint in _HINTS.items() if sign in text]
     kind = _transport_class(causes)
     if isinstance(exception, requests.exceptions.ProxyError):
-        base_url += " by way of the environment's proxy"
+        base_url += " through the environment's proxy"
     error = kind(". ".join([f"no response from {base_url}: {text}", *hints]), order_id=order_id)
     never_sent = kind is CertificateError or any(isinstance(it, _NEVER_SENT) for it in causes)
     error.response_lost = not never_sent
@@ -86,7 +85,7 @@ def error_from_exception(
 def _transport_class(causes: list[BaseException]) -> type[TransportError]:
     if _lacks_a_bundle(causes[0]) or any(map(_is_about_trust, causes)):
         return CertificateError
-    if isinstance(causes[-1], NewConnectionError):  # a time-out's subclass in urllib3 1.26
+    if isinstance(causes[-1], NewConnectionError):  # a timeout's subclass in urllib3 1.26
         return ConnectionFailedError
     if any(isinstance(cause, (requests.Timeout, AnyTimeoutError)) for cause in causes):
         return TimedOutError

@@ -60,7 +60,7 @@ def check_api_key(value: Any, *, field: str = "api_key") -> str:
         raise InvalidInputError(f"{field}: the API key is missing. Set it to your Ollang API key.")
     if value != value.strip():
         raise InvalidInputError(
-            f"{field}: the API key has white space around it. Enter it again without."
+            f"{field}: the API key has white space around it. Enter it again without it."
         )
     if not all("!" <= char <= "~" for char in value):
         raise InvalidInputError(
@@ -88,7 +88,7 @@ def check_base_url(value: Any, *, allow_http: bool = False, field: str = "base_u
     if parts.scheme == "http" and not allow_http and not is_loopback(parts.hostname or ""):
         raise InvalidInputError(
             f"{field}: {url!r:.200} would send the API key unencrypted. Use https, "
-            "or set allow_http if this is meant."
+            "or set allow_http if this is intended."
         )
     return url
 
@@ -113,7 +113,7 @@ def check_verify(value: bool | str, *, field: str = "verify") -> bool | str:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(value)
         except OSError as error:
             raise InvalidInputError(
-                f"{field}: {value!r:.200} holds no CA certificate that can be read ({error})"
+                f"{field}: {value!r:.200} contains no readable CA certificate ({error})"
             ) from error
     return value
 

@@ -22,7 +22,7 @@ from airflow_provider_ollang.api.models import (
 if TYPE_CHECKING:
     from airflow_provider_ollang.api.client import OllangClient
 
-#: Seconds before the first new look after trouble; they double up to the longest.
+#: Seconds before the first new reading after an error; they double up to the longest.
 FIRST_BACKOFF, LONGEST_BACKOFF = 5.0, 300.0
 
 #: The API takes times in milliseconds: an order must not be cut off with a fraction of one.
@@ -141,7 +141,7 @@ class Progress:
         """Say it in a sentence."""
         total = len(self.reached) + len(self.failed) + self.waiting.total()
         parts = [f"{number} {status}" for status, number in self.waiting.most_common()]
-        text = f"{len(self.reached)} of {total} orders are done"
+        text = f"{len(self.reached)} of {total} orders done"
         return f"{text}, waiting for {', '.join(parts)}" if parts else text
 
     def failure(self) -> str:

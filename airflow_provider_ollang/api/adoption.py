@@ -27,7 +27,7 @@ from airflow_provider_ollang.api.models import (
 if TYPE_CHECKING:
     from airflow_provider_ollang.api.client import OllangClient
 
-#: Orders that a request brings along. Source: the public repository ollang/sdk, "createOrder".
+#: Orders that a request creates too. Source: the public repository ollang/sdk, "createOrder".
 COMPANIONS: Mapping[str, str] = {"subtitle": "cc", "aiDubbing": "cc"}
 
 #: Seconds before each look for new orders: a slow server may still be creating them.
@@ -165,7 +165,7 @@ def _language_of(order: Order) -> str:
 def _companions(
     candidates: Iterable[Order], found: Iterable[Order], request: OrderRequest
 ) -> list[Order]:
-    """Return the orders that may have come along: in a language of the order, or of its source."""
+    """Return the orders that may belong to these: in their language, or in that of their source."""
     languages = {it.target_language for it in found} | {it.source_language for it in found}
     kind = COMPANIONS.get(request.order_type)
     return [it for it in candidates if it.type == kind and it.target_language in languages]

@@ -65,13 +65,13 @@ _ERRORS_OF_ONE_ORDER = (
 class OllangClient:
     """A client of the Ollang integration API. Threads may share it: each gets its own connection.
 
-    Every call has time-outs, follows no redirect, and is repeated by the retry policy. Cancelling
+    Every call has timeouts, follows no redirect, and is repeated by the retry policy. Cancelling
     is repeated too: doing it twice changes nothing. Proxies and ``REQUESTS_CA_BUNDLE`` are taken
     from the environment when the client is made.
 
     :param api_key: the key, sent as ``X-Api-Key`` and shown nowhere
-    :param base_url: where the API is
-    :param timeout: time limit for a complete response, in seconds; connecting is capped at 10 s
+    :param base_url: where the API is; Ollang's own if left out
+    :param timeout: seconds for a complete response, 30 if left out; 10 at most to connect
     :param verify: whether to check the server's certificate, or the path of a CA bundle
     :param allow_http: whether plain http may go to other machines than this one
     :param retry_policy: how calls are repeated
@@ -131,7 +131,7 @@ class OllangClient:
 
         :param order_id: the order
         :param check: gets the order, read right before each request; raises to send none, such as
-            a :class:`ConditionNotMetError`
+            a ``ConditionNotMetError``
         :param retry_state: counts along, for a caller that looks at it meanwhile
         :raises InvalidInputError: the id is invalid; nothing was sent
         :raises OrderAlreadyCancelledError: it was cancelled before. With ``response_lost``, this
@@ -221,8 +221,8 @@ class OllangClient:
         A listing that breaks off raises: it never ends early as if it were whole.
 
         :param query: which orders, and how sorted
-        :param readers: pages read side by side
-        :param check: is given each page as it is read, in any thread; what it raises ends the
+        :param readers: pages read in parallel
+        :param check: gets each page as it is read, in any thread; what it raises ends the
             listing
         :raises UnexpectedResponseError: a page is invalid or has no new order, or pages never end
         :raises OllangError: any error, by its class
@@ -345,7 +345,7 @@ def _error_of_create(error: OllangError) -> OllangError:
     if not isinstance(error, _ERRORS_OF_ONE_ORDER):
         return error
     return UnexpectedResponseError(
-        f"only an existing order can meet this error: {error.message}",
+        f"unexpected response to a create request: {error.message}",
         status=error.status,
         code=error.code,
     )

@@ -1,7 +1,5 @@
 """Everything that can go wrong in a call of the Ollang API.
 
-::
-
     OllangError
     ├── InvalidInputError               invalid, found before any request (a ValueError too)
     ├── StoppedError                    the client was stopped before the request went out
@@ -133,7 +131,7 @@ class ConditionNotMetError(OllangError):
     @property
     def details(self) -> str:
         """Say what was sent, and why no more."""
-        sent = "no further cancel" if self.attempts else "no cancel"
+        sent = "no further cancel request" if self.attempts else "no cancel request"
         return f"{sent} was sent: {self.message}"
 
 
@@ -159,7 +157,7 @@ class ConnectionFailedError(TransportError):
 
 
 class TimedOutError(TransportError):
-    """No connection, or no response, within the time-out."""
+    """No connection, or no response, in time."""
 
 
 class CertificateError(TransportError):
@@ -267,14 +265,14 @@ class RateLimitedError(ApiError):
 
 
 class ServerError(ApiError):
-    """The API, or something in front of it, is in trouble. It may have acted on the request."""
+    """The API, or something in front of it, failed. It may have acted on the request."""
 
     def __init__(self, message: str, *, status: int | None = None, **fields: Any) -> None:
         super().__init__(message, status=status, **fields)
         self.is_retryable = status in PASSING_STATUSES
 
 
-#: Trouble that passes. 520 to 524 and 529 are sent by networks in front of an API.
+#: Transient errors. 520 to 524 and 529 are sent by networks in front of an API.
 #: Sources: RFC 9110, section 15; RFC 8470, section 5.2; Cloudflare's documentation, "5xx errors".
 PASSING_STATUSES = frozenset({408, 425, 500, 502, 503, 504, *range(520, 525), 529})
 

@@ -63,7 +63,7 @@ _KNOWN_FIELDS = {
 class Order:
     """One order. Every field is as the API sent it, ``None`` where it sent none.
 
-    :param created_at: the ``createdAt`` text, unparsed; see :attr:`created`
+    :param created_at: the ``createdAt`` text, unparsed; see ``created``
     :param folder_id: only a single order has one, a listing's orders never do
     :param other: all further fields, by the API's names
     """

@@ -32,7 +32,7 @@ _ENOUGH_RESPONSES = 10
 def no_waiting() -> Iterator[None]:
     """Switch off every pause between requests in this process, for tests.
 
-    Back-off, ``Retry-After`` and a limit on requests a second then cost no time; what is retried,
+    Backoff, ``Retry-After`` and a limit on requests a second then cost no time; what is retried,
     and how often, stays the same.
     """
     global _waiting
@@ -77,7 +77,7 @@ class RateLimiter:
     def acquire(self) -> None:
         """Return when a request may go out.
 
-        :raises StoppedError: none may any more
+        :raises StoppedError: the client was stopped
         """
         while True:
             turn = self._take_turn()
@@ -87,9 +87,9 @@ class RateLimiter:
                 return  # else a pause that began meanwhile has made this turn void
 
     def raise_if_stopped(self) -> None:
-        """Raise if no request may go out any more.
+        """Raise if no request may go out anymore.
 
-        :raises StoppedError: none may
+        :raises StoppedError: the client was stopped
         """
         if self.stopped:
             raise StoppedError("the client was stopped before this request went out")

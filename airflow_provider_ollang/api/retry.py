@@ -38,7 +38,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How a call is repeated: exponential back-off with full jitter, bounded in every direction.
+    """How a call is repeated: exponential backoff with full jitter, bounded in every direction.
 
     :param max_attempts: requests in one call, the first included
     :param max_seconds: no new attempt starts later than this after the first
@@ -74,7 +74,7 @@ class RetryState:
         :param was_sent: it is the request's own, not that of a check before it
         """
         self.last_error = error
-        # A server in trouble may have acted before it was, and so may one whose response was
+        # A server that fails may have acted before it did, and so may one whose response was
         # replaced on its way: such a response proves nothing.
         proves_nothing = isinstance(error, (ServerError, UnexpectedResponseError))
         self.response_lost |= was_sent and (error.response_lost or proves_nothing)

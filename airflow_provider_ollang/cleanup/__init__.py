@@ -1,1 +1,1 @@
-"""The clean-up itself: which orders are stale, cancelling many, the report. No Airflow here."""
+"""The cleanup itself: which orders are stale, cancelling many, the report. No Airflow here."""

@@ -1,4 +1,4 @@
-"""Cancel many orders: side by side, under one rate limit, with a true report however it ends.
+"""Cancel many orders: in parallel, under one rate limit, with a true report however it ends.
 
 Workers take order ids one after the other and put results on a queue. One collector thread counts
 them and writes the report, so that an exception which a signal raises in the calling thread never
@@ -126,7 +126,7 @@ class Batch:
         return self.result
 
     def stop(self, reason: str = "stopped from outside") -> None:
-        """Start no further cancel request, and wait only briefly for those under way.
+        """Send no further cancel request, and wait only briefly for those in progress.
 
         Safe in a signal handler.
         """
@@ -158,15 +158,15 @@ class Batch:
     def _try(self, order_id: str) -> OrderResult:
         try:
             return self._result_of(order_id, self._in_progress[order_id])
-        except Exception as error:  # one order's trouble does not stop the others
-            log.exception("Order %s: an error of this package", order_id)
+        except Exception as error:  # one order's failure does not stop the rest
+            log.exception("Order %s: an internal error", order_id)
             attempts = self._in_progress[order_id].attempts
             return OrderResult(
                 order_id,
                 Outcome.FAILED,
                 attempts=attempts,
                 response_lost=attempts > 0,
-                message=f"an error of this package: {type(error).__name__}: {error}",
+                message=f"an internal error: {type(error).__name__}: {error}",
             )
 
     def _result_of(self, order_id: str, retry_state: RetryState) -> OrderResult:
@@ -233,7 +233,7 @@ class Batch:
             self._on_progress(self.result)
         except Exception as error:  # the caller must neither wait forever nor take it for success
             self._report_error = error
-            self._end_early(f"an error of this package: {error!r}")
+            self._end_early(f"an internal error: {error!r}")
         finally:
             self._is_complete.set()
 
@@ -334,7 +334,7 @@ _LOG_LINES: Mapping[Outcome, tuple[int, str]] = MappingProxyType(
 
 
 class _Outage:
-    """Tells whether the API is down: no order gets a response any more.
+    """Tells whether the API is down: no order gets a response anymore.
 
     Only orders count that began after the last response to any: where every third order gets none,
     all workers soon wait for such orders, and these end together, long after that response.

@@ -38,7 +38,7 @@ from airflow_provider_ollang.cleanup.conditions import (
 log = logging.getLogger(__name__)
 
 SECONDS_A_DAY = 86_400
-#: Pages of the listing, or single orders, that are read side by side.
+#: Pages of the listing, or single orders, that are read in parallel.
 READERS = 8
 _READ_AHEAD = 100
 #: The API's clock may be behind ours by this much.

@@ -72,11 +72,11 @@ def _rows_that_fit(orders: Sequence[StaleOrder]) -> list[str]:
 
 
 def _total(stale: int, left_out: int, invalid: int) -> str:
-    parts = [f"**{stale} stale orders**"]
+    parts = [f"**{stale} stale order{'' if stale == 1 else 's'}**"]
     if left_out:
-        parts.append(f"{left_out} more are left for later runs")
+        parts.append(f"{left_out} more left for later runs")
     if invalid:
-        parts.append(f"{invalid} invalid orders are skipped")
+        parts.append(f"{invalid} skipped as invalid")
     return "; ".join(parts) + "."
 
 

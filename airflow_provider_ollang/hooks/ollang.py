@@ -46,7 +46,7 @@ class OllangHook(BaseHook):
     conn_type = CONNECTION_TYPE["connection-type"]
     hook_name = CONNECTION_TYPE["hook-name"]
 
-    def __init__(self, ollang_conn_id: str = default_conn_name) -> None:
+    def __init__(self, ollang_conn_id: str = "ollang_default") -> None:
         super().__init__()
         self.ollang_conn_id = ollang_conn_id
 
@@ -66,7 +66,7 @@ class OllangHook(BaseHook):
         return {
             name: (IntegerField if "integer" in field["schema"]["type"] else StringField)(
                 field["label"],
-                validators=[Optional()],  # else an empty number is no number
+                validators=[Optional()],  # else an empty number is rejected
                 description=field["description"],
                 widget=BS3TextFieldWidget(),
             )
@@ -115,7 +115,7 @@ def client_from_connection(
     :param max_attempts: overrides the connection's
     :raises InvalidInputError: a field is invalid; the message names it as the form does
     """
-    # Not before they are needed: parsing a DAG loads this module, but no requests.
+    # Not before they are needed: parsing a DAG loads this module, but not requests.
     from airflow_provider_ollang.api.client import DEFAULT_TIMEOUT, OllangClient
     from airflow_provider_ollang.api.retry import RetryPolicy
 
@@ -184,7 +184,7 @@ def _base_url(connection: Connection, where: str, *, allow_http: bool) -> str:
         raise InvalidInputError(f"{field}: expected at most {MAX_HOST} characters, got {len(host)}")
     if not host:
         if scheme or connection.port:
-            raise InvalidInputError(f"{field}: is empty, although port or schema is set")
+            raise InvalidInputError(f"{field}: missing, although a port or schema is set")
         return DEFAULT_BASE_URL
     if "://" not in host:
         is_ipv6 = host.count(":") > 1 and not host.startswith("[")

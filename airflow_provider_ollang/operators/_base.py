@@ -185,7 +185,7 @@ class OllangBaseOperator(BaseOperator):
         except AirflowNotFoundException as error:
             raise AirflowFailException(
                 f"{error}. Add a connection of type ollang, with the API key as its password. If "
-                "it is in a secrets backend, that cannot be reached, or its value cannot be parsed."
+                "it is in a secrets backend, that is unreachable, or the value cannot be parsed."
             ) from error
         except OllangError as error:
             text = with_hint(str(error), error.hint)

@@ -22,7 +22,7 @@ def refuse_backfill(context: Context) -> None:
     run_id = str(getattr(dag_run, "run_id", ""))
     if getattr(dag_run, "run_type", None) == "backfill" or run_id.startswith("backfill__"):
         raise AirflowFailException(
-            "A clean-up cannot run in a backfill: each of its runs would look for orders that are "
+            "A cleanup cannot run in a backfill: each of its runs would look for orders that are "
             "stale today, and each would count its safety limits anew. Trigger a normal run."
         )
 

@@ -1,4 +1,4 @@
-"""What happens to orders when nobody waits for them any more."""
+"""What happens to orders when nothing waits for them anymore."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def cancel_unwanted(
     """Cancel the orders that can still be cancelled, each once, and log what became of them.
 
     :param target_statuses: an order that has one of these is left alone: it is what was wanted
-    :param client: a client that is there already, for when Airflow cannot be asked any more
+    :param client: a client that is there already, for when Airflow cannot be asked anymore
     """
     from airflow_provider_ollang.api.models import STATUSES
     from airflow_provider_ollang.cleanup.batch import Batch
@@ -32,7 +32,7 @@ def cancel_unwanted(
 
     unreached = Conditions(statuses=STATUSES.difference(target_statuses))
     ids = ", ".join(order_ids)
-    log.info("Nobody waits for these orders any more. Cancelling those that are not done: %s", ids)
+    log.info("Nothing waits for these orders anymore. Cancelling those that are not done: %s", ids)
     with client or OllangHook(ollang_conn_id).get_conn() as client:
         batch = Batch(client, order_ids, max_workers=MAX_WORKERS, conditions=unreached)
         result = batch.run()

@@ -306,7 +306,7 @@ def memories(name: str, value: Any) -> tuple[str, ...]:
 def awaited_order_ids(name: str, value: Any) -> list[str]:
     """Return order ids, each once, at least one."""
     if not (ids := order_ids(name, value)):
-        raise invalid(name, value, "a list that is not empty, of order ids")
+        raise invalid(name, value, "a list of order ids that is not empty")
     return ids
 
 
@@ -347,7 +347,7 @@ def _list(name: str, value: Any) -> list[Any]:
     items = value
     if isinstance(value, str):
         if _MISSING_COMMA.search(value):
-            raise invalid(name, value, "a list with a comma between its items, and no empty one")
+            raise invalid(name, value, "a list with commas between its items, and no empty item")
         try:
             items = ast.literal_eval(value.strip())
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):

@@ -54,4 +54,4 @@ def _hint_for_name(path: str, context: Context) -> str:
         return "Add {{ run_id }} to the path, so that each run has its own report."
     if context["ti"].task_id not in path:
         return "Add {{ ti.task_id }} to the path, so that each task has its own report."
-    return "Move that file away, or give another path."
+    return "Move that file, or use another path."

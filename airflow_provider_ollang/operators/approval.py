@@ -20,7 +20,7 @@ from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._base import InvalidParameterError
 from airflow_provider_ollang.operators._mode import refuse_begun_as_preview
 
-#: An older one asks, but without a time-out for the response.
+#: An older one asks, but without a timeout for the response.
 STANDARD_PROVIDER, OLDEST = "apache-airflow-providers-standard", "1.12.2"
 
 try:
@@ -74,8 +74,8 @@ class ApproveOrdersOperator(ApprovalOperator):
     ) -> None:
         if kwargs.get("defaults") is not None:
             raise InvalidParameterError(
-                "defaults: remove it. Airflow would take it as the response after the time-out, "
-                "and only a person may approve cancellations."
+                "defaults: remove it. Airflow would use it as the response after the timeout, and "
+                "only a person may approve cancellations."
             )
         super().__init__(subject=subject or "", body=body, **kwargs)
         # Before Airflow can tell them apart, these include the DAG's own params.
@@ -154,7 +154,7 @@ class ApproveOrdersOperator(ApprovalOperator):
         body = self.body or ""
         if (size := len(body.encode())) > MAX_BODY_BYTES:
             raise AirflowFailException(
-                f"body: {size} bytes are too many, the limit is {MAX_BODY_BYTES}. Ask about fewer "
+                f"body: got {size} bytes, the limit is {MAX_BODY_BYTES}. Ask about fewer "
                 "orders: set limit on FindStaleOrdersOperator."
             )
         ids_in_body = set(re.findall(r"[A-Za-z0-9_-]+", html.unescape(body)))

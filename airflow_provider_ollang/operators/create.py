@@ -18,7 +18,6 @@ from airflow_provider_ollang.api.creation import (
 )
 from airflow_provider_ollang.api.errors import OllangError
 from airflow_provider_ollang.api.models import CANCELLED_STATUSES, is_one_of
-from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._base import OllangBaseOperator, OptionalParameter, Parameter
 from airflow_provider_ollang.operators._dag_run import start_of_run
@@ -32,14 +31,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: After this many seconds, an interrupted request creates nothing any more.
+#: After this many seconds, an interrupted request creates nothing anymore.
 SETTLED_SECONDS = 300
 
 
 class CreateOrderOperator(OllangBaseOperator):
     """Create orders. Returns the ids of all orders that the request created, as a list.
 
-    There may be more orders than languages: subtitles bring a ``cc`` order along.
+    There may be more orders than languages: subtitles come with a ``cc`` order.
 
     Creating costs money, and the API cannot tell a repeated request from a new one. If the
     response is lost, nothing is sent again: the task looks for new orders of the project, and
@@ -85,7 +84,7 @@ class CreateOrderOperator(OllangBaseOperator):
         callback_url: str | None = None,
         auto_qc: bool | str | None = None,
         selected_memories: Collection[str] | None = None,
-        ollang_conn_id: str = OllangHook.default_conn_name,
+        ollang_conn_id: str = "ollang_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -163,9 +162,9 @@ class CreateOrderOperator(OllangBaseOperator):
             raise AirflowFailException(
                 f"{len(cancelled)} of the {len(ids)} orders that an earlier try of this task "
                 f"created are cancelled: {', '.join(cancelled):.500}. Nothing was created. Cancel "
-                "the others too and clear this task to create all of them again."
+                "the rest too, then clear this task to create all of them again."
             )
-        self.log.info("An earlier try of this task has created the orders: none is created now.")
+        self.log.info("An earlier try of this task created the orders, so none is created now.")
         return [CreatedOrder(str(it.id), str(it.type)) for it in orders]
 
     def _start_of_run(self, store: _Store, context: Context) -> Watermark | None:
@@ -266,7 +265,7 @@ class _Store:
         ids = [order.id for order in orders]
         try:
             self._keep(ids=ids)
-        except Exception:  # Airflow's store may be down; the orders exist all the same
+        except Exception:  # Airflow's store may be down; the orders exist anyway
             log.exception("The ids of the created orders could not be kept: %s", ids)
 
     def forget(self) -> None:

@@ -15,7 +15,6 @@ from airflow_provider_ollang.api.errors import (
     InvalidInputError,
     with_hint,
 )
-from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._base import (
     OllangBaseOperator,
@@ -56,9 +55,6 @@ KEPT_ORDERS = 1000
 #: The ids that one warning names.
 SHOWN_IDS = 20
 
-ALREADY_CANCELLED = "ORDER_ALREADY_CANCELLED"
-NOT_CANCELLABLE = "ORDER_NOT_CANCELLABLE"
-
 # What to do where a template rendered to nothing.
 ANY_HINT = "Give ['*'] for any."
 NONE_HINT = "Give [] for none."
@@ -72,11 +68,11 @@ class CancelOrderOperator(OllangBaseOperator):
     """Cancel one order, which cannot be undone. Returns its id.
 
     Skips the task if the order is already cancelled. Any other error that the API documents fails
-    it without retries. What may pass (429, 5xx, no response) fails it so that Airflow's ``retries``
-    apply, and so does any response that the API does not document.
+    it without retries. After transient errors (429, 5xx, no response), and responses that the API
+    does not document, Airflow's ``retries`` apply.
 
     As a teardown, it cancels what a failed pipeline has ordered. ``CreateOrderOperator`` returns a
-    list, so it is mapped, and skipped for an order that is finished or was cancelled before::
+    list, so it is mapped, and skipped for an order that is finished or was cancelled before:
 
         CancelOrderOperator.partial(
             task_id="cancel", skip_on_codes=["ORDER_ALREADY_CANCELLED", "ORDER_NOT_CANCELLABLE"]
@@ -99,9 +95,9 @@ class CancelOrderOperator(OllangBaseOperator):
         self,
         *,
         order_id: str | XComArg,
-        skip_on_codes: Collection[str] = (ALREADY_CANCELLED,),
+        skip_on_codes: Collection[str] = ("ORDER_ALREADY_CANCELLED",),
         require_status: Collection[str] | None = None,
-        ollang_conn_id: str = OllangHook.default_conn_name,
+        ollang_conn_id: str = "ollang_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -155,10 +151,10 @@ class FindStaleOrdersOperator(OllangBaseOperator):
 
     Pushes to XCom: ``orders`` (the oldest 1,000 as objects with id, name, type, status, createdAt,
     projectId, age in days, sourceLanguage and targetLanguage) and ``summary`` (a Markdown table of
-    them, made for a person's approval). Where a safety limit is exceeded, the objects are in
-    ``orders_found`` instead: a task that takes ``orders`` must not go on with them. An order whose
-    date, status or id cannot be understood is invalid, and never stale. Fails in a backfill run,
-    and where most of at least ten listed orders are invalid.
+    them, made for a person's approval). If a safety limit is exceeded, the objects are in
+    ``orders_found`` instead, so that no task that takes ``orders`` goes on. An order whose date,
+    status or id cannot be understood is invalid, and never stale. Fails in a backfill run, and if
+    most of at least ten listed orders are invalid.
 
     For parameters that a trigger form fills, ``["*"]`` in ``order_types``, ``project_ids`` and
     ``folder_ids`` means any.
@@ -171,14 +167,14 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         order that is stale by all else is read once, and one without a folder is invalid
     :param exclude_folder_ids: the order is in none of these folders, in upper or lower case; read
         in the same way
-    :param name_matches: a regular expression that is found in the order's name, as it is seen:
-        white space is read as a space, invisible characters are not read, and composed and
+    :param name_matches: a regular expression that is found in the order's name as a person reads
+        it: any white space is a space, invisible characters are ignored, and composed and
         decomposed letters are equal
-    :param exclude_name_matches: skip orders whose name this regular expression is found in, in any
-        of the ways that the name can be read. Case-sensitive: ``(?i)keep`` also skips KEEP
+    :param exclude_name_matches: skip orders if this regular expression is found in their name, in
+        any of its Unicode forms. Case-sensitive: ``(?i)keep`` also skips KEEP
     :param exclude_order_ids: never these, in upper or lower case
-    :param limit: return up to this many. Each run takes another selection, picked by the run's
-        ``reference_time``, and each try of a run the same one: orders that the API, or a person,
+    :param limit: return up to this many. Each run selects different orders, by its
+        ``reference_time``, and each try of a run the same ones: orders that the API, or a person,
         rejects every time do not keep the rest from being reached
     :param max_orders: more stale orders than this fail the task, without retries; 0 allows none.
         It is counted before ``limit``
@@ -226,7 +222,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         max_share: float | str | None = None,
         reference_time: datetime | str | None = None,
         chunk_size: int | str | None = None,
-        ollang_conn_id: str = OllangHook.default_conn_name,
+        ollang_conn_id: str = "ollang_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -345,7 +341,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         for name, ids in finding.unmatched_ids.items():
             if ids:
                 self.log.warning(
-                    "%s: no order that was read for this rule has %s. Check the spelling. Younger "
+                    "%s: none of the orders read has %s. Check the spelling. Younger "
                     "orders, or orders with another status, may still have it.",
                     name,
                     ", ".join(map(quoted, list(ids.values())[:SHOWN_IDS])),
@@ -366,8 +362,8 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
     the first 1,000 cancelled orders) and ``not_cancelled`` (the first 1,000 other results). On
     Airflow 3.3 and newer these include what earlier tries cancelled. Skips the task if the list is
     empty, or if somebody else had cancelled every order. Tries every order, then fails if any of
-    them failed with a code not in ``tolerated_codes``; ends early where the API rejects the key,
-    or does not respond any more.
+    them failed with a code not in ``tolerated_codes``; ends early if the API rejects the key or
+    stops responding.
 
     :param order_ids: the orders, processed in this order; duplicates are dropped
     :param max_workers: up to this many requests at the same time, 128 at most
@@ -377,7 +373,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
     :param require_status: read each order right before its cancel request, and skip it if its
         status is not one of these
     :param exclude_order_ids: skip these, in upper or lower case: a list of orders to keep may have
-        grown since the orders were found
+        grown since these were found
     :param exclude_name_matches: skip it if this regular expression is found in its name, as that
         read shows it. Case-sensitive: ``(?i)keep`` also skips KEEP
     :param exclude_folder_ids: skip it if it is in one of these folders, in upper or lower case
@@ -421,10 +417,10 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         exclude_name_matches: str | None = None,
         exclude_folder_ids: Collection[str] | None = None,
         created_before: datetime | str | None = None,
-        tolerated_codes: Collection[str] = (ALREADY_CANCELLED, NOT_CANCELLABLE),
+        tolerated_codes: Collection[str] = ("ORDER_ALREADY_CANCELLED", "ORDER_NOT_CANCELLABLE"),
         preview: bool | str = False,
         report_path: str | None = None,
-        ollang_conn_id: str = OllangHook.default_conn_name,
+        ollang_conn_id: str = "ollang_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -466,14 +462,14 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         return self._conclude(result, is_retry=context["ti"].try_number > 1)
 
     def on_kill(self) -> None:
-        """Start no further cancel request, wait briefly for those under way, report the rest."""
+        """Send no further cancel request, wait briefly for those in progress, report the rest."""
         super().on_kill()
         if self._batch:
             self._batch.stop("the task was stopped")
 
     def _check_length(self) -> None:
         if not self._order_ids:
-            self._skip("There is no order to cancel.")
+            self._skip("There are no orders to cancel.")
         if len(self._order_ids) <= self._max_orders:
             return
         too_many = f"order_ids holds {len(self._order_ids)} orders, max_orders={self._max_orders}"
@@ -580,7 +576,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
 
 
 def _failure_text(result: BatchResult) -> str:
-    sentences = [f"{result.failures} orders failed: {result}."]
+    sentences = [f"{result.failures} of {result.total} orders failed: {result}."]
     if result.stop_reason:
         left = result.to_json().get("not_tried", 0)
         sentences.append(f"Stopped early, {left} orders were not tried: {result.stop_reason}.")
@@ -593,6 +589,6 @@ def _refuse_future(name: str, time: datetime) -> None:
     """Raise if a time lets every order pass for old enough."""
     if time > datetime.now(UTC) + CLOCK_TOLERANCE:
         raise InvalidInputError(
-            f"{name}: {time.isoformat()} is in the future: young orders would look old. Give the "
-            "present or an earlier time."
+            f"{name}: {time.isoformat()} is in the future: young orders would look old. Use the "
+            "current time or an earlier one."
         )

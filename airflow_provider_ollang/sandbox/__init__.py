@@ -1,6 +1,6 @@
 """A local server that speaks the Ollang integration API, for tests and for trying things out.
 
-It keeps its orders in memory, so a cancel against it costs nothing. Needs the extra ``sandbox``.
+It keeps its orders in memory, so cancelling costs nothing. Needs the extra ``sandbox``.
 """
 
 from __future__ import annotations

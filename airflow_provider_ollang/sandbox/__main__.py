@@ -71,17 +71,15 @@ def create_parser() -> argparse.ArgumentParser:
     add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     add("--port", default=8484, type=int, help="port; 0 takes a free one (%(default)s)")
     add = parser.add_argument_group("the account").add_argument
-    add("--orders", default=240, type=int, help="how many orders to start with (%(default)s)")
-    add("--seed", default=0, type=int, help="decides the orders and the faults (%(default)s)")
+    add("--orders", default=240, type=int, help="number of orders to start with (%(default)s)")
+    add("--seed", default=0, type=int, help="seed of the orders and the faults (%(default)s)")
     add("--api-key", default="sandbox-key", help="the key to accept (%(default)s)")
-    life = (
-        "seconds that a created order stays in a status, such as pending=30,ongoing=60 (for ever)"
-    )
+    life = "seconds that a created order stays in a status, such as pending=30,ongoing=60 (forever)"
     add("--lifecycle", default="", metavar="SCHEDULE", help=life)
     twice = "share of completed orders whose callbackUrl is called twice (%(default)s)"
     add("--callback-twice", default=0.0, type=float, metavar="RATE", help=twice)
-    add = parser.add_argument_group("trouble").add_argument
-    latency = "milliseconds that responses take longer (%(default)s)"
+    add = parser.add_argument_group("limits and faults").add_argument
+    latency = "milliseconds added to every response (%(default)s)"
     add("--latency-ms", default=0.0, type=float, help=latency)
     limit = "requests a second, beyond which the response is a 429 (no limit)"
     add("--rate-limit", type=float, help=limit)

@@ -1,4 +1,4 @@
-"""Trouble on purpose: the kinds of faults, and how often a request meets one."""
+"""Faults on purpose: their kinds, and how often a request meets one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Responder = Callable[[Request, Act], Awaitable[Response | None]]
 
 @dataclass(frozen=True)
 class Fault:
-    """A kind of trouble, by its name, and what responds to a request that meets it."""
+    """A kind of fault, by its name, and what responds to a request that meets it."""
 
     kind: str
     respond: Responder

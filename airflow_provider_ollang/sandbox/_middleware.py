@@ -35,7 +35,6 @@ class RecordedRequest:
     """The path with its query, as it was sent."""
     order_id: str | None
     key_accepted: bool
-    user_agent: str
     time: float
     """Seconds since the epoch."""
     status: int | None = None
@@ -97,7 +96,6 @@ def _record(scope: Scope, api_key: str) -> RecordedRequest:
         path=masked((scope["raw_path"] + query).decode("latin-1")),
         order_id=order_id[1] if order_id and not is_create else None,
         key_accepted=hmac.compare_digest(headers.get(b"x-api-key", b""), api_key.encode()),
-        user_agent=masked(headers.get(b"user-agent", b"").decode("latin-1")),
         time=time.time(),
     )
 
@@ -116,7 +114,7 @@ class KeyMiddleware:
 
 
 class FaultMiddleware:
-    """Gives stub responses, enforces the rate limit and makes trouble; else the API responds."""
+    """Gives stub responses, enforces the rate limit and injects faults; else the API responds."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

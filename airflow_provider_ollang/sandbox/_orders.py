@@ -165,7 +165,7 @@ class Orders:
     def create(self, body: Any) -> list[dict[str, str]]:
         """Create the orders that ``body`` asks for, and return the API's JSON.
 
-        There is one for each language; subtitles and AI dubbing bring a ``cc`` order along.
+        There is one for each language; subtitles and AI dubbing come with a ``cc`` order.
 
         :raises ErrorResponse: 400 for a bad body, 404 for an unknown project.
         """

@@ -120,7 +120,7 @@ class SeededOrders:
         return f"{moment:08x}{self._random.getrandbits(64):016x}"
 
     def _age(self, status: str) -> float:
-        # The cube puts about two fifths below a week. Work under way is younger: two fifths of
+        # The cube puts about two fifths below a week. Work in progress is younger: two fifths of
         # it are below twelve hours, and so can still be cancelled.
         power = 6 if status == ONGOING else 3
         return _YOUNGEST_AGE + self._random.random() ** power * (_LONGEST_AGE - _YOUNGEST_AGE)

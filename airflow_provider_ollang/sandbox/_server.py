@@ -24,9 +24,6 @@ from airflow_provider_ollang.sandbox._middleware import RateLimiter, RecordedReq
 from airflow_provider_ollang.sandbox._orders import Orders
 from airflow_provider_ollang.sandbox._stubs import Stubs
 
-DEFAULT_API_KEY = "sandbox-key"
-DEFAULT_ORDER_COUNT = 240
-
 
 class Sandbox(Stubs):
     """A local server that speaks the Ollang API, from ``start()`` or ``with`` to ``stop()``.
@@ -36,14 +33,14 @@ class Sandbox(Stubs):
     :param order_count: how many orders the account starts with.
     :param seed: decides the orders and the faults.
     :param api_key: the one key that is accepted.
-    :param latency_ms: milliseconds that every response takes longer.
+    :param latency_ms: milliseconds added to every response.
     :param rate_limit: requests a second, beyond which the response is a 429; ``None`` for no limit.
     :param faults: kinds and rates, such as ``500=0.1,reset-after=0.05``; ``all=0.1`` for every
         kind, at this rate together; or the rate of each ``Fault``.
     :param error_format: how errors are written: ``documented``, ``envelope`` (the vendor's generic
         one) or ``framework`` (NestJS's own).
     :param lifecycle: seconds that a created order stays in each status before it is completed, such
-        as ``pending=30,ongoing=60``; without it orders stand still.
+        as ``pending=30,ongoing=60``; without it the status stays.
     :param callback_twice: the share of completed orders whose ``callbackUrl`` is called twice.
     :raises ValueError: one of them is out of its limits.
     """
@@ -53,9 +50,9 @@ class Sandbox(Stubs):
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        order_count: int = DEFAULT_ORDER_COUNT,
+        order_count: int = 240,
         seed: int = 0,
-        api_key: str = DEFAULT_API_KEY,
+        api_key: str = "sandbox-key",
         latency_ms: float = 0,
         rate_limit: float | None = None,
         faults: str | Mapping[Fault, float] = "",
@@ -136,7 +133,7 @@ class Sandbox(Stubs):
         self._server.start()
 
     def stop(self) -> None:
-        """Break off what is under way and stop listening. A later start has the same address."""
+        """Abort all connections and stop listening. A later start has the same address."""
         if self._server is not None:
             self._server.stop()
             self._server = None

@@ -20,7 +20,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_ollang.api.errors import InvalidInputError, OllangError
-from airflow_provider_ollang.api.models import CANCELLED_STATUSES, is_one_of
+from airflow_provider_ollang.api.models import is_one_of
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._base import (
@@ -47,7 +47,7 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
     """Wait until every order has one of some statuses. Returns ``[{"id": …, "status": …}, …]``.
 
     Fails without retries once an order has one of ``failure_statuses``, does not exist, or is not
-    accessible. Keeps waiting on statuses that it does not know, and through trouble that passes.
+    accessible. Keeps waiting on unknown statuses, and through transient errors.
 
     Deferred, it holds no worker slot, and all sensors of a connection share one poller.
 
@@ -81,10 +81,10 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         *,
         order_ids: Collection[str] | XComArg,
         target_statuses: Collection[str] = ("completed", "delivered"),
-        failure_statuses: Collection[str] = (*sorted(CANCELLED_STATUSES), "failed"),
+        failure_statuses: Collection[str] = ("canceled", "cancelled", "failed"),
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         cancel_on_kill: bool | str = False,
-        ollang_conn_id: str = OllangHook.default_conn_name,
+        ollang_conn_id: str = "ollang_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -205,7 +205,7 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         return all(is_target) and sorted(str(it["id"]) for it in orders) == sorted(self._order_ids)
 
     def _look_last(self, message: str) -> list[dict[str, Any]]:
-        """Return what is reached by now, if it is: no order is cancelled that is done."""
+        """Return the orders if all are done by now: a finished order is not cancelled."""
         with self._client() as client:
             progress = self._look(client)
         if progress and progress.is_over:
@@ -222,12 +222,12 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
     def _get_next_poke_interval(
         self, started_at: Any, run_duration: Callable[[], float], poke_count: int
     ) -> float:
-        """Return Airflow's interval, or after trouble a longer one that ends with the timeout."""
+        """Return Airflow's interval, or after an error a longer one that ends with the timeout."""
         interval: float = super()._get_next_poke_interval(started_at, run_duration, poke_count)
         return max(interval, min(self._back_off_seconds, self.timeout - run_duration()))
 
     def _look(self, client: OllangClient) -> Progress | None:
-        """Return how far the orders are, ``None`` in trouble that may pass."""
+        """Return how far the orders are, ``None`` after a transient error."""
         from airflow_provider_ollang.api._watching import Progress, read_orders, seconds_to_back_off
 
         seen: dict[str, Sighting] = {}
@@ -239,7 +239,7 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
                 raise
             self._failures += 1
             self._back_off_seconds = seconds_to_back_off(self._failures, error.retry_after)
-            self._log_line(f"{error}. Looking again later.")
+            self._log_line(f"{error}. Checking again later.")
             return None
         self._failures, self._back_off_seconds = 0, 0.0
         self._created = {it.id: it.created_at for it in seen.values()}
@@ -297,7 +297,7 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
                 self._context = get_current_context()
                 self._prepare()
         except Exception:
-            self.log.info("No order is cancelled: the task was ended before it began.")
+            self.log.info("No orders were cancelled: the task ended before it began to wait.")
             return False
         return True
 
@@ -311,7 +311,7 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
             if state in ("failed", "skipped") or (state == "running" and is_last_try):
                 self._cancel_orders()
             else:
-                self.log.info("No order is cancelled: the task is %s, and may run again.", state)
+                self.log.info("No orders were cancelled: the task is %s, and may run again.", state)
         except Exception:
             self.log.exception("The orders were not cancelled")
 

@@ -70,7 +70,7 @@ class Waiter:
         #: The orders as they were last seen.
         self.seen: dict[str, Sighting] = {}
         #: Why the last reading was not complete; it is tried again.
-        self.trouble: str | None = None
+        self.problem: str | None = None
         self._failure: Exception | None = None
         self._changed = asyncio.Event()
 
@@ -89,13 +89,13 @@ class Waiter:
         if self._failure:
             raise self._failure
 
-    def tell(self, seen: Mapping[str, Sighting], trouble: str | None) -> None:
+    def tell(self, seen: Mapping[str, Sighting], problem: str | None) -> None:
         """Take what a reading has found, and wake who waits if it is new."""
         found = {order_id: seen[order_id] for order_id in self.created.keys() & seen.keys()}
         self.created |= {it.id: it.created_at for it in found.values() if it.created_at}
-        if self.trouble != trouble or self.seen != self.seen | found:
+        if self.problem != problem or self.seen != self.seen | found:
             self.seen |= found
-            self.trouble = trouble
+            self.problem = problem
             self._changed.set()
 
     def fail(self, error: Exception) -> None:
@@ -115,7 +115,7 @@ class _Poller:
         self._failures = 0
         self._not_before = self._next_round = 0.0
         self._joined = asyncio.Event()
-        # A thread of its own, so that trouble of the API takes none from other triggers.
+        # A thread of its own, so that a slow API takes none from other triggers.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ollang-poller")
         # In an empty context, or it would write into the log of its first waiter.
         self._task = asyncio.get_running_loop().create_task(
@@ -161,11 +161,11 @@ class _Poller:
         """Read the orders of all who wait, but for those who have just been told."""
         now = time.monotonic()
         due = [it for it in self._waiters if now - it.read_at >= it.interval / 2]
-        seen, trouble = await self._sightings({k: v for it in due for k, v in it.created.items()})
+        seen, problem = await self._sightings({k: v for it in due for k, v in it.created.items()})
         now = time.monotonic()
         for waiter in due:
             waiter.read_at = now
-            waiter.tell(seen, trouble)
+            waiter.tell(seen, problem)
 
     async def _sightings(
         self, created: Mapping[str, str | None]
@@ -185,7 +185,7 @@ class _Poller:
                 lambda: seen.update((it.id, it) for it in read_orders(client, created)),
             )
         except OllangError as error:
-            return seen, self._take_trouble(error, is_new)
+            return seen, self._take_problem(error, is_new)
         self._failures = 0
         return seen, None
 
@@ -200,7 +200,7 @@ class _Poller:
             self._client = await look_up()
         return self._client
 
-    def _take_trouble(self, error: OllangError, is_new: bool) -> str:
+    def _take_problem(self, error: OllangError, is_new: bool) -> str:
         """Put off the next round, or end it all if no later one can help."""
         if error.is_final and is_new:
             raise PollingFailedError(with_hint(str(error), error.hint)) from error
@@ -208,11 +208,11 @@ class _Poller:
             self._drop_client()
         return self._put_off(str(error), error.retry_after)
 
-    def _put_off(self, trouble: str, retry_after: float | None) -> str:
+    def _put_off(self, problem: str, retry_after: float | None) -> str:
         self._failures += 1
         wait = seconds_to_back_off(self._failures, retry_after)
         self._not_before = time.monotonic() + wait
-        return f"{trouble}. Looking again in {wait:.0f} s."
+        return f"{problem}. Checking again in {wait:.0f} s."
 
     def _drop_client(self) -> None:
         if self._client:

@@ -19,7 +19,7 @@ from airflow_provider_ollang.triggers._poller import PollingFailedError, Waiter,
 
 #: Log at most one line about progress in this many seconds.
 SECONDS_A_LINE = 60.0
-#: States of a task that a person, or a run's time-out, has ended. In any other state, "success",
+#: States of a task that a person, or a run's timeout, has ended. In any other state, "success",
 #: "deferred" (cleared, or moved to another triggerer) and "queued" among them, somebody still
 #: wants the orders.
 ENDED_STATES = frozenset({"failed", "skipped"})
@@ -32,7 +32,7 @@ class OrderStatusTrigger(BaseTrigger):
     """Waits until orders have reached a status, failed, or run out of time.
 
     Its events are ``{"event": "done" | "failed" | "timeout" | "error", …}``. It never raises: under
-    ``soft_fail``, Airflow would take a bug for a time-out.
+    ``soft_fail``, Airflow would take a bug for a timeout.
 
     :param created: the ``createdAt`` text of each order, ``None`` where it is unknown
     :param target_statuses: waits until every order has one of these
@@ -101,7 +101,7 @@ class OrderStatusTrigger(BaseTrigger):
                 async with asyncio.timeout(min(left, SECONDS_A_LINE)):
                     await waiter.changed()
             progress = self._progress(waiter)
-            self._log_line(f"{progress}. {waiter.trouble or ''}")
+            self._log_line(f"{progress}. {waiter.problem or ''}")
         if progress.failed:
             return {"event": "failed", "message": progress.failure()}
         orders = [{"id": it.id, "status": it.status} for it in progress.reached]
@@ -118,7 +118,7 @@ class OrderStatusTrigger(BaseTrigger):
             self.log.info("%s", text)
 
     async def on_kill(self) -> None:
-        """Cancel the orders if a user, or the run's time-out, has ended the task (Airflow 3.3).
+        """Cancel the orders if a user, or the run's timeout, has ended the task (Airflow 3.3).
 
         Airflow calls this also when the task is cleared or marked as success, or moves to another
         triggerer: the task's state tells.
@@ -140,6 +140,6 @@ class OrderStatusTrigger(BaseTrigger):
                     target_statuses=self.target_statuses,
                 )
             else:
-                self.log.info("No order is cancelled: the task is %s.", state)
+                self.log.info("No orders were cancelled: the task is %s.", state)
         except Exception:
             self.log.exception("The orders were not cancelled: %s", ", ".join(self.created))

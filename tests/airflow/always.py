@@ -47,7 +47,7 @@ QUERY = {
 
 
 def examples(number: int) -> settings:
-    """Return settings for so many examples. How long one takes says nothing on a busy machine."""
+    """Return settings for this many examples. How long one takes says nothing on a busy machine."""
     return settings(
         max_examples=number,
         deadline=None,
@@ -84,7 +84,7 @@ class Ending:
         return [str(request.order_id) for request in self.requests if request.is_cancel]
 
     @property
-    def is_refusal(self) -> bool:
+    def is_invalid_input(self) -> bool:
         return self.error is not None and isinstance(self.error.__cause__, InvalidInputError)
 
 
@@ -107,7 +107,7 @@ def end_of(sandbox: Sandbox, operator: Any, **params: Any) -> Ending:
     assert_sendable(ending.xcoms)
     for request in ending.requests:
         assert_valid(request)
-    assert not (ending.is_refusal and ending.requests), ending
+    assert not (ending.is_invalid_input and ending.requests), ending
     return ending
 
 

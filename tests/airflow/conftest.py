@@ -132,7 +132,7 @@ def sandbox(ollang_sandbox: Sandbox) -> Sandbox:
 
 @pytest.fixture
 def add_orders(sandbox: Sandbox) -> Callable[..., list[str]]:
-    """Return a function that adds orders of so many days each, and returns their ids."""
+    """Return a function that adds orders of these ages in days, and returns their ids."""
 
     def add(*days: float, **fields: Any) -> list[str]:
         return [sandbox.orders.add(age=timedelta(days=age), **fields)["id"] for age in days]

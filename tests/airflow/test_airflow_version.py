@@ -28,7 +28,7 @@ def import_beside(airflow: Path, module: str) -> str:
 def test_an_older_airflow_is_named_with_what_is_needed(version, module, tmp_path):
     (tmp_path / "airflow.py").write_text(f"__version__ = {version!r}\n")
     assert import_beside(tmp_path, f"airflow_provider_ollang.{module}") == (
-        "RuntimeError: airflow-provider-ollang needs Apache Airflow 2.11 or newer, found is "
+        "RuntimeError: airflow-provider-ollang needs Apache Airflow 2.11 or newer, found "
         f"{version}. Install or upgrade Airflow, or remove this provider."
     )
 
@@ -36,7 +36,7 @@ def test_an_older_airflow_is_named_with_what_is_needed(version, module, tmp_path
 def test_a_missing_airflow_is_named_with_what_is_needed(tmp_path):
     (tmp_path / "airflow.py").write_text("raise ModuleNotFoundError(name='airflow')\n")
     said = import_beside(tmp_path, "airflow_provider_ollang.hooks.ollang")
-    assert "needs Apache Airflow 2.11 or newer, found is none" in said
+    assert "needs Apache Airflow 2.11 or newer, found none" in said
 
 
 def test_a_broken_airflow_says_itself_what_is_wrong(tmp_path):

@@ -302,7 +302,7 @@ def test_a_rejected_key_stops_the_batch_at_once(sandbox, add_orders, run, tmp_pa
     sandbox.respond_always(Stub.json(401, {"code": "UNAUTHORIZED", "message": "bad key"}))
     path = tmp_path / "r.jsonl"
     said = (
-        r"^27 orders failed: 3 cancelled, 1 failed, 26 not_tried \(of 30\)\. "
+        r"^27 of 30 orders failed: 3 cancelled, 1 failed, 26 not_tried \(of 30\)\. "
         r"Stopped early, 26 orders were not tried: bad key\. "
         rf"First: {ids[3]}: HTTP 401.*bad key\. Copy the API key again"
     )
@@ -345,7 +345,7 @@ def test_a_report_that_is_there_is_never_overwritten(sandbox, add_orders, run, t
     for name, advice in (
         ("r.jsonl", "Add {{ run_id }} to the path"),
         (f"{run.run_id}.jsonl", "Add {{ ti.task_id }} to the path"),
-        (f"{run.run_id}-task.jsonl", "Move that file away"),
+        (f"{run.run_id}-task.jsonl", "Move that file"),
     ):
         path = tmp_path / name
         path.write_text("precious")

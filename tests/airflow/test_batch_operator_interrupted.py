@@ -1,4 +1,4 @@
-"""A batch that is told to end midway: no new cancel, and a report of every order all the same."""
+"""A batch that is told to end midway: no new cancel request, and a report of every order."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def batch(order_ids: list[str], path: Path, **parameters: Any) -> BatchCancelOrd
 
 
 @contextmanager
-def once_requests_came(sandbox: Sandbox, count: int, act: Callable[[], None]) -> Iterator[None]:
+def once_requests_arrived(sandbox: Sandbox, count: int, act: Callable[[], None]) -> Iterator[None]:
     """Call ``act`` in a thread of its own as soon as the sandbox has received ``count``."""
     over = threading.Event()
 
@@ -73,7 +73,7 @@ def once_requests_came(sandbox: Sandbox, count: int, act: Callable[[], None]) ->
         watcher.join()
 
 
-def check_record(path: Path, order_ids: list[str], sandbox: Sandbox, run: Any) -> Counter[str]:
+def check_report(path: Path, order_ids: list[str], sandbox: Sandbox, run: Any) -> Counter[str]:
     """Check that the report is complete and true, and return its outcomes."""
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert sorted(line["id"] for line in lines) == sorted(order_ids)
@@ -92,14 +92,14 @@ def test_on_kill_starts_no_further_cancel_and_leaves_a_complete_report(
     path = tmp_path / "r.jsonl"
     operator = batch(order_ids, path)
     with (
-        once_requests_came(slow_sandbox, 6, operator.on_kill),
+        once_requests_arrived(slow_sandbox, 6, operator.on_kill),
         pytest.raises(AirflowException, match="not_tried"),
     ):
         run.execute(operator)
-    found = check_record(path, order_ids, slow_sandbox, run)
+    found = check_report(path, order_ids, slow_sandbox, run)
     assert found["not_tried"] > COUNT / 2
     assert len(slow_sandbox.requests) == COUNT - found["not_tried"]
-    time.sleep(0.3)  # a worker that had not heeded the stop would be seen by now
+    time.sleep(0.3)  # a worker that had ignored the stop would be seen by now
     assert len(slow_sandbox.requests) == COUNT - found["not_tried"]
 
 
@@ -114,13 +114,15 @@ def test_a_task_that_times_out_pushes_its_counts_and_leaves_a_complete_report(
     main = threading.main_thread().ident or 0
     try:
         with (
-            once_requests_came(slow_sandbox, 6, lambda: signal.pthread_kill(main, signal.SIGUSR1)),
+            once_requests_arrived(
+                slow_sandbox, 6, lambda: signal.pthread_kill(main, signal.SIGUSR1)
+            ),
             pytest.raises(TaskTimeout),
         ):
             run.execute(batch(order_ids, path))
     finally:
         signal.signal(signal.SIGUSR1, before)
-    found = check_record(path, order_ids, slow_sandbox, run)
+    found = check_report(path, order_ids, slow_sandbox, run)
     assert found["not_tried"] > COUNT / 2
     assert len(slow_sandbox.requests) == COUNT - found["not_tried"]
 
@@ -129,7 +131,7 @@ def test_on_kill_keeps_a_single_cancel_from_being_sent_again(slow_sandbox, order
     slow_sandbox.respond_always(Stub(fault="503"))
     operator = CancelOrderOperator(task_id="cancel", order_id=order_ids[0])
     with (
-        once_requests_came(slow_sandbox, 1, operator.on_kill),
+        once_requests_arrived(slow_sandbox, 1, operator.on_kill),
         pytest.raises(AirflowException) as caught,
     ):
         run.execute(operator)
@@ -142,7 +144,7 @@ def test_on_kill_ends_a_listing_as_an_error(slow_sandbox, run):
         slow_sandbox.orders.add()
     operator = FindStaleOrdersOperator(task_id="find", older_than="PT1H")
     with (
-        once_requests_came(slow_sandbox, 1, operator.on_kill),
+        once_requests_arrived(slow_sandbox, 1, operator.on_kill),
         pytest.raises(AirflowException),
     ):
         run.execute(operator)

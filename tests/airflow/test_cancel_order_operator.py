@@ -124,7 +124,7 @@ def test_a_response_that_is_not_documented_fails_and_says_what_was_received(
 def test_a_skip_after_a_lost_response_names_the_lost_request(sandbox, add_orders, run, lost):
     [order] = add_orders(3)
     sandbox.respond_next(Stub(fault=lost))
-    if lost == "504":  # the gateway gave up, the order was cancelled all the same
+    if lost == "504":  # the gateway gave up, the order was cancelled anyway
         sandbox.orders.change(order, status="cancelled")
     with pytest.raises(AirflowSkipException, match="ORDER_ALREADY_CANCELLED") as caught:
         run.execute(cancel(order))

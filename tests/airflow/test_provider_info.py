@@ -183,7 +183,7 @@ def test_the_hooks_widgets_agree_with_the_description():
 
 @pytest.mark.skipif(Version("3.1") > AIRFLOW_VERSION, reason="approvals need Airflow 3.1")
 def test_the_registry_is_told_of_every_class_with_its_description():
-    yaml = pytest.importorskip("yaml", reason="only the development set-up brings PyYAML")
+    yaml = pytest.importorskip("yaml", reason="only the development setup has PyYAML")
     registry = yaml.safe_load((ROOT / ".airflow-registry.yaml").read_text())
     info = get_provider_info()
     assert registry["package-name"] == info["package-name"]

@@ -16,11 +16,9 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow_provider_ollang.operators.ollang import BatchCancelOrdersOperator
 from airflow_provider_ollang.sandbox import Stub
 
-pytest.importorskip(
-    "airflow.providers.amazon", reason="the development set-up of Airflow 3.3 brings S3"
-)
+pytest.importorskip("airflow.providers.amazon", reason="only the development setup has S3")
 
-#: Eight workers take 8 seconds for so many: enough for three parts of three seconds.
+#: Eight workers take 8 seconds for these: enough for three parts of three seconds.
 ORDERS, SECONDS_EACH = 128, 0.5
 
 
@@ -33,7 +31,7 @@ def s3() -> Iterator[str]:
         url = next(
             found[0] for line in server.stdout if (found := re.search(r"http://[\d.]+:\d+", line))
         )
-        requests.put(f"{url}/records", headers={"Host": "s3.amazonaws.com"}, timeout=10)
+        requests.put(f"{url}/reports", headers={"Host": "s3.amazonaws.com"}, timeout=10)
         yield url
     finally:
         server.terminate()
@@ -62,11 +60,11 @@ def test_a_batch_leaves_its_report_on_an_object_store(ollang_sandbox, run):
         BatchCancelOrdersOperator(
             task_id="cancel",
             order_ids=ids,
-            report_path="s3://night_s3@records/night/report.jsonl",
+            report_path="s3://night_s3@reports/night/report.jsonl",
         )
     )
 
-    found = parts("s3://night_s3@records/night")
+    found = parts("s3://night_s3@reports/night")
     assert list(found) == [f"report.part{number:04d}.jsonl" for number in range(len(found))]
     assert len(found) >= 3
     assert found["report.part0000.jsonl"] == []

@@ -1,4 +1,4 @@
-"""A long wait that the API asks for: carried by the task's error, heeded by Airflow 3.3."""
+"""A long wait that the API asks for: carried by the task's error, respected by Airflow 3.3."""
 
 from __future__ import annotations
 

@@ -23,12 +23,12 @@ settings.load_profile("pure-functions")
 CANCEL = "/integration/orders/cancel/*"
 SOME_ID = "65a4f0000123456789abcdef"
 ONCE = RetryPolicy(max_attempts=1)
-#: Kinds of fault that end when the client has waited for its time-out.
+#: Kinds of fault that end when the client has waited for its timeout.
 WAITED_FOR = {"timeout-before", "timeout-after", "slow-drip"}
 each_kind = pytest.mark.parametrize(
     "kind",
     [
-        pytest.param(kind, marks=pytest.mark.slow("waits for its time-out"))
+        pytest.param(kind, marks=pytest.mark.slow("waits for its timeout"))
         if kind in WAITED_FOR
         else kind
         for kind in KINDS

@@ -90,7 +90,7 @@ def test_an_order_that_moves_on_before_a_second_attempt_gets_no_second_cancel(sa
 
     assert isinstance(error, errors.ConditionNotMetError)
     assert (error.outcome, error.attempts, error.response_lost) == ("status_changed", 1, True)
-    assert "no further cancel was sent" in str(error)
+    assert "no further cancel request was sent" in str(error)
     assert [(it.method, it.status) for it in sandbox.requests] == [
         ("GET", 200),
         ("POST", 503),

@@ -15,7 +15,7 @@ from ..relays import TlsRelay
 from .conftest import ONCE, PartsServer, error_of_cancel
 
 TIMEOUT, EVERY_SECONDS = 0.5, 0.05
-#: Ten times the time-out: then the server goes away, so that a client that waits is found out.
+#: Ten times the timeout: then the server goes away, so that a client that waits is found out.
 PARTS = 100
 
 

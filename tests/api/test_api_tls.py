@@ -271,7 +271,7 @@ def test_a_proxy_that_is_not_there_loses_no_response(monkeypatch, caplog):
         error = error_of_cancel(client)
 
     assert type(error) is errors.ConnectionFailedError
-    assert "by way of the environment's proxy: Failed to establish" in str(error)
+    assert "through the environment's proxy: Failed to establish" in str(error)
     assert (error.attempts, error.response_lost) == (RetryPolicy().max_attempts, False)
     assert_keeps_the_login(error, caplog.text)
 

@@ -139,7 +139,7 @@ def test_verify_is_a_truth_value_or_the_path_of_certificates(tmp_path):
         check_verify(str(bundle))
     for content in ("", "no certificate", "-----BEGIN CERTIFICATE-----\nAA"):
         bundle.write_text(content)
-        with pytest.raises(InvalidInputError, match="no CA certificate"):
+        with pytest.raises(InvalidInputError, match="no readable CA certificate"):
             check_verify(str(bundle))
     trustme.CA().cert_pem.write_to_path(bundle)
     for value in (True, False, str(bundle), str(tmp_path)):

@@ -1,4 +1,4 @@
-"""A clean-up on a real scheduler, with an API that fails in every way and workers that die."""
+"""A cleanup on a real scheduler, with an API that fails in every way and workers that die."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Observation:
 
     @property
     def is_good(self) -> bool:
-        """Whether the clean-up kept its word."""
+        """Whether the cleanup kept its word."""
         return self.verdict.is_good and self.killed == len(KILLS) and self.orphans == 0
 
 
@@ -119,7 +119,7 @@ def _connection(sandbox: Sandbox) -> str:
 
 
 def _run(scheduler: Scheduler, airflow: Process, sandbox: Sandbox, orders: int) -> int:
-    """Run the clean-up to its end, kill workers on the way, and return how many."""
+    """Run the cleanup to its end, kill workers on the way, and return how many."""
     wait_for(lambda: scheduler.call("GET", "/dags")["total_entries"] == 1)
     run_id = scheduler.trigger(DAG_ID)
     killed = 0

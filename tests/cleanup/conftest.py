@@ -9,7 +9,7 @@ from tests.api.conftest import client, closed_port, sandbox  # noqa: F401 - fixt
 
 
 class ListedRecord:
-    """A report in memory; it breaks after so many lines."""
+    """A report in memory; it breaks after this many lines."""
 
     def __init__(self, breaks_after: int | None = None) -> None:
         self.results: list[OrderResult] = []

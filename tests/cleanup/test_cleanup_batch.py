@@ -358,7 +358,7 @@ def test_an_order_for_which_a_condition_does_not_hold_gets_no_cancel(
     assert result.failures == (outcome is Outcome.INVALID)
     assert result.retry_may_help is (outcome is Outcome.INVALID)
     assert (report.results[0].attempts, cancels(sandbox)) == (0, [other])
-    assert "no cancel was sent: it" in report.results[0].message
+    assert "no cancel request was sent: it" in report.results[0].message
     assert [it.method for it in sandbox.requests] == ["GET", "GET", "POST"]
 
 

@@ -451,7 +451,7 @@ def test_a_limit_is_how_many_there_are_at_most(limit, count):
 
 
 @pytest.mark.parametrize(
-    ("stale", "total", "max_orders", "max_share", "trips"),
+    ("stale", "total", "max_orders", "max_share", "is_hit"),
     [
         (0, None, None, None, False),
         (10**6, None, None, None, False),
@@ -461,7 +461,7 @@ def test_a_limit_is_how_many_there_are_at_most(limit, count):
         (1, None, 0, None, True),
         (1, 100, None, 0, True),
         (100, 100, None, 1, False),
-        (101, 100, None, 1, True),  # the world is wrong
+        (101, 100, None, 1, True),  # more than there are
         (0, 0, None, 0.5, False),
         (1, 0, None, 1, True),
         (1, None, None, 0.5, True),  # unknown
@@ -470,11 +470,11 @@ def test_a_limit_is_how_many_there_are_at_most(limit, count):
         (5, 100, 50, 0.01, True),
     ],
 )
-def test_a_wire_is_tripped_by_more_than_its_limit(stale, total, max_orders, max_share, trips):
+def test_a_safety_limit_is_hit_by_more_than_it_allows(stale, total, max_orders, max_share, is_hit):
     reason = exceeded_safety_limit(
         stale, with_status=total, max_orders=max_orders, max_share=max_share
     )
-    assert (reason is not None) is trips
+    assert (reason is not None) is is_hit
     assert reason is None or str(stale) in reason
 
 

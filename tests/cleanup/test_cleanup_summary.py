@@ -99,7 +99,7 @@ def test_a_harmless_name_reads_as_it_is(text):
 def test_the_summary_says_how_many_there_are():
     summary = summarize([order(), order(id="o-2")], left_out=3, invalid=4)
     assert summary.splitlines()[0] == (
-        "**2 stale orders**; 3 more are left for later runs; 4 invalid orders are skipped."
+        "**2 stale orders**; 3 more left for later runs; 4 skipped as invalid."
     )
 
 

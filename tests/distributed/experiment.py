@@ -1,4 +1,4 @@
-"""One clean-up by two workers, of which one dies midway, and what was seen of it."""
+"""One cleanup by two workers, of which one dies midway, and what was seen of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 300
 
 
 def observe(home: Path) -> Observation:
-    """Run the clean-up in a fresh Airflow home, and return what was seen."""
+    """Run the cleanup in a fresh Airflow home, and return what was seen."""
     with Sandbox(order_count=0, latency_ms=LATENCY_MS) as sandbox:
         stale, listed = _add_orders(sandbox)
         before = _status_of(sandbox)

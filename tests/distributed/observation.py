@@ -1,4 +1,4 @@
-"""What was seen of a clean-up on several workers, and what follows from it."""
+"""What was seen of a cleanup on several workers, and what follows from it."""
 
 from __future__ import annotations
 

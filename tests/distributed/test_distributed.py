@@ -1,4 +1,4 @@
-"""A clean-up on several workers, of which one dies: what must hold all the same."""
+"""A cleanup on several workers, of which one dies: what must hold anyway."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What PostgreSQL rejects: the finder's XComs are stored there all the same."""
+"""What PostgreSQL rejects: the finder's XComs are stored there anyway."""
 
 import json
 import os

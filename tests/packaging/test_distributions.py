@@ -79,7 +79,13 @@ def test_the_metadata_has_what_the_index_shows(metadata):
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == PYPROJECT["project"]["requires-python"]
     assert metadata["Description-Content-Type"] == "text/markdown"
-    assert metadata.get_payload(decode=True) == (ROOT / "README.md").read_bytes()
+    readme = metadata.get_payload(decode=True).decode()
+    links = re.findall(r"(!?)\[[^]]*\]\(([^)]+)\)", readme)
+    assert len(links) > 20
+    for is_picture, link in links:
+        within = f"https://github.com/Some-Team/provider/{'raw' if is_picture else 'blob'}/main/"
+        path = link.removeprefix(within).partition("#")[0]
+        assert (ROOT / path).exists() if link.startswith(within) else link.startswith("https:")
 
 
 def test_the_addresses_are_those_of_the_repository_that_built_it(metadata):

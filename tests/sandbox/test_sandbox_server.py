@@ -41,5 +41,5 @@ def test_an_order_is_cancelled_by_just_one_of_many_clients(sandbox):
 
 def test_the_public_names_are_there():
     assert all(getattr(package, name) for name in package.__all__)
-    with pytest.raises(AttributeError, match="StubResponses"):
-        _ = package.StubResponses
+    with pytest.raises(AttributeError, match="NoSuchName"):
+        _ = package.NoSuchName

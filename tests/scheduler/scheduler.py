@@ -97,4 +97,4 @@ def wait_for(
         if found := look():
             return found
         time.sleep(interval)
-    raise AssertionError(f"nothing came of {look.__qualname__} in {seconds:g} s")
+    raise AssertionError(f"nothing was returned by {look.__qualname__} in {seconds:g} s")

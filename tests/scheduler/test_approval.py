@@ -1,4 +1,4 @@
-"""The clean-up that a person approves, responded to through Airflow's own REST API."""
+"""The cleanup that a person approves, responded to through Airflow's own REST API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A clean-up has no past to fill in: in a backfill it refuses, and says why."""
+"""A cleanup has no past to fill in: in a backfill it refuses, and says why."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def test_a_backfill_is_refused_and_a_run_that_is_triggered_is_not(scheduler):
 
     for run_id in wait_for(backfilled):
         assert scheduler.wait_for_run("daily_find", run_id) == "failed"
-        assert "A clean-up cannot run in a backfill" in scheduler.log("daily_find", run_id, "find")
+        assert "A cleanup cannot run in a backfill" in scheduler.log("daily_find", run_id, "find")
     assert scheduler.wait_for_run("daily_find", triggered) == "success"

@@ -55,13 +55,13 @@ class Round:
 
     def process(self) -> int:
         """Return the id of the first try's own process."""
-        return int((self.scheduler.home / "records" / f"{self.run_id}.try1.pid").read_text())
+        return int((self.scheduler.home / "reports" / f"{self.run_id}.try1.pid").read_text())
 
     def end(self) -> str:
         return self.scheduler.wait_for_run(self.dag_id, self.run_id)
 
     def report(self, mark: str = "") -> list[dict[str, Any]]:
-        path: Path = self.scheduler.home / "records" / f"{self.run_id}{mark}.jsonl"
+        path: Path = self.scheduler.home / "reports" / f"{self.run_id}{mark}.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()]
 
     def counts(self) -> Any:
@@ -146,7 +146,7 @@ def test_ended_at_a_random_moment_the_report_is_true_and_the_next_try_does_the_r
     scheduler, sandbox, sign
 ):
     moments = random.choices(range(1, ORDERS - 5 * WORKERS), k=ROUNDS)
-    print("interrupted after so many cancels:", moments)  # pytest shows it with a failure
+    print("interrupted after this many cancels:", moments)  # pytest shows it with a failure
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         for round_ in pool.map(
             lambda after: _interrupted(scheduler, sandbox, sign, after), moments

@@ -1,4 +1,4 @@
-"""Orders that nobody waits for any more are cancelled, and no others, whoever ends the wait how."""
+"""Orders that nothing waits for anymore are cancelled, and no others, however the wait ends."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Wait:
     def wait_until_decided(self) -> None:
         """Return when Airflow has ended the wait, and the order was left alone or not."""
         is_untold = IS_BEFORE_3_3 and "deferred" in self.dag_id
-        decision = "trigger .*completed" if is_untold else "No order is cancelled"
+        decision = "trigger .*completed" if is_untold else "No orders were cancelled"
         wait_for(lambda: self.order == "cancelled" or self.has_logged(decision), interval=1)
         time.sleep(SETTLED_SECONDS)
 
@@ -192,7 +192,7 @@ def test_an_order_lives_through_a_move_to_another_triggerer_and_a_restart(
     with another_triggerer(scheduler):
         seen = len(sandbox.requests)
         wait_for(lambda: len(sandbox.requests) >= seen + 3)  # the other one has taken over
-        for process in first:  # finds that the trigger is not its own any more
+        for process in first:  # finds that the trigger is not its own anymore
             process.resume()
         wait.wait_until_decided()
         assert (wait.state, wait.order) == ("deferred", "pending")

@@ -106,7 +106,7 @@ def test_a_skipped_task_has_its_colour_and_says_why(
     expect(badge).to_have_css("background-color", PINK)
     pages.open_task(page, "cancel_order")
     pages.wrap_log(page)
-    reason = f"order {order_id}: no cancel was sent: its status is 'cancelled'."
+    reason = f"order {order_id}: no cancel request was sent: its status is 'cancelled'."
     expect(page.get_by_text(f"Skipped: Nothing to cancel: {reason}")).to_be_visible()
     camera.take("skipped", clip=details(388))
     assert [(r.method, r.order_id) for r in sandbox.requests] == [("GET", order_id)]

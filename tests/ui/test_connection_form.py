@@ -18,7 +18,7 @@ EXTRA = ["Connection ID *", "Connection Type *", "Timeout (seconds)", "Max attem
 HELP = {
     "Timeout (seconds)": "Time limit for a complete response. Default: 30.",
     "Max attempts": "Tries per request when the API is busy or unreachable",
-    "CA bundle": "Path, on the workers, of a file with the certificates to trust.",
+    "CA bundle": "Path of a file on the workers with the CA certificates to trust.",
 }
 
 

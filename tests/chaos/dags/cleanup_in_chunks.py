@@ -1,4 +1,4 @@
-"""The clean-up in chunks, with a report, and with retries that do not wait."""
+"""The cleanup in chunks, with a report, and with retries that do not wait."""
 
 from __future__ import annotations
 

@@ -11,14 +11,14 @@ from airflow.providers.common.compat.sdk import DAG, Param
 
 from airflow_provider_ollang.operators.ollang import BatchCancelOrdersOperator
 
-RECORDS = Path(os.environ["AIRFLOW_HOME"], "records")
+REPORTS = Path(os.environ["AIRFLOW_HOME"], "reports")
 
 
 def write_process_id(context: Any) -> None:
     """Leave the id of the task's own process where the test finds it."""
     ti = context["ti"]
-    RECORDS.mkdir(exist_ok=True)
-    (RECORDS / f"{ti.run_id}.try{ti.try_number}.pid").write_text(str(os.getpid()))
+    REPORTS.mkdir(exist_ok=True)
+    (REPORTS / f"{ti.run_id}.try{ti.try_number}.pid").write_text(str(os.getpid()))
 
 
 for dag_id, limits in {
@@ -36,7 +36,7 @@ for dag_id, limits in {
             order_ids="{{ params.order_ids }}",
             max_workers=4,
             requests_per_second=30,  # so that the batch lasts for 4 seconds
-            report_path=f"{RECORDS}/{{{{ run_id }}}}.jsonl",
+            report_path=f"{REPORTS}/{{{{ run_id }}}}.jsonl",
             pre_execute=write_process_id,
             **limits,
         )

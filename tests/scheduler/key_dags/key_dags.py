@@ -18,7 +18,7 @@ from airflow_provider_ollang.operators.ollang import (
     FindStaleOrdersOperator,
 )
 
-RECORDS = Path(os.environ["AIRFLOW_HOME"], "records")
+REPORTS = Path(os.environ["AIRFLOW_HOME"], "reports")
 CONNECTION = "{{ params.conn_id }}"
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def batch(task_id: str, **options: Any) -> BatchCancelOrdersOperator:
     return BatchCancelOrdersOperator(
         task_id=task_id,
         order_ids="{{ params.order_ids }}",
-        report_path=f"{RECORDS}/{{{{ run_id }}}}.{task_id}.jsonl",
+        report_path=f"{REPORTS}/{{{{ run_id }}}}.{task_id}.jsonl",
         ollang_conn_id=CONNECTION,
         **options,
     )
