@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    AirflowTaskTimeout,
     BaseSensorOperator,
     PokeReturnValue,
     conf,
@@ -332,4 +333,5 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
 
 def _is_timeout(error: BaseException) -> bool:
     """Return whether time is up; where Airflow 2 itself ends a trigger, only the text says so."""
-    return isinstance(error, AirflowSensorTimeout) or str(error) == "Trigger timeout"
+    is_known = isinstance(error, (AirflowSensorTimeout, AirflowTaskTimeout))
+    return is_known or str(error) == "Trigger timeout"
