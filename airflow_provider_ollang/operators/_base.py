@@ -129,7 +129,7 @@ class OllangBaseOperator(BaseOperator):
         if parameters.is_nothing(value):
             raise InvalidInputError(f"{name}: the template rendered to {value!r}. {parameter.hint}")
         # With None, or nothing, in place of an expression, a text means something else.
-        for item in value if isinstance(value, (list, tuple, set, frozenset)) else [value]:
+        for item in parameters.parts(value):
             if isinstance(item, str) and item in self._incomplete:
                 raise InvalidInputError(
                     f"{name}: an expression in the template has no value, so it rendered to "
