@@ -11,10 +11,9 @@ what it would cancel. **Each run creates orders, and an order costs money, in a 
 
 For one order, or one task for each order, this is the teardown:
 
-    CancelOrderOperator.partial(
-        task_id="cancel_order",
-        skip_on_codes=["ORDER_ALREADY_CANCELLED", "ORDER_NOT_CANCELLABLE"],
-    ).expand(order_id=create_orders.output).as_teardown(setups=create_orders)
+    CancelOrderOperator.partial(task_id="cancel_order").expand(
+        order_id=create_orders.output
+    ).as_teardown(setups=create_orders)
 
 Its task is skipped for an order that is finished or cancelled.
 """

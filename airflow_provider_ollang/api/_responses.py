@@ -41,6 +41,8 @@ _GENERIC_CODES = (None, "", -1, "-1")
 #: What a create request may meet; the reference documents its status only.
 _NO_PROJECT = "PROJECT_NOT_FOUND"
 _CODE = re.compile(r"[A-Z]+(_[A-Z]+)+")
+#: Whoever has a signed URL can read its file: neither its query nor a ``vttUrl`` is shown.
+_SIGNED = re.compile(r"""(vttUrl\W{1,8}|https?:[^\s"'?]*\?)[^\s"',}]+""", re.IGNORECASE)
 #: Far more than is shown, also where most of it is white space.
 _LONGEST_EXCERPT = 100_000
 
@@ -103,12 +105,13 @@ def _charset(content_type: str) -> str:
 
 
 def one_line(value: object, *, secret: str = "") -> str:
-    """Return text from outside as one short printable line, without the secret in it."""
+    """Return text from outside as one short printable line, without secrets in it."""
     text = mask(str(value), secret)
     text = "".join(char if char.isprintable() else " " for char in text)
     # Airflow's UI folds a log from a "::group::" anywhere in a line on.
     text = re.sub(":(?=:)", ": ", " ".join(text.split()))
-    return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"
+    text = text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"
+    return _SIGNED.sub(r"\1***", text)
 
 
 def error_from_response(

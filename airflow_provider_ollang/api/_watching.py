@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ollang.api.errors import AccessDeniedError, OrderNotFoundError
@@ -27,6 +27,8 @@ FIRST_BACKOFF, LONGEST_BACKOFF = 5.0, 300.0
 
 #: The API takes times in milliseconds: an order must not be cut off with a fraction of one.
 _MILLISECOND = timedelta(milliseconds=1)
+#: An order from later than this is read by itself: no time is a millisecond after the last one.
+_LATEST = datetime.max.replace(tzinfo=UTC) - _MILLISECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,39 +55,49 @@ class Sighting:
 def read_orders(client: OllangClient, created: Mapping[str, str | None]) -> Iterator[Sighting]:
     """Yield each order as it is now, as soon as it is read.
 
-    A page of the listing shows 50 orders, so each request asks for those that were created up to
-    the newest order that is still missing. That is never more than one for each order, but for
-    those that the listing does not show: they are read by themselves.
+    A page of the listing shows 50 orders, so it is read newest first, and skips to the newest order
+    that is still missing. That is never more than one request for each order, but for those that
+    the listing does not show: they are read by themselves, at the end.
 
     :param created: the ``createdAt`` text of each order, ``None`` where it is unknown
     :raises OllangError: a request failed; what was yielded before is true
     """
     missing = dict(created)
     yield from _read_newest(client, missing)
-    times = {order_id: parse_time(text) for order_id, text in created.items()}
-    dated = sorted((time, order_id) for order_id, time in times.items() if time)
-    while dated:
-        time, order_id = dated.pop()
-        if order_id in missing:
-            query = OrderQuery(created_to=time + _MILLISECOND, direction="desc")
-            yield from _take(client.list_orders(query).orders, missing)
-            if order_id in missing:
-                yield _read_one(client, order_id, missing)
+    yield from _read_dated(client, missing)
     for order_id in list(missing):
         yield _read_one(client, order_id, missing)
 
 
 def _read_newest(client: OllangClient, missing: dict[str, str | None]) -> Iterator[Sighting]:
     """Look for orders of unknown age among the newest, as long as that saves requests."""
-    query = OrderQuery(direction="desc")
+    number = 0
     while sum(text is None for text in missing.values()) > 1:
-        page = client.list_orders(query)
+        page = client.list_orders(OrderQuery(direction="desc"), page=(number := number + 1))
+        found = list(_take(page.orders, missing))
+        yield from found
+        if len(found) < 2 or not page.has_next:
+            return
+
+
+def _read_dated(client: OllangClient, missing: dict[str, str | None]) -> Iterator[Sighting]:
+    """Look for orders of known age, always for the newest that is still missing."""
+    times = {order_id: parse_time(text) for order_id, text in missing.items()}
+    dated = sorted((time, order_id) for order_id, time in times.items() if time and time < _LATEST)
+    query, number, oldest = OrderQuery(), 0, None
+    while dated := [it for it in dated if it[1] in missing]:
+        until = dated[-1][0] + _MILLISECOND
+        if oldest is None or until < oldest:
+            query, number = OrderQuery(created_to=until, direction="desc"), 0
+        # Else it is on the next page: many orders can be created in one moment.
+        page = client.list_orders(query, page=(number := number + 1))
         found = list(_take(page.orders, missing))
         yield from found
         oldest = min((it.created for it in page.orders if it.created), default=None)
-        if len(found) < 2 or not page.has_next or oldest is None:
+        if not found:
+            dated.pop()
+        if not page.has_next:
             return
-        query = OrderQuery(created_to=oldest, direction="desc")
 
 
 def _take(orders: Iterable[Order], missing: dict[str, str | None]) -> Iterator[Sighting]:
@@ -126,11 +138,16 @@ class Progress:
         failure_statuses: Collection[str],
     ) -> Progress:
         """Return how far the orders are, as they were seen; unknown statuses are waited on."""
-        sightings = [seen.get(order_id, Sighting(order_id)) for order_id in order_ids]
-        failed = [it for it in sightings if it.problem or is_one_of(it.status, failure_statuses)]
-        reached = [it for it in sightings if is_one_of(it.status, target_statuses)]
-        others = [it for it in sightings if it not in failed and it not in reached]
-        return cls(reached, failed, Counter(map(_status_of, others)))
+        reached, failed, waiting = [], [], Counter[str]()
+        for order_id in order_ids:
+            sighting = seen.get(order_id, Sighting(order_id))
+            if sighting.problem or is_one_of(sighting.status, failure_statuses):
+                failed.append(sighting)
+            elif is_one_of(sighting.status, target_statuses):
+                reached.append(sighting)
+            else:
+                waiting[_status_of(sighting)] += 1
+        return cls(reached, failed, waiting)
 
     @property
     def is_over(self) -> bool:

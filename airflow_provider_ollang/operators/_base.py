@@ -135,7 +135,7 @@ class OllangBaseOperator(BaseOperator):
                 "those of a task: do not call execute() of an operator in a task of your own."
             )
         # With None, or nothing, in place of an expression, a text means something else.
-        for item in value if isinstance(value, (list, tuple, set, frozenset)) else [value]:
+        for item in parameters.parts(value):
             if isinstance(item, str) and item in self._incomplete:
                 raise InvalidInputError(
                     f"{name}: an expression in the template has no value, so it rendered to "

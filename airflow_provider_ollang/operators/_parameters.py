@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -62,11 +62,23 @@ def is_nothing(value: Any) -> bool:
 
 def is_rendered_later(value: Any) -> bool:
     """Return whether a value is only known when the task runs."""
-    if isinstance(value, str):
-        return any(start in value for start in ("{{", "{%", "{#"))
+    return any(
+        any(start in item for start in ("{{", "{%", "{#"))
+        if isinstance(item, str)
+        else hasattr(item, "iter_references")  # an XComArg, or what else Airflow resolves
+        for item in parts(value)
+    )
+
+
+def parts(value: Any) -> Iterator[Any]:
+    """Yield a value, or all that a list or an object holds."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
     if isinstance(value, (list, tuple, set, frozenset)):
-        return any(is_rendered_later(item) for item in value)
-    return hasattr(value, "iter_references")  # an XComArg, or what else Airflow resolves
+        for item in value:
+            yield from parts(item)
+    else:
+        yield value
 
 
 def text(name: str, value: Any) -> str:

@@ -223,7 +223,8 @@ class _Store:
     def __init__(self, store: Any, request: OrderRequest) -> None:
         self._store = store
         languages = sorted(it.language for it in request.target_languages)
-        self._request = [request.project_id, request.order_type, request.level, languages]
+        kind = (request.order_type, request.order_sub_type, request.dubbing_style)
+        self._request = [request.project_id, *kind, request.level, languages]
         self._kept: dict[str, Any] = (store and store.get(self._KEY)) or {}
         if self._kept and self._kept["request"] != self._request:
             log.warning(

@@ -71,12 +71,12 @@ class CancelOrderOperator(OllangBaseOperator):
     it without retries. After transient errors (429, 5xx, no response), and responses that the API
     does not document, Airflow's ``retries`` apply.
 
-    As a teardown, it cancels what a failed pipeline has ordered. ``CreateOrderOperator`` returns a
-    list, so it is mapped, and skipped for an order that is finished or was cancelled before:
+    As a teardown, it cancels what a failed pipeline has ordered, and is also skipped for an order
+    that can no longer be cancelled. ``CreateOrderOperator`` returns a list, so it is mapped:
 
-        CancelOrderOperator.partial(
-            task_id="cancel", skip_on_codes=["ORDER_ALREADY_CANCELLED", "ORDER_NOT_CANCELLABLE"]
-        ).expand(order_id=create.output).as_teardown(setups=create)
+        CancelOrderOperator.partial(task_id="cancel").expand(
+            order_id=create.output
+        ).as_teardown(setups=create)
 
     :param order_id: the order
     :param skip_on_codes: error codes that skip the task instead of failing it
@@ -143,7 +143,8 @@ class CancelOrderOperator(OllangBaseOperator):
     def _is_skipped(self, error: ConditionNotMetError | ApiError) -> bool:
         if isinstance(error, ConditionNotMetError):
             return error.outcome != "invalid"
-        return error.meaning in self._skip_on_codes
+        is_finished = self.is_teardown and error.meaning == NOT_CANCELLABLE
+        return is_finished or error.meaning in self._skip_on_codes
 
 
 class FindStaleOrdersOperator(OllangBaseOperator):

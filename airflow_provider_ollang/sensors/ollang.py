@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    AirflowTaskTimeout,
     BaseSensorOperator,
     PokeReturnValue,
     conf,
@@ -59,7 +60,8 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
     :param cancel_on_kill: cancel the orders that have none of ``target_statuses``, which cannot be
         undone, when a user ends the task, it is killed and not retried, or it times out. A worker
         that is stopped or restarted kills its tasks: set ``retries``, or defer. Never on success, a
-        clear, or a restart of the triggerer. Deferred before Airflow 3.3, only when it times out
+        clear, or a restart of the triggerer. Deferred before Airflow 3.3, or between two looks in
+        mode ``reschedule``, only when it times out
     :param ollang_conn_id: the connection
     """
 
@@ -332,4 +334,5 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
 
 def _is_timeout(error: BaseException) -> bool:
     """Return whether time is up; where Airflow 2 itself ends a trigger, only the text says so."""
-    return isinstance(error, AirflowSensorTimeout) or str(error) == "Trigger timeout"
+    is_known = isinstance(error, (AirflowSensorTimeout, AirflowTaskTimeout))
+    return is_known or str(error) == "Trigger timeout"

@@ -154,6 +154,13 @@ def test_any_code_in_skip_on_codes_skips(sandbox, run, status, code, skip_on):
         run.execute(cancel("abc", skip_on_codes=["SOMETHING_ELSE", skip_on]))
 
 
+@pytest.mark.parametrize("status", ["completed", "cancelled"])
+def test_a_teardown_is_skipped_for_an_order_that_is_finished(sandbox, add_orders, run, status):
+    [order] = add_orders(3, status=status)
+    with pytest.raises(AirflowSkipException):
+        run.execute(cancel(order).as_teardown())
+
+
 @pytest.mark.parametrize("status", ["ongoing", "cancelled", "brandNew"])
 def test_another_status_than_required_skips_without_a_cancel(sandbox, add_orders, run, status):
     [order] = add_orders(3, status=status)

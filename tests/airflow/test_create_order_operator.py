@@ -129,6 +129,24 @@ def test_another_request_than_before_creates_its_own_orders(sandbox, retry):
     assert not set(retry(order_type="cc")) & set(first)
 
 
+def test_another_dubbing_style_than_before_creates_its_own_orders(sandbox, make_run):
+    run = make_run(state=State())
+    styles = ("overdub", "lipsync")
+    dubbings = [create(order_type="aiDubbing", dubbing_style=style) for style in styles]
+    first, second = map(run.execute, dubbings)
+    assert not set(first) & set(second)
+
+
+def test_templates_inside_the_apis_objects_are_rendered(sandbox, make_run):
+    languages = [{"language": "{{ params.language }}", "isRush": "{{ params.is_rush }}"}]
+    operator = create(order_type="cc", target_languages=languages)
+    assert make_run(params={"language": "pt-BR", "is_rush": True}).execute(operator)
+    assert [order["targetLanguage"] for order in sandbox.orders] == ["pt-BR"]
+    operator = create(target_languages=[{"language": "pt-{{ params.region }}"}])
+    with pytest.raises(AirflowFailException, match="has no value"):
+        make_run(params={"region": None}).execute(operator)
+
+
 def test_an_unknown_project_fails_without_retries(sandbox, retry):
     with pytest.raises(AirflowFailException, match="project nowhere"):
         retry(project_id="nowhere")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,11 +18,14 @@ from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    AirflowTaskTimeout,
     TaskDeferred,
 )
+from ollang import Ollang
 
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.sandbox import Sandbox, Stub
+from airflow_provider_ollang.sandbox._seed import PROJECT_IDS
 from airflow_provider_ollang.sensors.ollang import OrderStatusSensor
 from airflow_provider_ollang.triggers import _poller as poller
 from airflow_provider_ollang.triggers.ollang import OrderStatusTrigger
@@ -123,6 +127,18 @@ def test_an_order_that_fails_while_it_waits_fails_the_task_without_retries(
         wait(order, other)
 
 
+def test_an_order_that_the_official_sdk_creates_is_waited_for(sandbox, wait):
+    sdk = Ollang(api_key=sandbox.api_key, base_url=sandbox.url)
+    [created] = sdk.orders.create(
+        order_type="cc",
+        level=0,
+        target_language_configs=[{"language": "fr", "isRush": False}],
+        project_id=PROJECT_IDS[0],
+    )
+    change_later(sandbox, created["orderId"], "ongoing", "completed")
+    assert wait(created["orderId"]) == [{"id": created["orderId"], "status": "completed"}]
+
+
 def test_an_order_that_is_not_there_any_more_fails_the_task(sandbox, add_orders, wait):
     [order, other] = add_orders(1, 2)
     threading.Timer(0.2, sandbox.orders.clear).start()
@@ -178,6 +194,22 @@ def test_when_time_is_up_what_has_begun_is_left_alone_if_that_was_waited_for(
     sandbox.orders.change(begun, status="ongoing")
     with pytest.raises(AirflowSensorTimeout):
         wait(order, begun, target_statuses=["ongoing"], timeout=0.3, cancel_on_kill=True)
+    assert cancels(sandbox) == [order]
+
+
+def test_an_execution_timeout_that_soft_fail_makes_a_skip_of_cancels(sandbox, add_orders, run):
+    def time_out(*_: Any) -> None:
+        raise AirflowTaskTimeout
+
+    [order] = add_orders(1)
+    sandbox.respond_next(Stub(delay=5))
+    before = signal.signal(signal.SIGALRM, time_out)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)  # as Airflow does
+    try:
+        with pytest.raises(AirflowSkipException):
+            run.execute(sensor(order, cancel_on_kill=True, soft_fail=True))
+    finally:
+        signal.signal(signal.SIGALRM, before)
     assert cancels(sandbox) == [order]
 
 
@@ -279,10 +311,11 @@ def trigger(*order_ids: str, created: str | None = None, **options: Any) -> Orde
     )
 
 
+@pytest.mark.parametrize("fields", [{}, {"createdAt": "2026-01-01T00:00:00.000Z"}])
 def test_hundreds_of_triggers_share_a_few_requests_and_one_look_at_the_connection(
-    sandbox, add_orders, monkeypatch
+    sandbox, add_orders, monkeypatch, fields
 ):
-    ids = add_orders(*[number / 1000 for number in range(300)])
+    ids = add_orders(*[number / 1000 for number in range(300)], **fields)
     looked_up = []
     look_up = OllangHook.get_conn
     monkeypatch.setattr(
@@ -345,6 +378,23 @@ def test_a_cancelled_trigger_leaves_the_others_waiting(sandbox, add_orders):
         return await second
 
     assert asyncio.run(scenario())["event"] == "done"
+
+
+@pytest.mark.usefixtures("soon_again")
+def test_an_order_that_cannot_be_read_keeps_no_other_one_waiting(sandbox, add_orders):
+    last_time = "9999-12-31T23:59:59.999Z"
+    [order] = add_orders(1, status="completed", createdAt="2026-01-01T00:00:00.000Z")
+    sandbox.respond_always(Stub(fault=KINDS["500"]), path="/integration/orders/unreadable")
+
+    async def scenario() -> Any:
+        for created in (None, "2026-02-01T00:00:00Z", last_time):
+            unreadable = trigger("unreadable", created=created, poke_interval=0.1)
+            first = asyncio.create_task(event_of(unreadable))
+            created = sandbox.orders.get(order)["createdAt"]
+            event = await event_of(trigger(order, created=created, poke_interval=0.1))
+            assert (event["event"], first.cancel()) == ("done", True)
+
+    asyncio.run(scenario())
 
 
 def test_a_bug_ends_the_wait_with_an_event_of_its_own(add_orders, monkeypatch):

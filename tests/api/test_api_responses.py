@@ -251,6 +251,20 @@ def test_an_error_says_what_is_known_of_it():
     assert error.retry_after == 90
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"vttUrl": "https://files.example/SIGNED.vtt?signature=SIGNED", "id": 1',
+        b'{"vttUrl":"https://files.example/a.vtt?signature=SIGNED","id":1}',
+        b'{"orderDocs": [{"url": "https://files.example/a.docx?X-Signature=SIGNED&a=b"}]}',
+        b"moved to https://files.example/a.vtt?signature=SIGNED",
+    ],
+)
+def test_a_signed_url_is_not_shown(body):
+    assert "SIGNED" not in str(error_from_response(200, {}, body))
+    assert "SIGNED" not in one_line(body.decode())
+
+
 def test_a_redirect_says_where_to():
     error = error_from_response(302, {"Location": "https://elsewhere.invalid/"}, b"")
     assert "https://elsewhere.invalid/" in str(error)
