@@ -143,7 +143,7 @@ class CancelOrderOperator(OllangBaseOperator):
     def _is_skipped(self, error: ConditionNotMetError | ApiError) -> bool:
         if isinstance(error, ConditionNotMetError):
             return error.outcome != "invalid"
-        is_finished = self.is_teardown and error.meaning == NOT_CANCELLABLE
+        is_finished = self.is_teardown and error.meaning == "ORDER_NOT_CANCELLABLE"
         return is_finished or error.meaning in self._skip_on_codes
 
 
