@@ -16,7 +16,7 @@ from airflow_provider_ollang.api.creation import (
     CreatedOrder,
     OrderRequest,
 )
-from airflow_provider_ollang.api.errors import OllangError
+from airflow_provider_ollang.api.errors import OllangError, OrderNotFoundError
 from airflow_provider_ollang.api.models import CANCELLED_STATUSES, is_one_of
 from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._base import OllangBaseOperator, OptionalParameter, Parameter
@@ -153,7 +153,13 @@ class CreateOrderOperator(OllangBaseOperator):
         return orders
 
     def _adopt_kept(self, client: OllangClient, ids: list[str]) -> list[CreatedOrder]:
-        orders = [client.get_order(order_id) for order_id in ids]
+        try:
+            orders = [client.get_order(order_id) for order_id in ids]
+        except OrderNotFoundError as error:
+            raise AirflowFailException(
+                f"{error}. An earlier try of this task created it, so nothing was created now. If "
+                "it has been deleted, trigger a new run to create all of them again."
+            ) from error
         cancelled = [str(it.id) for it in orders if is_one_of(it.status, CANCELLED_STATUSES)]
         if len(cancelled) == len(ids):
             self.log.info("The orders of an earlier try are cancelled. Creating new ones.")
@@ -200,7 +206,12 @@ class CreateOrderOperator(OllangBaseOperator):
         self.log.warning(
             "Orders may have been created, but no response says so (%s). Looking for them.", error
         )
-        if orders := look_for_created(client, request, before):
+        try:
+            orders = look_for_created(client, request, before)
+        except OllangError as failure:
+            failure.message = f"orders may have been created ({error}): {failure.message}"
+            raise
+        if orders:
             self.log.info("Found exactly what was asked for: %d new orders.", len(orders))
             return orders
         raise AirflowFailException(
@@ -276,4 +287,8 @@ class _Store:
 
     def _keep(self, **fields: Any) -> None:
         if self._store is not None:
-            self._store.set(self._KEY, {"request": self._request, **fields})
+            # Else a clear after 30 days would pay twice.
+            from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
+
+            value = {"request": self._request, **fields}
+            self._store.set(self._KEY, value, retention=NEVER_EXPIRE)

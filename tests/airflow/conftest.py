@@ -47,8 +47,9 @@ class TaskInstance:
 class State(dict[str, Any]):
     """What the tries of one task share: the part of Airflow 3.3's store that operators use."""
 
-    def set(self, key: str, value: Any) -> None:
+    def set(self, key: str, value: Any, *, retention: timedelta | None = None) -> None:
         self[key] = json.loads(json.dumps(value))
+        self.retention = retention
 
     def delete(self, key: str) -> None:
         self.pop(key, None)

@@ -57,6 +57,28 @@ def test_orders_whose_response_was_lost_are_adopted(sandbox, retry, kind):
     assert sent(sandbox) == 1
 
 
+def test_what_is_kept_never_expires_as_a_clear_would_then_pay_twice(sandbox, make_run):
+    run = make_run(state=State())
+    run.execute(create())
+    assert run.state.retention == timedelta.max
+
+
+def test_if_lost_orders_cannot_be_looked_for_it_says_that_they_may_exist(sandbox, run):
+    sandbox.respond_next(Stub(fault="reset-after"), path=CREATE)
+    sandbox.respond_next(Stub(), Stub(401), method="GET", path="/integration/orders")
+    with pytest.raises(AirflowFailException, match="orders may have been created"):
+        run.execute(create())
+
+
+def test_a_kept_order_that_is_gone_is_not_created_again(sandbox, make_run, make_ti):
+    state = State()
+    make_run(state=state).execute(create())
+    sandbox.orders.clear()
+    with pytest.raises(AirflowFailException, match="nothing was created now"):
+        make_run(state=state, ti=make_ti(try_number=2)).execute(create())
+    assert sent(sandbox) == 1
+
+
 @pytest.mark.parametrize("kind", ["reset-before", "500", "html"])
 def test_if_none_is_found_nothing_is_sent_again_before_a_person_has_looked(sandbox, retry, kind):
     sandbox.respond_next(Stub(fault=KINDS[kind]), path=CREATE)
