@@ -32,8 +32,8 @@ _LATEST = datetime.max.replace(tzinfo=UTC) - _MILLISECOND
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
-    """An order as it was seen.
+class Snapshot:
+    """An order as it was read.
 
     :param id: the order's id
     :param status: its status, of whatever kind; ``None`` if it could not be read
@@ -47,12 +47,12 @@ class Sighting:
     problem: str | None = None
 
     @classmethod
-    def of(cls, order: Order) -> Sighting:
+    def of(cls, order: Order) -> Snapshot:
         """Return what matters of an order."""
         return cls(str(order.id), order.status, order.created_at if order.created else None)
 
 
-def read_orders(client: OllangClient, created: Mapping[str, str | None]) -> Iterator[Sighting]:
+def read_orders(client: OllangClient, created: Mapping[str, str | None]) -> Iterator[Snapshot]:
     """Yield each order as it is now, as soon as it is read.
 
     A page of the listing shows 50 orders, so it is read newest first, and skips to the newest order
@@ -69,7 +69,7 @@ def read_orders(client: OllangClient, created: Mapping[str, str | None]) -> Iter
         yield _read_one(client, order_id, missing)
 
 
-def _read_newest(client: OllangClient, missing: dict[str, str | None]) -> Iterator[Sighting]:
+def _read_newest(client: OllangClient, missing: dict[str, str | None]) -> Iterator[Snapshot]:
     """Look for orders of unknown age among the newest, as long as that saves requests."""
     number = 0
     while sum(text is None for text in missing.values()) > 1:
@@ -80,7 +80,7 @@ def _read_newest(client: OllangClient, missing: dict[str, str | None]) -> Iterat
             return
 
 
-def _read_dated(client: OllangClient, missing: dict[str, str | None]) -> Iterator[Sighting]:
+def _read_dated(client: OllangClient, missing: dict[str, str | None]) -> Iterator[Snapshot]:
     """Look for orders of known age, always for the newest that is still missing."""
     times = {order_id: parse_time(text) for order_id, text in missing.items()}
     dated = sorted((time, order_id) for order_id, time in times.items() if time and time < _LATEST)
@@ -100,20 +100,20 @@ def _read_dated(client: OllangClient, missing: dict[str, str | None]) -> Iterato
             return
 
 
-def _take(orders: Iterable[Order], missing: dict[str, str | None]) -> Iterator[Sighting]:
+def _take(orders: Iterable[Order], missing: dict[str, str | None]) -> Iterator[Snapshot]:
     for order in orders:
         if is_one_of(order.id, missing):
             del missing[order.id]
-            yield Sighting.of(order)
+            yield Snapshot.of(order)
 
 
-def _read_one(client: OllangClient, order_id: str, missing: dict[str, str | None]) -> Sighting:
+def _read_one(client: OllangClient, order_id: str, missing: dict[str, str | None]) -> Snapshot:
     try:
-        sighting = Sighting.of(client.get_order(order_id))
+        snapshot = Snapshot.of(client.get_order(order_id))
     except (OrderNotFoundError, AccessDeniedError) as error:
-        sighting = Sighting(order_id, problem=str(error))
+        snapshot = Snapshot(order_id, problem=str(error))
     del missing[order_id]
-    return sighting
+    return snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,28 +125,28 @@ class Progress:
     :param waiting: all others: how many, by their statuses
     """
 
-    reached: list[Sighting]
-    failed: list[Sighting]
+    reached: list[Snapshot]
+    failed: list[Snapshot]
     waiting: Counter[str]
 
     @classmethod
     def of(
         cls,
         order_ids: Collection[str],
-        seen: Mapping[str, Sighting],
+        seen: Mapping[str, Snapshot],
         target_statuses: Collection[str],
         failure_statuses: Collection[str],
     ) -> Progress:
         """Return how far the orders are, as they were seen; unknown statuses are waited on."""
         reached, failed, waiting = [], [], Counter[str]()
         for order_id in order_ids:
-            sighting = seen.get(order_id, Sighting(order_id))
-            if sighting.problem or is_one_of(sighting.status, failure_statuses):
-                failed.append(sighting)
-            elif is_one_of(sighting.status, target_statuses):
-                reached.append(sighting)
+            snapshot = seen.get(order_id, Snapshot(order_id))
+            if snapshot.problem or is_one_of(snapshot.status, failure_statuses):
+                failed.append(snapshot)
+            elif is_one_of(snapshot.status, target_statuses):
+                reached.append(snapshot)
             else:
-                waiting[_status_of(sighting)] += 1
+                waiting[_status_of(snapshot)] += 1
         return cls(reached, failed, waiting)
 
     @property
@@ -174,8 +174,8 @@ def seconds_to_back_off(failures: int, retry_after: float | None) -> float:
     return max(retry_after or 0.0, backoff)
 
 
-def _status_of(sighting: Sighting) -> str:
+def _status_of(snapshot: Snapshot) -> str:
     """Return a status as a sentence shows it; one on no list is shown in quotation marks."""
-    if is_one_of(sighting.status, STATUSES | FINAL_STATUSES):
-        return str(sighting.status)
-    return "unread" if sighting.status is None else quoted(sighting.status)
+    if is_one_of(snapshot.status, STATUSES | FINAL_STATUSES):
+        return str(snapshot.status)
+    return "unread" if snapshot.status is None else quoted(snapshot.status)

@@ -58,6 +58,9 @@ class OllangError(Exception):
     outcome: str = "failed"
     #: Whether every other order would meet the same error, so that a batch ends.
     affects_all_orders: ClassVar[bool] = False
+    #: Whether the request may have been acted on: a server that fails may have acted before, and
+    #: so may one whose response was replaced on its way.
+    proves_nothing: ClassVar[bool] = False
 
     #: Requests that were sent in this call, retries included.
     attempts: int = 1
@@ -172,6 +175,7 @@ class UnexpectedResponseError(OllangError):
     hint = (
         "Check the base URL and any proxy: something other than the Ollang API may have responded."
     )
+    proves_nothing = True
 
 
 class UnreadableResponseError(UnexpectedResponseError):
@@ -266,6 +270,8 @@ class RateLimitedError(ApiError):
 
 class ServerError(ApiError):
     """The API, or something in front of it, failed. It may have acted on the request."""
+
+    proves_nothing = True
 
     def __init__(self, message: str, *, status: int | None = None, **fields: Any) -> None:
         super().__init__(message, status=status, **fields)

@@ -24,10 +24,8 @@ from tenacity import (
 from airflow_provider_ollang.api.errors import (
     OllangError,
     RateLimitedError,
-    ServerError,
     StoppedError,
     TransportError,
-    UnexpectedResponseError,
 )
 from airflow_provider_ollang.api.rate_limiter import RateLimiter
 
@@ -74,10 +72,7 @@ class RetryState:
         :param was_sent: it is the request's own, not that of a check before it
         """
         self.last_error = error
-        # A server that fails may have acted before it did, and so may one whose response was
-        # replaced on its way: such a response proves nothing.
-        proves_nothing = isinstance(error, (ServerError, UnexpectedResponseError))
-        self.response_lost |= was_sent and (error.response_lost or proves_nothing)
+        self.response_lost |= was_sent and (error.response_lost or error.proves_nothing)
         error.attempts, error.response_lost = self.attempts, self.response_lost
 
 

@@ -35,7 +35,7 @@ from airflow_provider_ollang.operators._mode import refuse_preview
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg
 
-    from airflow_provider_ollang.api._watching import Progress, Sighting
+    from airflow_provider_ollang.api._watching import Progress, Snapshot
     from airflow_provider_ollang.api.client import OllangClient
 
 #: A worker that is told to stop has a few seconds before it is killed.
@@ -232,10 +232,10 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         """Return how far the orders are, ``None`` after a transient error."""
         from airflow_provider_ollang.api._watching import Progress, read_orders, seconds_to_back_off
 
-        seen: dict[str, Sighting] = {}
+        seen: dict[str, Snapshot] = {}
         try:
-            for sighting in read_orders(client, self._created):
-                seen[sighting.id] = sighting
+            for snapshot in read_orders(client, self._created):
+                seen[snapshot.id] = snapshot
         except OllangError as error:
             if error.is_final or self._is_killed:
                 raise

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from asgiref.sync import sync_to_async
 
-from airflow_provider_ollang.api._watching import Sighting, read_orders, seconds_to_back_off
+from airflow_provider_ollang.api._watching import Snapshot, read_orders, seconds_to_back_off
 from airflow_provider_ollang.api.errors import OllangError, with_hint
 from airflow_provider_ollang.hooks.ollang import OllangHook
 
@@ -68,7 +68,7 @@ class Waiter:
         self.interval = interval
         self.read_at = time.monotonic()
         #: The orders as they were last seen.
-        self.seen: dict[str, Sighting] = {}
+        self.seen: dict[str, Snapshot] = {}
         #: Why the last reading was not complete; it is tried again.
         self.problem: str | None = None
         self._failure: Exception | None = None
@@ -89,7 +89,7 @@ class Waiter:
         if self._failure:
             raise self._failure
 
-    def tell(self, seen: Mapping[str, Sighting], problem: str | None) -> None:
+    def tell(self, seen: Mapping[str, Snapshot], problem: str | None) -> None:
         """Take what a reading has found, and wake who waits if it is new."""
         found = {order_id: seen[order_id] for order_id in self.created.keys() & seen.keys()}
         self.created |= {it.id: it.created_at for it in found.values() if it.created_at}
@@ -161,17 +161,17 @@ class _Poller:
         """Read the orders of all who wait, but for those who have just been told."""
         now = time.monotonic()
         due = [it for it in self._waiters if now - it.read_at >= it.interval / 2]
-        seen, problem = await self._sightings({k: v for it in due for k, v in it.created.items()})
+        seen, problem = await self._snapshots({k: v for it in due for k, v in it.created.items()})
         now = time.monotonic()
         for waiter in due:
             waiter.read_at = now
             waiter.tell(seen, problem)
 
-    async def _sightings(
+    async def _snapshots(
         self, created: Mapping[str, str | None]
-    ) -> tuple[dict[str, Sighting], str | None]:
+    ) -> tuple[dict[str, Snapshot], str | None]:
         """Return the orders as they are now, and what went wrong if some are missing."""
-        seen: dict[str, Sighting] = {}
+        seen: dict[str, Snapshot] = {}
         is_new = self._client is None
         try:
             client = await self._connected()

@@ -1,4 +1,4 @@
-"""The connection's extra ``verify``, against a server with a private authority's certificate."""
+"""The connection's extra ``verify``, against a server with a private CA's certificate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from airflow_provider_ollang.sandbox import Sandbox
 from ..relays import TlsRelay
 
 VARIABLE = "AIRFLOW_CONN_OLLANG_DEFAULT"
-WHAT_TO_DO = "set verify (a connection's extra) to the path of its CA bundle"
+WHAT_TO_DO = "set verify (a connection extra) to the path of its CA bundle"
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ from .conftest import RawServer, error_of_cancel
 HOST = "api.ollang.test"  # a name that nobody but the proxy can find
 NAMELESS = "0.0.0.0"  # noqa: S104 - leads to this machine, and is none of its own names
 KEY = "the-key-that-nobody-may-read"
-OTHER_BUNDLE = certifi.where()  # it does not know the private authority
+OTHER_BUNDLE = certifi.where()  # it does not know the private CA
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +64,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def server(sandbox: Sandbox, authority: trustme.CA) -> Iterator[TlsRelay]:
-    """Give the sandbox behind TLS, with a certificate of the private authority."""
+    """Give the sandbox behind TLS, with a certificate of the private CA."""
     with TlsRelay(sandbox.url, authority.issue_cert("127.0.0.1", NAMELESS, HOST)) as relay:
         yield relay
 
