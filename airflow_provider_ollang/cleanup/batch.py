@@ -109,8 +109,8 @@ class Batch:
         :raises BaseException: what a signal raised meanwhile
         """
         collector = threading.Thread(target=self._collect_all, name="ollang-results", daemon=True)
-        collector.start()
         try:
+            collector.start()
             for number in range(self._workers):
                 threading.Thread(target=self._work, name=f"ollang-{number}", daemon=True).start()
             self._is_complete.wait()

@@ -323,8 +323,8 @@ def test_hundreds_of_triggers_share_a_few_requests_and_one_look_at_the_connectio
     )
 
     async def scenario() -> list[Any]:
-        waiting = asyncio.create_task(run_all(*[trigger(it, poke_interval=1) for it in ids]))
-        await asyncio.sleep(1.5)
+        waiting = asyncio.create_task(run_all(*[trigger(it, poke_interval=2) for it in ids]))
+        await asyncio.sleep(3)
         for order_id in ids:
             sandbox.orders.change(order_id, status="completed")
         return await waiting

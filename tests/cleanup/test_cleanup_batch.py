@@ -516,7 +516,7 @@ def alarm() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("alarm")
-@pytest.mark.parametrize(("delay", "seconds"), [(0.05, (0.05,)), (0.05, (0.5,)), (1.0, (0.3, 0.3))])
+@pytest.mark.parametrize(("delay", "seconds"), [(0.05, (0.2,)), (0.05, (0.5,)), (1.0, (0.3, 0.3))])
 def test_an_interrupted_batch_has_a_complete_report(sandbox, tmp_path, delay, seconds):
     order_ids = add_orders(sandbox, 500)
     sandbox.respond_always(Stub(delay=delay), path=CANCEL)
