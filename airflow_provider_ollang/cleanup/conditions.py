@@ -120,7 +120,9 @@ class Conditions:
     """What must hold for an order to be cancelled. The finder and the batch share this code.
 
     :param statuses: the order has one of these
+    :param name_matches: the order's name matches
     :param exclude_name_matches: the order's name does not match
+    :param folder_ids: the order is in one of these folders
     :param exclude_folder_ids: the order is in none of these folders, in upper or lower case
     :param created_before: the order was created at this time or before
     :param exclude_order_ids: the order's id is none of these, in upper or lower case
@@ -131,6 +133,8 @@ class Conditions:
     exclude_folder_ids: Collection[str] | None = None
     created_before: datetime | None = None
     exclude_order_ids: Collection[str] = ()
+    name_matches: NamePattern | None = None
+    folder_ids: Collection[str] | None = None
 
     def __post_init__(self) -> None:
         for name in ("exclude_folder_ids", "exclude_order_ids"):
@@ -139,8 +143,12 @@ class Conditions:
 
     def unmet(self, order: Order) -> Unmet | None:
         """Return why the order is not to be cancelled, or ``None`` where all conditions hold."""
-        # What is known for certain says more than what is invalid.
-        return min(self._all_unmet(order), key=lambda it: it.outcome == "invalid", default=None)
+        invalid = None
+        for unmet in self._all_unmet(order):
+            if unmet.outcome != "invalid":  # what is known for certain says more
+                return unmet
+            invalid = invalid or unmet
+        return invalid
 
     def check(self, order: Order) -> None:
         """Raise if an order, as it was just read, is not to be cancelled.
@@ -160,21 +168,6 @@ class Conditions:
             yield Unmet("status_changed" if isinstance(order.status, str) else "invalid", reason)
         if order.id.casefold() in self.exclude_order_ids:
             yield Unmet("excluded", "its id is in exclude_order_ids")
-        if self.exclude_name_matches is not None:
-            # A name with the key masked in it is not the name that people see.
-            if not isinstance(order.name, str) or isinstance(order.name, Masked):
-                name = quoted(order.name)
-                reason = f"its name is {name}, so exclude_name_matches cannot be checked"
-                yield Unmet("invalid", reason)
-            elif self.exclude_name_matches.matches(order.name):
-                reason = f"its name {quoted(order.name)} matches exclude_name_matches"
-                yield Unmet("excluded", reason)
-        if self.exclude_folder_ids is not None:
-            folder = quoted(order.folder_id)
-            if not is_id(order.folder_id):
-                yield Unmet("invalid", f"its folderId is {folder}")
-            elif order.folder_id.casefold() in self.exclude_folder_ids:
-                yield Unmet("excluded", f"its folder {folder} is in exclude_folder_ids")
         if self.created_before is not None:
             created, limit = order.created, self.created_before
             if created is None or created < EARLIEST:
@@ -182,6 +175,29 @@ class Conditions:
             elif created > limit:
                 reason = f"it was created at {order.created_at}, after {format_time(limit)}"
                 yield Unmet("excluded", reason)
+        if self.name_matches or self.exclude_name_matches:
+            yield from self._unmet_by_name(order.name)
+        if self.folder_ids is not None or self.exclude_folder_ids is not None:
+            yield from self._unmet_by_folder(order.folder_id)
+
+    def _unmet_by_name(self, name: object) -> Iterator[Unmet]:
+        # A name with the key masked in it is not the name that people see.
+        if not isinstance(name, str) or isinstance(name, Masked):
+            yield Unmet("invalid", f"its name is {quoted(name)}, which cannot be checked")
+            return
+        if self.exclude_name_matches and self.exclude_name_matches.matches(name):
+            yield Unmet("excluded", f"its name {quoted(name)} matches exclude_name_matches")
+        if self.name_matches and not self.name_matches.matches_surely(name):
+            yield Unmet("excluded", f"its name {quoted(name)} does not match name_matches")
+
+    def _unmet_by_folder(self, folder: object) -> Iterator[Unmet]:
+        if not is_id(folder):
+            yield Unmet("invalid", f"its folderId is {quoted(folder)}")
+            return
+        if self.folder_ids is not None and folder not in self.folder_ids:
+            yield Unmet("excluded", f"its folder {quoted(folder)} is not in folder_ids")
+        if self.exclude_folder_ids and str(folder).casefold() in self.exclude_folder_ids:
+            yield Unmet("excluded", f"its folder {quoted(folder)} is in exclude_folder_ids")
 
 
 def is_id(value: object) -> bool:

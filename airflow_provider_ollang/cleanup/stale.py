@@ -106,12 +106,11 @@ class StaleRule:
 
         :param as_listed: leave out its folder, which a listing does not show
         """
+        criteria = self._criteria_as_listed if as_listed else self._criteria
         return (
-            self._criteria.unmet(order) is None
+            criteria.unmet(order) is None
             and _allows(self.order_types, order.type)
             and _allows(self.project_ids, order.project_id)
-            and (as_listed or _allows(self.folder_ids, order.folder_id))
-            and (self.name_matches is None or _is_found(self.name_matches, order.name))
         )
 
     def excludes(self, order: Order, *, as_listed: bool = True) -> bool:
@@ -146,7 +145,16 @@ class StaleRule:
 
     @cached_property
     def _criteria(self) -> Conditions:
-        return Conditions(self.statuses, created_before=self.cut_off)
+        return Conditions(
+            self.statuses,
+            name_matches=self.name_matches,
+            folder_ids=self.folder_ids,
+            created_before=self.cut_off,
+        )
+
+    @cached_property
+    def _criteria_as_listed(self) -> Conditions:
+        return replace(self._criteria, folder_ids=None)
 
     @cached_property
     def _exclusions(self) -> Conditions:
@@ -368,10 +376,6 @@ def _only(values: Collection[str] | None) -> str | None:
 
 def _allows(words: Collection[str] | None, value: Any) -> bool:
     return words is None or is_one_of(value, words)
-
-
-def _is_found(pattern: NamePattern, name: Any) -> bool:
-    return isinstance(name, str) and pattern.matches_surely(name)
 
 
 def _text(value: Any) -> str | None:

@@ -375,8 +375,11 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         status is not one of these
     :param exclude_order_ids: skip these, in upper or lower case: a list of orders to keep may have
         grown since these were found
-    :param exclude_name_matches: skip it if this regular expression is found in its name, as that
-        read shows it. Case-sensitive: ``(?i)keep`` also skips KEEP
+    :param name_matches: skip it unless this regular expression is found in its name, as that read
+        shows it
+    :param exclude_name_matches: skip it if this regular expression is found there. Case-sensitive:
+        ``(?i)keep`` also skips KEEP
+    :param folder_ids: skip it unless it is in one of these folders; ``["*"]`` means any
     :param exclude_folder_ids: skip it if it is in one of these folders, in upper or lower case
     :param created_before: skip it if it was created after this time: a datetime with a zone, or
         ISO 8601 text
@@ -395,7 +398,9 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
     _max_orders = Parameter(parameters.allowance)
     _require_status = OptionalParameter(parameters.statuses)
     _exclude_order_ids = OptionalParameter(parameters.order_ids, NONE_HINT)
+    _name_matches = OptionalParameter(parameters.pattern)
     _exclude_name_matches = OptionalParameter(parameters.pattern)
+    _folder_ids = OptionalParameter(parameters.names_or_any, ANY_HINT)
     _exclude_folder_ids = OptionalParameter(parameters.excluded_ids)
     _created_before = OptionalParameter(parameters.moment)
     _tolerated_codes = Parameter(parameters.codes)
@@ -415,7 +420,9 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         max_orders: int | str = 1000,
         require_status: Collection[str] | None = None,
         exclude_order_ids: Collection[str] | None = None,
+        name_matches: str | None = None,
         exclude_name_matches: str | None = None,
+        folder_ids: Collection[str] | None = None,
         exclude_folder_ids: Collection[str] | None = None,
         created_before: datetime | str | None = None,
         tolerated_codes: Collection[str] = ("ORDER_ALREADY_CANCELLED", "ORDER_NOT_CANCELLABLE"),
@@ -431,7 +438,9 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         self.max_orders = max_orders
         self.require_status = require_status
         self.exclude_order_ids = exclude_order_ids
+        self.name_matches = name_matches
         self.exclude_name_matches = exclude_name_matches
+        self.folder_ids = folder_ids
         self.exclude_folder_ids = exclude_folder_ids
         self.created_before = created_before
         self.tolerated_codes = tolerated_codes
@@ -497,7 +506,9 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
             conditions=Conditions(
                 statuses=self._require_status,
                 exclude_order_ids=self._exclude_order_ids or (),
+                name_matches=self._name_matches,
                 exclude_name_matches=self._exclude_name_matches,
+                folder_ids=self._folder_ids,
                 exclude_folder_ids=self._exclude_folder_ids or None,
                 created_before=self._created_before,
             ),

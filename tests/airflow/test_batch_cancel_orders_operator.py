@@ -214,21 +214,25 @@ def test_a_preview_that_could_not_see_an_order_fails(sandbox, add_orders, run):
 def test_the_last_look_checks_status_id_name_folder_and_time_of_creation(
     sandbox, add_orders, run, tmp_path, preview
 ):
-    [good, moved, listed, kept, theirs, new] = [
+    [good, moved, listed, kept, renamed, theirs, elsewhere, new] = [
         *add_orders(30, folderId="f-1"),
         *add_orders(30, folderId="f-1", status="ongoing"),
         *add_orders(30, folderId="f-1"),
         *add_orders(30, folderId="f-1", name="KEEP for the appeal"),
+        *add_orders(30, folderId="f-1", name="final"),
         *add_orders(30, folderId="legal"),
+        *add_orders(30, folderId="f-2"),
         *add_orders(1, folderId="f-1"),
     ]
     path = tmp_path / "r.jsonl"
     run.execute(
         batch(
-            [good, moved, listed, kept, theirs, new],
+            [good, moved, listed, kept, renamed, theirs, elsewhere, new],
             require_status=["pending"],
             exclude_order_ids=[listed.upper()],
+            name_matches="^(Untitled|KEEP)",
             exclude_name_matches="(?i)keep",
+            folder_ids=["f-1", "legal"],
             exclude_folder_ids="['legal']",
             created_before=(run.time - timedelta(days=7)).isoformat(),
             preview=preview,
@@ -236,14 +240,17 @@ def test_the_last_look_checks_status_id_name_folder_and_time_of_creation(
         )
     )
     found = "would_cancel" if preview else "cancelled"
-    left = {moved: "status_changed"} | dict.fromkeys([listed, kept, theirs, new], "excluded")
+    excluded = [listed, kept, renamed, theirs, elsewhere, new]
+    left = {moved: "status_changed"} | dict.fromkeys(excluded, "excluded")
     assert outcomes(path) == {good: found} | left
     assert sent(sandbox) == ({} if preview else {good: 1})
-    assert Counter(request.method for request in sandbox.requests)["GET"] == 6
+    assert Counter(request.method for request in sandbox.requests)["GET"] == 8
     messages = {line["id"]: line["message"] for line in lines(path)}
     assert "its id is in exclude_order_ids" in messages[listed]
     assert "'KEEP for the appeal' matches exclude_name_matches" in messages[kept]
+    assert "'final' does not match name_matches" in messages[renamed]
     assert "'legal' is in exclude_folder_ids" in messages[theirs]
+    assert "'f-2' is not in folder_ids" in messages[elsewhere]
     assert "it was created at" in messages[new]
 
 

@@ -174,6 +174,24 @@ def test_an_order_that_fails_a_condition_is_left_alone(fields, outcome, reason):
     assert reason in unmet.reason
 
 
+@pytest.mark.parametrize(
+    ("condition", "fields", "outcome", "reason"),
+    [
+        ({"name_matches": NamePattern("^draft")}, {"name": "final"}, "excluded", "does not match"),
+        ({"name_matches": NamePattern("^draft")}, {"name": None}, "invalid", "its name is None"),
+        ({"folder_ids": ("f-1",)}, {"folderId": "F-1"}, "excluded", "is not in folder_ids"),
+        ({"folder_ids": ("f-1",)}, {"folderId": None}, "invalid", "its folderId is None"),
+    ],
+)
+def test_an_order_that_has_left_the_rule_is_left_alone(condition, fields, outcome, reason):
+    conditions = Conditions(**condition)
+    assert conditions.unmet(order()) is None
+    unmet = conditions.unmet(order(**fields))
+    assert unmet is not None
+    assert unmet.outcome == outcome
+    assert reason in unmet.reason
+
+
 def test_an_order_that_meets_all_conditions_is_not_left_alone():
     assert ALL.unmet(order()) is None
 
