@@ -97,7 +97,4 @@ def _is_teardown(context: Context) -> bool:
 
 
 def _failure(reason: str) -> AirflowFailException:
-    return AirflowFailException(
-        f"Nothing was cancelled: {reason}. To cancel, trigger a new run, which looks for stale "
-        "orders again."
-    )
+    return AirflowFailException(f"Nothing was cancelled: {reason}. To cancel, trigger a new run.")
