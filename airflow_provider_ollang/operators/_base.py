@@ -94,6 +94,7 @@ class OllangBaseOperator(BaseOperator):
 
     _running: OllangClient | None = None
     _is_killed = False
+    _is_rendered = False
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -129,7 +130,7 @@ class OllangBaseOperator(BaseOperator):
             return None
         if parameters.is_nothing(value):
             raise InvalidInputError(f"{name}: the template rendered to {value!r}. {parameter.hint}")
-        if parameters.is_rendered_later(value):
+        if not self._is_rendered and parameters.is_rendered_later(value):
             raise InvalidInputError(
                 f"{name}: {shown(value)} is a template that was not rendered. Airflow renders only "
                 "those of a task: do not call execute() of an operator in a task of your own."
@@ -148,6 +149,7 @@ class OllangBaseOperator(BaseOperator):
         self, content: Any, context: Context, jinja_env: Any = None, seen_oids: Any = None
     ) -> Any:
         """Render as Airflow does, and note each text in which an expression has no value."""
+        self._is_rendered = True
         if not isinstance(content, str):
             return super().render_template(content, context, jinja_env, seen_oids)
         has_value = True

@@ -192,6 +192,21 @@ def test_text_of_a_list_that_a_template_left_incomplete_is_refused(
     assert sandbox.requests == []
 
 
+def test_a_template_that_nobody_rendered_is_refused(sandbox, run):
+    operator = make(FindStaleOrdersOperator, exclude_name_matches="{{ params.kept }}")
+    with pytest.raises(AirflowFailException, match="a template that was not rendered"):
+        operator.execute(run.context)
+    assert sandbox.requests == []
+
+
+def test_a_name_with_braces_is_none(add_orders, make_run):
+    [order_id] = add_orders(10)
+    add_orders(10, name="Hello {{ first_name }}")
+    run = make_run(params={"kept": "Hello {{ first_name }}"})
+    operator = make(FindStaleOrdersOperator, exclude_name_matches="{{ params.kept }}")
+    assert run.execute(operator) == [order_id]
+
+
 def test_a_complete_pattern_and_an_optional_part_are_taken(make_run, add_orders):
     add_orders(10, name="KEEP 7")
     [old] = add_orders(10, name="None")
