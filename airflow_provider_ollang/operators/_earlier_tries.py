@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CANCELLED, PREVIEWED = "ollang_cancelled", "ollang_previewed"
+CANCELLED, PREVIEWED, BEGUN = "ollang_cancelled", "ollang_previewed", "ollang_begun"
 
 
 class EarlierTries:
@@ -46,6 +46,16 @@ class EarlierTries:
         """Whether the last of them was a preview, ``None`` if that is not known."""
         found = self._load(PREVIEWED)
         return found if isinstance(found, bool) else None
+
+    @property
+    def begun(self) -> dict[str, Any] | None:
+        """What switched a preview on when the run began, ``None`` if that is not known."""
+        found = self._load(BEGUN)
+        return found if isinstance(found, dict) else None
+
+    def save_begun(self, switches: dict[str, Any]) -> None:
+        """Keep for later tries what switches a preview on."""
+        self._save(BEGUN, switches)
 
     def save_mode(self, *, preview: bool) -> None:
         """Keep for later tries whether this one is a preview."""

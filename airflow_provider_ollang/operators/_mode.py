@@ -1,12 +1,14 @@
 """Whether a task may cancel: not in a run that was asked for a preview, or began as one.
 
-Airflow takes the default of a param from the DAG's file as it is when each task starts: a run that
-began as a preview could go on, or be cleared, as one that cancels.
+Airflow takes everything from the DAG's file as it is when each task starts, even the default of a
+param: a run that began as a preview could go on, or be cleared, as one that cancels. So the first
+task of a cleanup keeps what the file said then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -23,22 +25,41 @@ from airflow_provider_ollang.operators._preview import (
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-#: The XCom with the params that decide whether a run is a preview, as they were when it began.
+#: The XCom that says of each param and task whether it switched a preview on when the run began.
 PREVIEW_PARAMS = "preview_params"
 
 
 def push_preview_params(context: Context) -> None:
-    """Keep those params for the tasks that follow; in a cleared run, they may be others by now."""
+    """Push them for the tasks that follow. In a cleared run, only what an earlier try has kept."""
+    tries = EarlierTries(context)
+    begun = tries.begun
+    if begun is None and not _was_cleared(context):
+        begun = storable(dict(_switches(context)))
+        tries.save_begun(begun)
+    if begun is not None:
+        context["ti"].xcom_push(key=PREVIEW_PARAMS, value=begun)
+
+
+def _switches(context: Context) -> Iterator[tuple[str, Any]]:
     params = context.get("params") or {}
-    switches = {name: params[name] for name in params if is_switch(name)}
-    if switches and not _was_cleared(context):
-        context["ti"].xcom_push(key=PREVIEW_PARAMS, value=storable(switches))
+    yield from ((name, params[name]) for name in params if is_switch(name))
+    task: Any = context["task"]
+    for other in task.get_flat_relatives(upstream=False):
+        if "preview" in other.template_fields:
+            is_mapped = hasattr(other, "partial_kwargs")
+            preview = other.partial_kwargs.get("preview") if is_mapped else other.preview
+            yield _switch_of_task(other), str(preview).strip().lower() == "true"
 
 
-def refuse_preview(context: Context, *, preview: bool = False) -> None:
+def _switch_of_task(task: Any) -> str:
+    return f"{task.task_id}.preview"
+
+
+def refuse_preview(context: Context, *, preview: bool | None = None) -> None:
     """Fail the task before it cancels anything, if its run is a preview, or may have been one.
 
-    :param preview: whether the task is in preview mode, and cancels nothing anyway
+    :param preview: whether the task is in preview mode, and cancels nothing anyway; ``None`` for a
+        task without such a mode
     :raises AirflowFailException: the run was asked for a preview, or began as one, or was cleared
         and may have been one
     """
@@ -55,27 +76,32 @@ def refuse_preview(context: Context, *, preview: bool = False) -> None:
         refuse_misspelled_params(context)
         if tries.previewed:
             raise _failure("an earlier try of this task was a preview")
-        refuse_begun_as_preview(context, is_known=tries.previewed is False)
-    tries.save_mode(preview=preview)
+        refuse_begun_as_preview(context, has_mode=preview is not None)
+    tries.save_mode(preview=bool(preview))
 
 
-def refuse_begun_as_preview(context: Context, *, is_known: bool = False) -> None:
-    """Fail the task if a param's default says that the run is no preview, and once said otherwise.
+def refuse_begun_as_preview(context: Context, *, has_mode: bool) -> None:
+    """Fail the task if its run began as a preview, or was cleared and may have done so.
 
-    :param is_known: whether the run is known to be none, even if it was cleared
-    :raises AirflowFailException: the run began as a preview, or was cleared and may have been one
+    Does nothing where the conf says what the run is: that stays as it was.
+
+    :param has_mode: whether the task can be in preview mode
+    :raises AirflowFailException: it did, or may have
     """
-    params, conf = context.get("params") or {}, conf_of_run(context)
-    defaults = [name for name in params if is_switch(name) and name not in conf]
-    for name in defaults:
-        begun = [params[name] for params in _pulled(context) if name in params]
-        if request := next((it for value in begun for it in requests_of_param(name, value)), None):
-            raise _failure(f"this run began as a preview ({request})")
-        if not begun and _was_cleared(context) and not is_known and not _is_teardown(context):
-            raise _failure(
-                f"this run was cleared, and its conf does not have the param {name!r}, whose "
-                "default may have been another one before"
-            )
+    if any(map(is_switch, conf_of_run(context))):
+        return
+    tries, begun = EarlierTries(context), list(_pulled(context))
+    params = {name for name in context.get("params") or {} if is_switch(name)}
+    own = {_switch_of_task(context["task"])} if has_mode else set()
+    for name, values in product(sorted(params | own), begun):
+        if name in values and next(requests_of_param(name, values[name]), None):
+            raise _failure(f"this run began as a preview ({name} was {values[name]!r:.80})")
+    # What the file said of this task can only be known where the finder's own tries keep it.
+    unknown = (params | own if tries.are_known else params).difference(*begun)
+    # No other run does the work of a teardown.
+    is_real = tries.previewed is False or _is_teardown(context)
+    if unknown and _was_cleared(context) and not is_real:
+        raise _failure("this run was cleared, and may have been a preview before")
 
 
 def _pulled(context: Context) -> Iterator[dict[str, Any]]:
@@ -92,7 +118,6 @@ def _was_cleared(context: Context) -> bool:
 
 
 def _is_teardown(context: Context) -> bool:
-    """Return whether it is a teardown, whose work no other run does."""
     return bool(getattr(context["task"], "is_teardown", False))
 
 

@@ -98,7 +98,7 @@ class ApproveOrdersOperator(ApprovalOperator):
         """
         order_ids, preview = self._parameters()
         if not preview:  # nobody is asked in vain: the batch would fail
-            refuse_begun_as_preview(context)
+            refuse_begun_as_preview(context, has_mode=True)
         if not order_ids:
             raise AirflowSkipException("There are no orders to approve.")
         noun = "order" if len(order_ids) == 1 else "orders"

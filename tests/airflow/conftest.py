@@ -32,16 +32,15 @@ class TaskInstance:
     dag_id: str = "dag"
     task_id: str = "task"
     xcoms: dict[str, Any] = field(default_factory=dict)
-    #: What each of the tasks before this one has pushed.
-    upstream: list[dict[str, Any]] = field(default_factory=list)
+    #: What each of the tasks before this one has pushed, by their ids.
+    upstream: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def xcom_push(self, key: str, value: Any) -> None:
         # As Airflow does: what is no JSON cannot be pushed.
         self.xcoms[key] = json.loads(json.dumps(value))
 
     def xcom_pull(self, *, task_ids: list[str], key: str) -> list[Any]:
-        assert task_ids == [f"before_{number}" for number in range(len(self.upstream))]
-        return [xcoms.get(key) for xcoms in self.upstream]
+        return [self.upstream[task_id].get(key) for task_id in task_ids if task_id in self.upstream]
 
 
 class State(dict[str, Any]):
@@ -64,7 +63,7 @@ class Run:
     :param conf: what the run was triggered with
     :param state: what the task's tries share, where Airflow keeps it
     :param clear_number: how often it was cleared
-    :param is_teardown: whether the task is one
+    :param task: the task, as soon as it is executed
     """
 
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -73,20 +72,16 @@ class Run:
     run_id: str = "manual__2026"
     state: State | None = None
     clear_number: int = 0
-    is_teardown: bool = False
+    task: Any = None
     ti: TaskInstance = field(default_factory=TaskInstance)
 
     @property
     def context(self) -> dict[str, Any]:
         names = ("conf", "run_id", "clear_number")
         fields = {name: getattr(self, name) for name in names}
-        upstream = {f"before_{number}" for number in range(len(self.ti.upstream))}
         return {
             "dag_run": SimpleNamespace(run_after=self.time, **fields),
-            "task": SimpleNamespace(
-                get_flat_relative_ids=lambda upstream_ids=upstream, **_: upstream_ids,
-                is_teardown=self.is_teardown,
-            ),
+            "task": self.task,
             "ti": self.ti,
             "params": self.params,
             "run_id": self.run_id,
@@ -95,6 +90,7 @@ class Run:
 
     def execute(self, operator: Any) -> Any:
         """Render the operator's templates as Airflow does, and execute it."""
+        self.task = operator
         operator.render_template_fields(self.context)
         return operator.execute(self.context)
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 
 from airflow_provider_ollang.operators.ollang import (
     BatchCancelOrdersOperator,
     CancelOrderOperator,
     FindStaleOrdersOperator,
 )
+
+from .conftest import State
 
 #: Keys whose value asks for a preview unless it is switched off.
 KEYS = [
@@ -99,18 +102,28 @@ def test_a_param_that_is_on_and_reaches_no_task_is_refused(
     assert sandbox.requests == []
 
 
+def cleanup(*, of_a_teardown: bool = False, **options: Any) -> tuple[Any, Any]:
+    """Return a finder and the batch after it."""
+    with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
+        finder = FindStaleOrdersOperator(task_id="find", older_than="P7D")
+        cancel = batch(**options)
+        finder >> (cancel.as_teardown() if of_a_teardown else cancel)
+    return finder, cancel
+
+
 @pytest.mark.parametrize(
-    ("params", "conf", "is_refused"),
+    ("operator", "params", "conf", "is_refused"),
     [
-        ({"preview": False}, {}, True),
-        ({"mode": "cancel"}, None, True),
-        ({"really_cancel": True}, {"order_ids": []}, True),
-        ({"preview": False}, {"preview": False}, False),
-        ({"max_orders": 5, "region": "eu"}, {}, False),
+        (batch, {"preview": False}, None, True),
+        (one, {"preview": False}, {}, True),
+        (one, {"mode": "cancel"}, None, True),
+        (one, {"really_cancel": True}, {"order_ids": []}, True),
+        (one, {"max_orders": 5, "region": "eu"}, {}, False),
+        (batch, {"preview": False}, {"preview": False}, False),
+        (lambda: cleanup(of_a_teardown=True)[1], {"preview": False}, {}, False),
     ],
 )
-@pytest.mark.parametrize("operator", [batch, one])
-def test_a_cleared_run_whose_conf_does_not_say_what_it_is_cancels_nothing(
+def test_a_cleared_run_of_which_nothing_says_what_it_was_cancels_nothing(
     operator, params, conf, is_refused, sandbox, add_orders, make_run
 ):
     params = {"order_ids": add_orders(30), **params}
@@ -123,43 +136,61 @@ def test_a_cleared_run_whose_conf_does_not_say_what_it_is_cancels_nothing(
     assert any(request.is_cancel for request in sandbox.requests) is not is_refused
 
 
-def test_a_cleared_run_cancels_where_an_earlier_task_has_seen_what_it_is_or_in_a_teardown(
-    sandbox, add_orders, make_run, make_ti
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_without_a_param_a_cleared_run_is_in_doubt_only_where_airflow_would_have_kept_its_mode(
+    add_orders, make_run, is_kept
 ):
-    params = {"preview": False, "order_ids": add_orders(30)}
-    of_teardown = {"preview": False, "order_ids": add_orders(30)}
+    params, state = {"order_ids": add_orders(30)}, State() if is_kept else None
+    run = make_run(params=params, clear_number=1, state=state)
+    if is_kept:
+        with pytest.raises(AirflowFailException, match="this run was cleared"):
+            run.execute(batch())
+    else:
+        assert run.execute(batch())["cancelled"] == 1
+
+
+@pytest.mark.parametrize("params", [{}, {"preview": False}])
+def test_a_batch_that_is_cleared_cancels_where_the_finder_has_seen_what_the_run_is(
+    params, add_orders, make_run, make_ti
+):
+    params["order_ids"] = add_orders(30)
+    finder, cancel = cleanup()
     found = make_run(params=params)
-    found.execute(FindStaleOrdersOperator(task_id="find", older_than="P7D"))
-
-    again = make_run(params=params, clear_number=1, ti=make_ti(upstream=[{}, found.xcoms]))
-    assert again.execute(batch())["cancelled"] == 1
-    teardown = make_run(params=of_teardown, clear_number=1, is_teardown=True)
-    assert teardown.execute(batch())["cancelled"] == 1
+    found.execute(finder)
+    again = make_run(params=params, clear_number=1, ti=make_ti(upstream={"find": found.xcoms}))
+    assert again.execute(cancel)["cancelled"] == 1
 
 
-@pytest.mark.parametrize(("name", "begun", "now"), [("preview", True, False), ("mode", "dry", "x")])
+@pytest.mark.parametrize(
+    ("begun", "options"),
+    [({"preview": True}, {}), ({"mode": "dry"}, {}), ({}, {"preview": True})],
+    ids=["param", "mode", "file"],
+)
 @pytest.mark.parametrize("clear_number", [0, 1])
 def test_a_run_that_began_as_a_preview_stays_one(
-    name, begun, now, clear_number, sandbox, add_orders, make_run, make_ti
+    begun, options, clear_number, sandbox, add_orders, make_run, make_ti
 ):
-    order_ids = add_orders(30)
-    found = make_run(params={name: begun})
-    found.execute(FindStaleOrdersOperator(task_id="find", older_than="P7D"))
+    found, params = make_run(params=begun), {**dict.fromkeys(begun, False)}
+    found.execute(cleanup(**options)[0])
 
-    run = make_run(
-        params={name: now, "order_ids": order_ids},
-        clear_number=clear_number,
-        ti=make_ti(upstream=[found.xcoms]),
-    )
+    params |= {"order_ids": add_orders(30)}
+    ti = make_ti(upstream={"find": found.xcoms})
     with pytest.raises(AirflowFailException, match="this run began as a preview"):
-        run.execute(batch())
+        make_run(params=params, clear_number=clear_number, ti=ti).execute(cleanup()[1])
     assert not any(request.is_cancel for request in sandbox.requests)
 
 
-def test_in_a_cleared_run_what_the_params_are_by_now_is_no_evidence(add_orders, make_run):
-    cleared = make_run(params={"preview": False}, clear_number=1)
-    cleared.execute(FindStaleOrdersOperator(task_id="find", older_than="P7D"))
-    assert "preview_params" not in cleared.xcoms
+@pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "not kept"])
+def test_in_a_cleared_run_the_finder_tells_what_it_has_kept_or_nothing(
+    sandbox, make_run, make_ti, is_kept
+):
+    state = State() if is_kept else None
+    make_run(params={"preview": True}, state=state).execute(cleanup()[0])
+
+    ti = make_ti(try_number=2)
+    make_run(params={"preview": False}, state=state, clear_number=1, ti=ti).execute(cleanup()[0])
+    begun = {"preview": True, "cancel.preview": False}
+    assert ti.xcoms.get("preview_params") == (begun if is_kept else None)
 
 
 def test_a_key_of_the_conf_much_like_a_param_is_refused(sandbox, add_orders, make_run):
