@@ -8,12 +8,14 @@ task of a cleanup keeps what the file said then.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_ollang.api._storable import storable
+from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._dag_run import conf_of_run, refuse_misspelled_params
 from airflow_provider_ollang.operators._earlier_tries import EarlierTries
 from airflow_provider_ollang.operators._preview import (
@@ -47,8 +49,10 @@ def _switches(context: Context) -> Iterator[tuple[str, Any]]:
     for other in task.get_flat_relatives(upstream=False):
         if "preview" in other.template_fields:
             is_mapped = hasattr(other, "partial_kwargs")
-            preview = other.partial_kwargs.get("preview") if is_mapped else other.preview
-            yield _switch_of_task(other), str(preview).strip().lower() == "true"
+            preview = other.partial_kwargs.get("preview", False) if is_mapped else other.preview
+            with suppress(Exception):  # it needs what is not known yet
+                rendered = other.render_template(preview, context)
+                yield _switch_of_task(other), parameters.flag("preview", rendered)
 
 
 def _switch_of_task(task: Any) -> str:

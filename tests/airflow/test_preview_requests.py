@@ -163,14 +163,19 @@ def test_a_batch_that_is_cleared_cancels_where_the_finder_has_seen_what_the_run_
 
 @pytest.mark.parametrize(
     ("begun", "options"),
-    [({"preview": True}, {}), ({"mode": "dry"}, {}), ({}, {"preview": True})],
-    ids=["param", "mode", "file"],
+    [
+        ({"preview": True}, {}),
+        ({"mode": "dry"}, {}),
+        ({}, {"preview": True}),
+        ({"is_night": True}, {"preview": "{{ params.is_night }}"}),
+    ],
+    ids=["param", "mode", "file", "template"],
 )
 @pytest.mark.parametrize("clear_number", [0, 1])
 def test_a_run_that_began_as_a_preview_stays_one(
     begun, options, clear_number, sandbox, add_orders, make_run, make_ti
 ):
-    found, params = make_run(params=begun), {**dict.fromkeys(begun, False)}
+    found, params = make_run(params=begun), dict[str, Any](dict.fromkeys(begun, False))
     found.execute(cleanup(**options)[0])
 
     params |= {"order_ids": add_orders(30)}
