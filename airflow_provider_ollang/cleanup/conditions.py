@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator
@@ -33,6 +34,8 @@ _BLANK_BRAILLE = "\u2800"
 
 #: A shorter part of a pattern is not taken for a name: it would protect too many orders.
 _SHORTEST_NAME = 3
+#: What lists, quotations and cut names have around a name.
+_AROUND_NAMES = " *%-\"'\u2022\u2026\u201c\u201d\u2018\u2019"
 
 #: A pattern that matches the empty text in one of these matches any name.
 _PROBES = ("", "\ua66e", "0")
@@ -229,8 +232,10 @@ def _folded(text: str) -> str:
 def _literals(pattern: str, flags: int) -> Iterator[re.Pattern[str]]:
     """Yield the pattern as plain text: ``Trailer (final), Cost $5`` may be pasted names."""
     plain = re.sub(r"^\(\?[a-zA-Z]+\)", "", pattern)
-    parts = [part.strip(" *%") for part in re.split(r"[|,;\n\t]", plain)]
-    for name in (plain, *(part for part in parts if len(part) >= _SHORTEST_NAME)):
+    # A summary that is not shown as a table has names with HTML entities.
+    pasted = dict.fromkeys((plain, html.unescape(plain)))
+    parts = [part.strip(_AROUND_NAMES) for text in pasted for part in re.split(r"[|,;\n\t]", text)]
+    for name in (*pasted, *(part for part in parts if len(part) >= _SHORTEST_NAME)):
         for text in dict.fromkeys((name, _composed(name.translate(_SEEN)), _folded(name))):
             if text.strip():
                 yield re.compile(re.escape(text), flags & re.IGNORECASE)
