@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ollang.api.errors import AccessDeniedError, OrderNotFoundError
+from airflow_provider_ollang.api.errors import AccessDeniedError, OrderNotFoundError, ServerError
 from airflow_provider_ollang.api.models import (
     FINAL_STATUSES,
     STATUSES,
@@ -60,13 +60,20 @@ def read_orders(client: OllangClient, created: Mapping[str, str | None]) -> Iter
     the listing does not show: they are read by themselves, at the end.
 
     :param created: the ``createdAt`` text of each order, ``None`` where it is unknown
-    :raises OllangError: a request failed; what was yielded before is true
+    :raises OllangError: a request failed, and not only for one order among others; what was yielded
+        before is true
     """
     missing = dict(created)
     yield from _read_newest(client, missing)
     yield from _read_dated(client, missing)
+    failure = None
     for order_id in list(missing):
-        yield _read_one(client, order_id, missing)
+        try:
+            yield _read_one(client, order_id, missing)
+        except ServerError as error:  # of this order alone, if others are read
+            failure = error
+    if failure and len(missing) == len(created):
+        raise failure
 
 
 def _read_newest(client: OllangClient, missing: dict[str, str | None]) -> Iterator[Snapshot]:

@@ -23,6 +23,8 @@ from airflow.providers.common.compat.sdk import (
 )
 from ollang import Ollang
 
+from airflow_provider_ollang.api._watching import read_orders
+from airflow_provider_ollang.api.errors import ServerError
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.sandbox import Sandbox, Stub
 from airflow_provider_ollang.sandbox._seed import PROJECT_IDS
@@ -395,6 +397,16 @@ def test_an_order_that_cannot_be_read_keeps_no_other_one_waiting(sandbox, add_or
             assert (event["event"], first.cancel()) == ("done", True)
 
     asyncio.run(scenario())
+
+
+def test_a_failed_read_of_one_order_is_an_error_only_where_no_other_is_read(sandbox, add_orders):
+    [order] = add_orders(1)
+    sandbox.respond_always(Stub(fault=KINDS["500"]), path="/integration/orders/unreadable")
+    created = {"unreadable": None, order: sandbox.orders.get(order)["createdAt"]}
+    with OllangHook().get_conn() as client:
+        assert [it.id for it in read_orders(client, created)] == [order]
+        with pytest.raises(ServerError):
+            list(read_orders(client, {"unreadable": None}))
 
 
 def test_a_bug_ends_the_wait_with_an_event_of_its_own(add_orders, monkeypatch):
