@@ -53,5 +53,8 @@ def _hint_for_name(path: str, context: Context) -> str:
     if str(context.get("run_id")) not in path:
         return "Add {{ run_id }} to the path, so that each run has its own report."
     if context["ti"].task_id not in path:
-        return "Add {{ ti.task_id }} to the path, so that each task has its own report."
+        return (
+            "Move that file away. If it is from another task of this run, add {{ ti.task_id }} to "
+            "the path, so that each task has its own report."
+        )
     return "Move that file, or use another path."

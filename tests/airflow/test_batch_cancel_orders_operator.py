@@ -351,7 +351,7 @@ def test_mapped_tasks_and_retries_have_reports_of_their_own(
 def test_a_report_that_is_there_is_never_overwritten(sandbox, add_orders, run, tmp_path):
     for name, advice in (
         ("r.jsonl", "Add {{ run_id }} to the path"),
-        (f"{run.run_id}.jsonl", "Add {{ ti.task_id }} to the path"),
+        (f"{run.run_id}.jsonl", "add {{ ti.task_id }} to the path"),
         (f"{run.run_id}-task.jsonl", "Move that file"),
     ):
         path = tmp_path / name
