@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -287,8 +288,6 @@ class _Store:
 
     def _keep(self, **fields: Any) -> None:
         if self._store is not None:
-            # Else a clear after 30 days would pay twice.
-            from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
-
             value = {"request": self._request, **fields}
-            self._store.set(self._KEY, value, retention=NEVER_EXPIRE)
+            # That is Airflow's NEVER_EXPIRE: else a clear after 30 days would pay twice.
+            self._store.set(self._KEY, value, retention=timedelta.max)
