@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
@@ -35,14 +35,23 @@ def conf_of_run(context: Context) -> Mapping[str, Any]:
 
 def refuse_misspelled_params(context: Context) -> None:
     """Fail if a key of the conf is much like a param that it lacks: Airflow ignores such a key."""
-    conf, params = conf_of_run(context), context.get("params") or {}
-    lacking = [name for name in params if name not in conf]
-    for key in conf.keys() - params.keys():
-        if found := get_close_matches(key, lacking, n=1, cutoff=_SIMILARITY):
+    # Not the context's params: those have all keys of the conf.
+    declared = {*context["dag"].params, *context["task"].params}
+    conf = conf_of_run(context)
+    for key in _undeclared(conf, declared):
+        if found := get_close_matches(key, declared.difference(conf), n=1, cutoff=_SIMILARITY):
             raise AirflowFailException(
-                f"Nothing was cancelled: this DAG has no param {key!r:.80}, so Airflow ignores it. "
-                f"Was {found[0]!r} meant? Correct the conf and trigger a new run."
+                f"Nothing was cancelled: Airflow ignores {key!r:.80} in the run's conf. Was the "
+                f"param {found[0]!r} meant? Correct the conf and trigger a new run."
             )
+
+
+def _undeclared(conf: Mapping[str, Any], declared: Collection[str]) -> Iterator[str]:
+    """Yield the keys that no param takes, and those in them: ``{"conf": {"limit": 5}}``."""
+    for key in conf.keys() - set(declared):
+        yield str(key)
+        if isinstance(conf[key], Mapping):
+            yield from map(str, conf[key])
 
 
 def time_of_run(context: Context) -> datetime:

@@ -38,7 +38,7 @@ def push_preview_params(context: Context) -> None:
     if begun is None and not _was_cleared(context):
         begun = storable(dict(_switches(context)))
         tries.save_begun(begun)
-    if begun is not None:
+    if begun:
         context["ti"].xcom_push(key=PREVIEW_PARAMS, value=begun)
 
 

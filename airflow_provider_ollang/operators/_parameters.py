@@ -46,6 +46,8 @@ _DURATION = re.compile(
 ANY = "*"
 #: ``["a" "b"]``: Python would join the two into one.
 _MISSING_COMMA = re.compile(r"""["']\s*["']""")
+#: Several of the API's ids that Python has joined so, in the DAG's file.
+_JOINED_IDS = re.compile("(?:[0-9a-f]{24}){2,}", re.IGNORECASE)
 
 
 def invalid(name: str, value: Any, expected: str) -> InvalidInputError:
@@ -367,6 +369,8 @@ def _list(name: str, value: Any) -> list[Any]:
     # Not an iterator: the check at parse time would use it up.
     if not isinstance(items, Collection) or isinstance(items, (str, bytes, Mapping)):
         raise invalid(name, value, "a list, such as ['a', 'b']")
+    if any(isinstance(item, str) and _JOINED_IDS.fullmatch(item) for item in items):
+        raise invalid(name, value, "a list with a comma between its items")
     return list(items)
 
 

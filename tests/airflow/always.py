@@ -90,7 +90,7 @@ class Ending:
 
 def end_of(sandbox: Sandbox, operator: Any, **params: Any) -> Ending:
     """Render and execute an operator, check what always holds, and return how it ended."""
-    run = Run(params=params)
+    run = Run(params=params, task=operator)
     ending = Ending(xcoms=run.xcoms)
     try:
         operator.render_template_fields(run.context)

@@ -83,7 +83,9 @@ class Run:
             "dag_run": SimpleNamespace(run_after=self.time, **fields),
             "task": self.task,
             "ti": self.ti,
-            "params": self.params,
+            "dag": SimpleNamespace(params=self.params),
+            # Airflow adds what the conf has beside them.
+            "params": (self.conf if isinstance(self.conf, dict) else {}) | self.params,
             "run_id": self.run_id,
             **({} if self.state is None else {"task_state_store": self.state}),
         }

@@ -127,8 +127,9 @@ def test_a_retry_of_a_run_that_was_triggered_on_airflow_2_adopts_no_earlier_runs
     earlier = make_run().execute(create())
     triggered = datetime.now(UTC) + timedelta(seconds=1)
     times = {"data_interval_end": triggered - timedelta(hours=9), "logical_date": triggered}
-    context = make_run(ti=make_ti(try_number=2)).context
-    created = create().execute({**context, **times, "dag_run": SimpleNamespace(conf=None)})
+    operator = create()
+    context = make_run(ti=make_ti(try_number=2), task=operator).context
+    created = operator.execute({**context, **times, "dag_run": SimpleNamespace(conf=None)})
     assert not set(created) & set(earlier)
 
 

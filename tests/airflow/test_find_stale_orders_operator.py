@@ -288,7 +288,8 @@ def test_before_airflow_3_ages_count_to_the_end_of_the_data_interval(add_orders,
     _eight, twelve = add_orders(8, 12)
     end = datetime.now(UTC) - timedelta(days=3)
     airflow_2 = {"dag_run": SimpleNamespace(), "data_interval_end": end}
-    assert find().execute(run.context | airflow_2) == [twelve]
+    run.task = find()
+    assert run.task.execute(run.context | airflow_2) == [twelve]
 
 
 @pytest.mark.parametrize("source", ["{{ params.at }}", datetime.now(UTC) - timedelta(days=3)])

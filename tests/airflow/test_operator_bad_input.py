@@ -192,10 +192,10 @@ def test_text_of_a_list_that_a_template_left_incomplete_is_refused(
     assert sandbox.requests == []
 
 
-def test_a_template_that_nobody_rendered_is_refused(sandbox, run):
+def test_a_template_that_nobody_rendered_is_refused(sandbox, make_run):
     operator = make(FindStaleOrdersOperator, exclude_name_matches="{{ params.kept }}")
     with pytest.raises(AirflowFailException, match="a template that was not rendered"):
-        operator.execute(run.context)
+        operator.execute(make_run(task=operator).context)
     assert sandbox.requests == []
 
 
@@ -236,7 +236,7 @@ def test_a_parameter_that_was_given_and_rendered_to_nothing_fails_before_any_req
     sandbox, make_run, kind, name, rendered
 ):
     operator = make(kind, **{name: "{{ params.value }}"})
-    run = make_run(params={"value": rendered})
+    run = make_run(params={"value": rendered}, task=operator)
     operator.render_template_fields(run.context)
     if rendered is None:  # as another task's result, or a native template, gives it
         setattr(operator, name, None)

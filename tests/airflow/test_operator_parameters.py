@@ -146,7 +146,7 @@ REFUSED: dict[Parser, list[Any]] = {
     parameters.names_or_any: [["*", "x"], ["x", "*"], "*", ["*", "*"], []],
     parameters.excluded_ids: [
         *(["*"], ["x", "*"], "x", ["a,b"], ["#a"]),
-        *('["a" "b"]', "['a'\n'b']", "['a''b', 'c']"),
+        *('["a" "b"]', "['a'\n'b']", "['a''b', 'c']", ["65a4f0000123456789abcdef" * 2]),
     ],
     parameters.codes: ["A", "A,B", [1], [""], {"A": 1}, None],
     parameters.statuses: [["PENDING"], ["cancelled"], "pending", ["None"]],

@@ -42,7 +42,7 @@ OTHERS = [
     None,
     {},
     *({"preview": off} for off in (False, 0, "false", " False ", "no", "off")),
-    {"dry_run": False, "params": {"preview": "false"}},
+    {"dry_run": False, "options": {"simulate": "false"}},
     '{"preview": false}',
     {"cancel": True, "cancel_orders": True, "cancel_ongoing": False, "real_names": False},
     {"preview": False, "review": True, "previous": 1, "prevent": 1, "private": 1, "latest_only": 1},
@@ -198,10 +198,11 @@ def test_in_a_cleared_run_the_finder_tells_what_it_has_kept_or_nothing(
     assert ti.xcoms.get("preview_params") == (begun if is_kept else None)
 
 
-def test_a_key_of_the_conf_much_like_a_param_is_refused(sandbox, add_orders, make_run):
+@pytest.mark.parametrize("conf", [{"older_than": 90}, {"conf": {"older_than_days": 90}}], ids=str)
+def test_a_key_of_the_conf_much_like_a_param_is_refused(sandbox, add_orders, make_run, conf):
     params = {"order_ids": add_orders(30), "older_than_days": 30}
-    run = make_run(conf={"older_than": 90, "source": "nightly"}, params=params)
-    with pytest.raises(AirflowFailException, match=r"no param 'older_than'.*'older_than_days'"):
+    run = make_run(conf={**conf, "source": "nightly"}, params=params)
+    with pytest.raises(AirflowFailException, match="Was the param 'older_than_days' meant"):
         run.execute(batch())
     assert sandbox.requests == []
 
