@@ -10,7 +10,8 @@ Triggering a run while the DAG is paused also unpauses it ("Unpause … on trigg
 form). A scheduled run then starts as well, and uses the defaults, not what the form says.
 
 Each order is read once more right before its cancel request, and skipped if it is no longer
-pending. More late orders than `max_orders` fail the run before anything is cancelled.
+pending, or named to be kept. More late orders than `max_orders` fail the run before anything is
+cancelled.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from airflow_provider_ollang.operators.ollang import (
 LEAST_HOURS = 4
 MOST_CANCELS = 100
 STATUSES = ["pending"]
+KEPT_NAMES = "(?i)keep"
 
 with DAG(
     dag_id="example_ollang_pending_watchdog",
@@ -83,6 +85,7 @@ with DAG(
         older_than="PT{{ params.hours }}H",
         statuses=STATUSES,
         project_ids="{{ params.project_ids }}",
+        exclude_name_matches=KEPT_NAMES,
         max_orders="{{ params.max_orders }}",
         doc_md="Returns the ids of the orders that are pending for too long, oldest first.",
     )
@@ -91,6 +94,7 @@ with DAG(
         task_id="cancel_late_orders",
         order_ids=find_late_orders.output,
         require_status=STATUSES,
+        exclude_name_matches=KEPT_NAMES,
         max_orders=MOST_CANCELS,
         preview="{{ params.preview }}",
         doc_md="Cancels exactly these orders, if they are still pending. That cannot be undone.",

@@ -343,6 +343,7 @@ def test_a_watchdog_cancels_what_is_pending_for_too_long(sandbox, add_orders, ru
     add_orders(0.5, projectId=PROJECT)
     add_orders(3, projectId=PROJECT, status="ongoing")
     add_orders(3, projectId="65a1f00d3c5e7a0011223302")
+    add_orders(3, projectId=PROJECT, name="Trailer KEEP")
     before = list(sandbox.orders)
     assert run_example("example_ollang_pending_watchdog").state == "success"
     assert cancelled_since(sandbox, before) == set()
