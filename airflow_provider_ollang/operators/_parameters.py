@@ -184,6 +184,9 @@ def pattern(name: str, value: Any) -> NamePattern:
         raise invalid(
             name, value, 'text without quotes around it. For names with quotes, write ["]'
         )
+    # As a list renders: it would be a class of characters, and match nearly every name.
+    if re.fullmatch(r"""\[\s*(["']).*\1\s*\]""", written, re.DOTALL):
+        raise invalid(name, value, "one regular expression, not a list; join names with |")
     try:
         return NamePattern(written)
     except (re.error, ValueError, OverflowError, RecursionError) as error:

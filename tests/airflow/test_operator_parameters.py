@@ -135,6 +135,7 @@ REFUSED: dict[Parser, list[Any]] = {
     parameters.pattern: [
         *("", " ", "(", "*", "[", None, 1, "keep\n", " keep", "keep\u00a0", "\u3000keep\t"),
         *('"keep"', "'(?i)keep'", '""'),
+        *("['a', 'b c']", '["a"]'),
         *("^", "keep|", "^test-|", "a*", r"\b\b", "(?i)", "\udfff", "a{2,1}"),
     ],
     parameters.text: ["a ", "\ta", "a\r\n", "a\u2028", "\xa0a", "\ud800"],
