@@ -217,7 +217,7 @@ def test_what_is_fixed_in_the_nightly_code_cannot_be_set_by_its_conf(
     add_orders(1)
     add_orders(40, name="Trailer_KEEP")
     before = list(sandbox.orders)
-    conf = {"older_than": "PT1S", "statuses": ["pending", "ongoing"], "require_status": ["ongoing"]}
+    conf = {"age": "PT1S", "statuses": ["pending", "ongoing"], "require_status": ["ongoing"]}
     ended = run_example("example_ollang_nightly_cleanup", preview=False, **conf)
     assert ended.state == "success"
     assert cancelled_since(sandbox, before) == set(stale)
