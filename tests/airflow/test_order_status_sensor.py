@@ -289,8 +289,9 @@ def test_an_execution_timeout_after_a_deferral_reaches_a_new_instance_on_airflow
     [order] = add_orders(1)
     run.ti.try_number, run.ti.max_tries = tries
     run.ti.current_state = lambda: "running"
+    run.task = sensor(order, deferrable=True, cancel_on_kill=True)
     with set_current_context(run.context):
-        sensor(order, deferrable=True, cancel_on_kill=True).on_kill()
+        run.task.on_kill()
     assert cancels(sandbox) == [order] * cancelled
 
 
