@@ -13,6 +13,8 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
 )
 
+from airflow_provider_ollang.operators.ollang import BatchCancelOrdersOperator
+
 try:
     from airflow_provider_ollang.operators.approval import ApproveOrdersOperator
 except AirflowOptionalProviderFeatureException:
@@ -88,3 +90,12 @@ def test_a_persons_approval_gives_exactly_the_list(run):
 def test_nobody_is_asked_in_a_cleared_run_whose_batch_would_fail(make_run):
     with pytest.raises(AirflowFailException, match="this run was cleared"):
         make_run(params={"preview": False}, clear_number=1).execute(approval())
+
+
+def test_it_keeps_for_the_batch_what_the_file_said_of_a_preview_when_it_asked(run):
+    with DAG("dag", schedule=None):
+        ask = approval(preview=True)
+        ask >> BatchCancelOrdersOperator(task_id="cancel", order_ids=IDS, preview=True)
+    with pytest.raises(Exception, match="id"):  # there is no Airflow here to ask in
+        run.execute(ask)
+    assert run.xcoms["preview_params"] == {"cancel.preview": True}
