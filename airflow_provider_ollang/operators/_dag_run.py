@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
@@ -46,9 +46,9 @@ def refuse_misspelled_params(context: Context) -> None:
             )
 
 
-def _undeclared(conf: Mapping[str, Any], declared: Collection[str]) -> Iterator[str]:
+def _undeclared(conf: Mapping[str, Any], declared: set[str]) -> Iterator[str]:
     """Yield the keys that no param takes, and those in them: ``{"conf": {"limit": 5}}``."""
-    for key in conf.keys() - set(declared):
+    for key in conf.keys() - declared:
         yield str(key)
         if isinstance(conf[key], Mapping):
             yield from map(str, conf[key])

@@ -80,21 +80,22 @@ def refuse_preview(context: Context, *, preview: bool | None = None) -> None:
         refuse_misspelled_params(context)
         if tries.previewed:
             raise _failure("an earlier try of this task was a preview")
-        refuse_begun_as_preview(context, has_mode=preview is not None)
+        refuse_begun_as_preview(context, tries, has_mode=preview is not None)
     tries.save_mode(preview=bool(preview))
 
 
-def refuse_begun_as_preview(context: Context, *, has_mode: bool) -> None:
+def refuse_begun_as_preview(context: Context, tries: EarlierTries, *, has_mode: bool) -> None:
     """Fail the task if its run began as a preview, or was cleared and may have done so.
 
     Does nothing where the conf says what the run is: that stays as it was.
 
+    :param tries: what earlier tries of the task have done
     :param has_mode: whether the task can be in preview mode
     :raises AirflowFailException: it did, or may have
     """
     if any(map(is_switch, conf_of_run(context))):
         return
-    tries, begun = EarlierTries(context), list(_pulled(context))
+    begun = list(_pulled(context))
     params = {name for name in context.get("params") or {} if is_switch(name)}
     own = {_switch_of_task(context["task"])} if has_mode else set()
     for name, values in product(sorted(params | own), begun):

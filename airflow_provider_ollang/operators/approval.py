@@ -18,6 +18,7 @@ from packaging.version import Version
 from airflow_provider_ollang.api.errors import InvalidInputError
 from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._base import InvalidParameterError
+from airflow_provider_ollang.operators._earlier_tries import EarlierTries
 from airflow_provider_ollang.operators._mode import push_preview_params, refuse_begun_as_preview
 
 #: An older one asks, but without a timeout for the response.
@@ -99,7 +100,7 @@ class ApproveOrdersOperator(ApprovalOperator):
         order_ids, preview = self._parameters()
         push_preview_params(context)
         if not preview:  # nobody is asked in vain: the batch would fail
-            refuse_begun_as_preview(context, has_mode=True)
+            refuse_begun_as_preview(context, EarlierTries(context), has_mode=True)
         if not order_ids:
             raise AirflowSkipException("There are no orders to approve.")
         noun = "order" if len(order_ids) == 1 else "orders"
