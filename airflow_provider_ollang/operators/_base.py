@@ -98,6 +98,11 @@ class OllangBaseOperator(BaseOperator):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        default_args: Mapping[str, Any] = kwargs.get("default_args") or {}
+        #: What the DAG, or the task group, sets for operators that have such a parameter.
+        self.unused_default_args = {
+            name: value for name, value in default_args.items() if name not in self._parameters
+        }
         # A mapped task passes None for each argument that its author left out.
         if HAS_RETRY_POLICIES and self.retry_policy is None:
             self.retry_policy = RetryAfterPolicy()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
@@ -25,6 +25,40 @@ def refuse_backfill(context: Context) -> None:
             "A cleanup cannot run in a backfill: each of its runs would look for orders that are "
             "stale today, and each would count its safety limits anew. Trigger a normal run."
         )
+
+
+def was_cleared(context: Context) -> bool:
+    """Return whether tasks of the run were cleared."""
+    return bool(getattr(context["dag_run"], "clear_number", None))
+
+
+def refuse_old_list(context: Context, producers: Collection[str]) -> None:
+    """Fail if a task that makes the list has not succeeded since the run was cleared.
+
+    Airflow keeps what a task returned before the clear, unless the task starts again.
+
+    :param producers: the ids of these tasks
+    """
+    if not producers or not was_cleared(context):
+        return
+    for task_id, state in _states_of_tasks(context["ti"], producers):
+        if state != "success":
+            raise AirflowFailException(
+                f"Nothing was cancelled: order_ids is from before the run was cleared, since task "
+                f"{task_id!r} is {state} now. Trigger a new run."
+            )
+
+
+def _states_of_tasks(ti: Any, task_ids: Collection[str]) -> Iterable[tuple[str, str | None]]:
+    try:
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+    except ImportError:  # Airflow 2
+        instances = ti.get_dagrun().get_task_instances()
+        return [(it.task_id, it.state) for it in instances if it.task_id in task_ids]
+    states = RuntimeTaskInstance.get_task_states(
+        dag_id=ti.dag_id, task_ids=list(task_ids), run_ids=[ti.run_id]
+    )
+    return cast("dict[str, Any]", states.get(ti.run_id, {})).items()
 
 
 def conf_of_run(context: Context) -> Mapping[str, Any]:

@@ -16,7 +16,11 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_ollang.api._storable import storable
 from airflow_provider_ollang.operators import _parameters as parameters
-from airflow_provider_ollang.operators._dag_run import conf_of_run, refuse_misspelled_params
+from airflow_provider_ollang.operators._dag_run import (
+    conf_of_run,
+    refuse_misspelled_params,
+    was_cleared,
+)
 from airflow_provider_ollang.operators._earlier_tries import EarlierTries
 from airflow_provider_ollang.operators._preview import (
     is_switch,
@@ -35,7 +39,7 @@ def push_preview_params(context: Context) -> None:
     """Push them for the tasks that follow. In a cleared run, only what an earlier try has kept."""
     tries = EarlierTries(context)
     begun = tries.begun
-    if begun is None and not _was_cleared(context):
+    if begun is None and not was_cleared(context):
         begun = storable(dict(_switches(context)))
         tries.save_begun(begun)
     if begun:
@@ -81,6 +85,9 @@ def refuse_preview(context: Context, *, preview: bool | None = None) -> None:
         if tries.previewed:
             raise _failure("an earlier try of this task was a preview")
         refuse_begun_as_preview(context, tries, has_mode=preview is not None)
+    else:  # for the mapped tasks beside this one: those that begin later
+        switches = {_switch_of_task(context["task"]): True}
+        context["ti"].xcom_push(key=PREVIEW_PARAMS, value=switches)
     tries.save_mode(preview=bool(preview))
 
 
@@ -105,21 +112,17 @@ def refuse_begun_as_preview(context: Context, tries: EarlierTries, *, has_mode: 
     unknown = (params | own if tries.are_known else params).difference(*begun)
     # No other run does the work of a teardown.
     is_real = tries.previewed is False or _is_teardown(context)
-    if unknown and _was_cleared(context) and not is_real:
+    if unknown and was_cleared(context) and not is_real:
         raise _failure("this run was cleared, and may have been a preview before")
 
 
 def _pulled(context: Context) -> Iterator[dict[str, Any]]:
-    """Yield what the tasks before this one have pushed when the run began."""
+    """Yield what the tasks before this one, or mapped beside it, have pushed."""
     task: Any = context["task"]
-    if upstream := sorted(task.get_flat_relative_ids(upstream=True)):
-        for params in context["ti"].xcom_pull(task_ids=upstream, key=PREVIEW_PARAMS) or ():
-            if isinstance(params, dict):
-                yield params
-
-
-def _was_cleared(context: Context) -> bool:
-    return bool(getattr(context["dag_run"], "clear_number", None))
+    task_ids = [*sorted(task.get_flat_relative_ids(upstream=True)), task.task_id]
+    for params in context["ti"].xcom_pull(task_ids=task_ids, key=PREVIEW_PARAMS) or ():
+        if isinstance(params, dict):
+            yield params
 
 
 def _is_teardown(context: Context) -> bool:

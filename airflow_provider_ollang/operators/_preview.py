@@ -50,14 +50,18 @@ def requests_of_run(context: Context) -> Iterator[str]:
     yield from _requests(getattr(dag_run, "run_id", None), "run_id")
     for name, value in (context.get("params") or {}).items():
         yield from requests_of_param(name, value)
+    # Airflow ignores those that an operator does not take, such as misspelled ones.
+    task: Any = context["task"]
+    for name in task.unused_default_args:
+        yield from requests_of_param(name, task.unused_default_args[name], "default_args")
 
 
-def requests_of_param(name: str, value: Any) -> Iterator[str]:
+def requests_of_param(name: str, value: Any, place: str = "params") -> Iterator[str]:
     """Yield the param if it asks for a preview, by its name or as the run's mode."""
     if _is_request(name, value):
-        yield f"params[{shown(name)}] = {shown(value)}"
+        yield f"{place}[{shown(name)}] = {shown(value)}"
     elif not _MODE_NAMES.isdisjoint(_words(name)):
-        yield from _requests(value, f"params[{shown(name)}]")
+        yield from _requests(value, f"{place}[{shown(name)}]")
 
 
 def is_switch(name: str) -> bool:

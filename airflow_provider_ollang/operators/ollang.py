@@ -24,6 +24,7 @@ from airflow_provider_ollang.operators._base import (
 from airflow_provider_ollang.operators._dag_run import (
     refuse_backfill,
     refuse_misspelled_params,
+    refuse_old_list,
     time_of_run,
 )
 from airflow_provider_ollang.operators._earlier_tries import EarlierTries
@@ -433,6 +434,8 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.order_ids = order_ids
+        references = getattr(order_ids, "iter_references", tuple)
+        self._producers = [task.task_id for task, _ in references()]
         self.max_workers = max_workers
         self.requests_per_second = requests_per_second
         self.max_orders = max_orders
@@ -462,6 +465,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         with self._airflow_exceptions():
             self._take_parameters()
             refuse_preview(context, preview=self._preview)
+            refuse_old_list(context, self._producers)
             self._earlier_tries = EarlierTries(context)
             self._check_length()
             with self._client(RateLimiter(self._requests_per_second)) as client:

@@ -103,6 +103,29 @@ def test_a_param_that_is_on_and_reaches_no_task_is_refused(
     assert sandbox.requests == []
 
 
+@pytest.mark.parametrize("name", ["previw", "dry_run"])
+def test_default_args_that_ask_for_a_preview_and_reach_no_task_are_refused(
+    name, sandbox, add_orders, make_run
+):
+    operator = batch(default_args={"retries": 0, "preview": False, name: True})
+    with pytest.raises(AirflowFailException, match=rf"default_args\['{name}'\] = True"):
+        make_run(params={"order_ids": add_orders(30)}).execute(operator)
+    assert sandbox.requests == []
+
+
+def test_a_mapped_task_is_refused_where_one_beside_it_was_a_preview(
+    sandbox, add_orders, make_run, make_ti
+):
+    params = {"order_ids": add_orders(30)}
+    first = make_run(params=params, ti=make_ti(map_index=0))
+    first.execute(batch(preview=True))
+
+    second = make_run(params=params, ti=make_ti(map_index=1, upstream={"cancel": first.xcoms}))
+    with pytest.raises(AirflowFailException, match="this run began as a preview"):
+        second.execute(batch())
+    assert not any(request.is_cancel for request in sandbox.requests)
+
+
 def cleanup(*, of_a_teardown: bool = False, **options: Any) -> tuple[Any, Any]:
     """Return a finder and the batch after it."""
     with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):

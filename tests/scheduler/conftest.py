@@ -41,7 +41,7 @@ def _copy_dags(target: Path) -> int:
     )
     fickle = _replace(fickle, "True,\n", "Variable.get('preview', 'True') == 'True',\n")
     (target / "fickle.py").write_text(_replace(fickle, 'dag_id="example_ollang', 'dag_id="fickle'))
-    return 12
+    return 13
 
 
 def _replace(text: str, old: str, new: str) -> str:
