@@ -115,6 +115,12 @@ class OllangBaseOperator(BaseOperator):
             if parameter.is_optional and getattr(self, name) is None
         }
         self._incomplete: list[str] = []
+        #: What a key of that name in a run's conf does not change.
+        self.fixed_parameters = {
+            name
+            for name in self._parameters
+            if not parameters.may_be_from_conf(name, getattr(self, name))
+        }
         for name in self._parameters.keys() - self._left_out:
             value = getattr(self, name)
             if not parameters.is_rendered_later(value):

@@ -67,17 +67,40 @@ def conf_of_run(context: Context) -> Mapping[str, Any]:
     return conf if isinstance(conf, Mapping) else {}
 
 
-def refuse_misspelled_params(context: Context) -> None:
-    """Fail if a key of the conf is much like a param that it lacks: Airflow ignores such a key."""
+def refuse_ignored_conf(context: Context) -> None:
+    """Fail if a key of the conf is much like a param that it lacks, or like a fixed parameter.
+
+    Airflow ignores such a key, and whoever wrote it expects otherwise.
+    """
     # Not the context's params: those have all keys of the conf.
     declared = {*context["dag"].params, *context["task"].params}
     conf = conf_of_run(context)
+    fixed = _fixed_parameters(context)
     for key in _undeclared(conf, declared):
-        if found := get_close_matches(key, declared.difference(conf), n=1, cutoff=_SIMILARITY):
-            raise AirflowFailException(
-                f"Nothing was cancelled: Airflow ignores {key!r:.80} in the run's conf. Was the "
-                f"param {found[0]!r} meant? Correct the conf and trigger a new run."
+        close = get_close_matches(key, declared.difference(conf) | fixed, n=1, cutoff=_SIMILARITY)
+        for name in close:
+            hint = (
+                f"Was the param {name!r} meant? Correct the conf"
+                if name in declared
+                else f"The DAG takes {name} from elsewhere: set it there"
             )
+            raise AirflowFailException(
+                f"Nothing was cancelled: Airflow ignores {key!r:.80} in the run's conf. {hint}, "
+                "and trigger a new run."
+            )
+
+
+def _fixed_parameters(context: Context) -> set[str]:
+    """Return the names of the task's parameters that no task of the DAG takes from the conf."""
+    task: Any = context["task"]
+    dag: Any = context["dag"]
+    taken = {
+        name
+        for other in dag.tasks
+        for name in other.template_fields
+        if name not in getattr(other, "fixed_parameters", ())
+    }
+    return {*task.template_fields} - taken - {"preview"}  # that one has rules of its own
 
 
 def _undeclared(conf: Mapping[str, Any], declared: set[str]) -> Iterator[str]:

@@ -72,6 +72,15 @@ def is_rendered_later(value: Any) -> bool:
     )
 
 
+def may_be_from_conf(name: str, value: Any) -> bool:
+    """Return whether a key of that name in a run's conf may decide a parameter's value."""
+    return any(
+        is_rendered_later(item)
+        and not (isinstance(item, str) and {name, "conf"}.isdisjoint(re.findall(r"\w+", item)))
+        for item in parts(value)
+    )
+
+
 def parts(value: Any) -> Iterator[Any]:
     """Yield a value, or all that a list or an object holds."""
     if isinstance(value, Mapping):

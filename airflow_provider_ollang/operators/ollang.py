@@ -23,7 +23,7 @@ from airflow_provider_ollang.operators._base import (
 )
 from airflow_provider_ollang.operators._dag_run import (
     refuse_backfill,
-    refuse_misspelled_params,
+    refuse_ignored_conf,
     refuse_old_list,
     time_of_run,
 )
@@ -256,7 +256,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         from airflow_provider_ollang.cleanup.stale import find_stale_orders, select
 
         refuse_backfill(context)
-        refuse_misspelled_params(context)
+        refuse_ignored_conf(context)
         push_preview_params(context)
         with self._airflow_exceptions():
             self._take_parameters()

@@ -83,7 +83,7 @@ class Run:
             "dag_run": SimpleNamespace(run_after=self.time, **fields),
             "task": self.task,
             "ti": self.ti,
-            "dag": SimpleNamespace(params=self.params),
+            "dag": SimpleNamespace(params=self.params, tasks=[self.task]),
             # Airflow adds what the conf has beside them.
             "params": (self.conf if isinstance(self.conf, dict) else {}) | self.params,
             "run_id": self.run_id,

@@ -47,7 +47,7 @@ OTHERS = [
     '{"preview": false}',
     {"cancel": True, "cancel_orders": True, "cancel_ongoing": False, "real_names": False},
     {"preview": False, "review": True, "previous": 1, "prevent": 1, "private": 1, "latest_only": 1},
-    {"name_matches": "^test-", "env": "test", "order_ids": ["dry-4F"], "older_than": "P7D"},
+    {"names": "^test-", "env": "test", "order_ids": ["dry-4F"], "older_than": "P7D"},
 ]
 
 
@@ -222,13 +222,32 @@ def test_in_a_cleared_run_the_finder_tells_what_it_has_kept_or_nothing(
     assert ti.xcoms.get("preview_params") == (begun if is_kept else None)
 
 
-@pytest.mark.parametrize("conf", [{"older_than": 90}, {"conf": {"older_than_days": 90}}], ids=str)
-def test_a_key_of_the_conf_much_like_a_param_is_refused(sandbox, add_orders, make_run, conf):
+@pytest.mark.parametrize(
+    ("conf", "said"),
+    [
+        ({"older_than": 90}, "Was the param 'older_than_days' meant"),
+        ({"conf": {"older_than_days": 90}}, "Was the param 'older_than_days' meant"),
+        ({"max_orders": 0}, "takes max_orders from elsewhere"),
+        ({"exclude_order_id": ["a"]}, "takes exclude_order_ids from"),
+        ({"order_ids": [], "require_status": ["ongoing"], "preview": False, "limit": 5}, None),
+    ],
+    ids=str,
+)
+def test_a_key_of_the_conf_that_changes_nothing_although_it_seems_to_is_refused(
+    sandbox, add_orders, make_run, conf, said
+):
     params = {"order_ids": add_orders(30), "older_than_days": 30}
     run = make_run(conf={**conf, "source": "nightly"}, params=params)
-    with pytest.raises(AirflowFailException, match="Was the param 'older_than_days' meant"):
-        run.execute(batch())
-    assert sandbox.requests == []
+    operator = batch(
+        require_status="{{ dag_run.conf.get('require_status', ['pending']) }}",
+        max_orders="{{ params.older_than_days }}",
+    )
+    if said is None:
+        assert run.execute(operator)["total"] == 1
+    else:
+        with pytest.raises(AirflowFailException, match=said):
+            run.execute(operator)
+        assert sandbox.requests == []
 
 
 @pytest.mark.parametrize(
