@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from difflib import get_close_matches
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 #: "older_than" and "older_than_days", "max_order" and "max_orders" are that close.
 _SIMILARITY = 0.75
+_PULLED = re.compile(r"""xcom_pull\(\s*(?:task_ids\s*=\s*)?\[?\s*["']([^"']+)""")
 
 
 def refuse_backfill(context: Context) -> None:
@@ -30,6 +32,14 @@ def refuse_backfill(context: Context) -> None:
 def was_cleared(context: Context) -> bool:
     """Return whether tasks of the run were cleared."""
     return bool(getattr(context["dag_run"], "clear_number", None))
+
+
+def producers_of(order_ids: Any) -> list[str]:
+    """Return the ids of the tasks whose output a list is, also where a template pulls it."""
+    if isinstance(order_ids, str):
+        return _PULLED.findall(order_ids)
+    references = getattr(order_ids, "iter_references", tuple)
+    return [task.task_id for task, _ in references()]
 
 
 def refuse_old_list(context: Context, producers: Collection[str]) -> None:
@@ -67,18 +77,17 @@ def conf_of_run(context: Context) -> Mapping[str, Any]:
     return conf if isinstance(conf, Mapping) else {}
 
 
-def refuse_ignored_conf(context: Context) -> None:
-    """Fail if a key of the conf is much like a param that it lacks, or like a fixed parameter.
+def refuse_ignored_settings(context: Context) -> None:
+    """Fail if the conf or ``default_args`` seem to set a param or parameter, and do not.
 
-    Airflow ignores such a key, and whoever wrote it expects otherwise.
+    Airflow ignores a key that nothing takes, and whoever wrote it expects otherwise.
     """
     # Not the context's params: those have all keys of the conf.
     declared = {*context["dag"].params, *context["task"].params}
     conf = conf_of_run(context)
-    fixed = _fixed_parameters(context)
+    meant = declared.difference(conf) | _fixed_parameters(context)
     for key in _undeclared(conf, declared):
-        close = get_close_matches(key, declared.difference(conf) | fixed, n=1, cutoff=_SIMILARITY)
-        for name in close:
+        for name in _much_like(key, meant):
             hint = (
                 f"Was the param {name!r} meant? Correct the conf"
                 if name in declared
@@ -88,6 +97,25 @@ def refuse_ignored_conf(context: Context) -> None:
                 f"Nothing was cancelled: Airflow ignores {key!r:.80} in the run's conf. {hint}, "
                 "and trigger a new run."
             )
+    for key in _unused_default_args(context):
+        for name in _much_like(key, context["task"].template_fields):
+            raise AirflowFailException(
+                f"Nothing was cancelled: no task takes {key!r} from default_args. Was {name!r} "
+                "meant?"
+            )
+
+
+def _much_like(key: str, names: Collection[str]) -> list[str]:
+    return get_close_matches(key, names, n=1, cutoff=_SIMILARITY)
+
+
+def _unused_default_args(context: Context) -> Iterator[str]:
+    """Yield the keys that the task does not take, nor any other task of the DAG."""
+    task: Any = context["task"]
+    dag: Any = context["dag"]
+    for key in task.unused_default_args:
+        if not any(hasattr(other, key) for other in dag.tasks):
+            yield key
 
 
 def _fixed_parameters(context: Context) -> set[str]:

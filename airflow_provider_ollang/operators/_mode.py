@@ -18,7 +18,7 @@ from airflow_provider_ollang.api._storable import storable
 from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._dag_run import (
     conf_of_run,
-    refuse_ignored_conf,
+    refuse_ignored_settings,
     was_cleared,
 )
 from airflow_provider_ollang.operators._earlier_tries import EarlierTries
@@ -81,7 +81,7 @@ def refuse_preview(context: Context, *, preview: bool | None = None) -> None:
                 "dag_run_conf_overrides_params on. To cancel, remove that entry, or set it to "
                 "false."
             )
-        refuse_ignored_conf(context)
+        refuse_ignored_settings(context)
         if tries.previewed:
             raise _failure("an earlier try of this task was a preview")
         refuse_begun_as_preview(context, tries, has_mode=preview is not None)

@@ -22,8 +22,9 @@ from airflow_provider_ollang.operators._base import (
     Parameter,
 )
 from airflow_provider_ollang.operators._dag_run import (
+    producers_of,
     refuse_backfill,
-    refuse_ignored_conf,
+    refuse_ignored_settings,
     refuse_old_list,
     time_of_run,
 )
@@ -256,7 +257,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         from airflow_provider_ollang.cleanup.stale import find_stale_orders, select
 
         refuse_backfill(context)
-        refuse_ignored_conf(context)
+        refuse_ignored_settings(context)
         push_preview_params(context)
         with self._airflow_exceptions():
             self._take_parameters()
@@ -434,8 +435,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.order_ids = order_ids
-        references = getattr(order_ids, "iter_references", tuple)
-        self._producers = [task.task_id for task, _ in references()]
+        self._producers = producers_of(order_ids)
         self.max_workers = max_workers
         self.requests_per_second = requests_per_second
         self.max_orders = max_orders

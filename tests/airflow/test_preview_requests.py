@@ -103,12 +103,19 @@ def test_a_param_that_is_on_and_reaches_no_task_is_refused(
     assert sandbox.requests == []
 
 
-@pytest.mark.parametrize("name", ["previw", "dry_run"])
-def test_default_args_that_ask_for_a_preview_and_reach_no_task_are_refused(
-    name, sandbox, add_orders, make_run
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("previw", True, r"default_args\['previw'\] = True"),
+        ("dry_run", True, r"default_args\['dry_run'\] = True"),
+        ("exclude_names", "keep", "no task takes 'exclude_names' from default_args"),
+    ],
+)
+def test_default_args_that_no_task_takes_although_they_seem_meant_for_it_are_refused(
+    name, value, said, sandbox, add_orders, make_run
 ):
-    operator = batch(default_args={"retries": 0, "preview": False, name: True})
-    with pytest.raises(AirflowFailException, match=rf"default_args\['{name}'\] = True"):
+    operator = batch(default_args={"retries": 0, "preview": False, "owner": "a", name: value})
+    with pytest.raises(AirflowFailException, match=said):
         make_run(params={"order_ids": add_orders(30)}).execute(operator)
     assert sandbox.requests == []
 

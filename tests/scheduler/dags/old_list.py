@@ -22,9 +22,13 @@ def gate(dag_run: Any = None) -> None:
 with DAG(dag_id="old_list", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
     find = FindStaleOrdersOperator(task_id="find", older_than="P7D")
     gate() >> find
-    BatchCancelOrdersOperator(
-        task_id="cancel",
-        order_ids=find.output,
-        max_orders="{{ 100 if dag_run.clear_number else 0 }}",
-        trigger_rule="all_done",
-    )
+    for task_id, order_ids in {
+        "cancel": find.output,
+        "cancel_pulled": "{{ ti.xcom_pull(task_ids='find') }}",
+    }.items():
+        find >> BatchCancelOrdersOperator(
+            task_id=task_id,
+            order_ids=order_ids,
+            max_orders="{{ 100 if dag_run.clear_number else 0 }}",
+            trigger_rule="all_done",
+        )
