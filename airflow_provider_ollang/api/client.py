@@ -15,12 +15,7 @@ from airflow_provider_ollang.api._responses import error_from_response, one_line
 from airflow_provider_ollang.api._secret import Secret
 from airflow_provider_ollang.api._session import ApiSession, environment_settings
 from airflow_provider_ollang.api._transport import error_from_exception
-from airflow_provider_ollang.api._validation import (
-    check_api_key,
-    check_base_url,
-    check_order_id,
-    check_verify,
-)
+from airflow_provider_ollang.api._validation import check_api_key, check_base_url, check_order_id
 from airflow_provider_ollang.api.creation import CreatedOrder, OrderRequest, parse_created
 from airflow_provider_ollang.api.errors import (
     OllangError,
@@ -76,8 +71,8 @@ class OllangClient:
     :param allow_http: whether plain http may go to other machines than this one
     :param retry_policy: how calls are repeated
     :param rate_limiter: when requests may go out; stop it to end all calls
-    :raises InvalidInputError: the key or the URL is invalid, the CA bundle does not exist, or the
-        environment names a proxy that cannot be used
+    :raises InvalidInputError: the key or the URL is invalid, or the CA bundle or the environment's
+        proxy cannot be used
     """
 
     def __init__(
@@ -93,7 +88,6 @@ class OllangClient:
     ) -> None:
         self._api_key = Secret(check_api_key(api_key))
         self.base_url = check_base_url(base_url, allow_http=allow_http)
-        check_verify(verify)
         self.retry_policy = retry_policy or RetryPolicy()
         self.rate_limiter = rate_limiter or RateLimiter()
         self._options: dict[str, Any] = {

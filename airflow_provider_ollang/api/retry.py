@@ -1,7 +1,4 @@
-"""The one retry policy: what is sent again, when, and how often.
-
-The decisions are pure functions; tenacity runs the loop.
-"""
+"""The one retry policy: what is sent again, when, and how often."""
 
 from __future__ import annotations
 
@@ -11,15 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
-
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_after_attempt,
-    stop_any,
-    stop_before_delay,
-)
 
 from airflow_provider_ollang.api.errors import (
     OllangError,
@@ -66,6 +54,11 @@ class RetryState:
     last_error: OllangError | None = None
     begun_at: float = field(default_factory=time.monotonic)
 
+    @property
+    def seconds(self) -> float:
+        """How long the call has taken."""
+        return time.monotonic() - self.begun_at
+
     def count(self, error: OllangError, *, was_sent: bool) -> None:
         """Count an error, and tell it what the call has taken so far.
 
@@ -76,18 +69,14 @@ class RetryState:
         error.attempts, error.response_lost = self.attempts, self.response_lost
 
 
-def is_retryable(error: BaseException, policy: RetryPolicy) -> bool:
+def is_retryable(error: OllangError, policy: RetryPolicy) -> bool:
     """Return whether the same request may succeed if it is sent again after a bearable wait."""
-    return (
-        isinstance(error, OllangError)
-        and error.is_retryable
-        and (error.retry_after or 0) <= policy.retry_after_max
-    )
+    return error.is_retryable and (error.retry_after or 0) <= policy.retry_after_max
 
 
-def backoff_seconds(error: BaseException | None, attempt: int, policy: RetryPolicy) -> float:
+def backoff_seconds(error: OllangError, attempt: int, policy: RetryPolicy) -> float:
     """Return how long to wait after the attempt: what the API asks for, else full jitter."""
-    if isinstance(error, OllangError) and error.retry_after:
+    if error.retry_after:
         return error.retry_after
     ceiling = min(policy.wait_max, policy.wait_initial * 2 ** (attempt - 1))
     return random.uniform(0, ceiling)  # noqa: S311 - spreads load, guards nothing
@@ -113,8 +102,9 @@ def call_with_retries(
     :raises OllangError: the last attempt's error, with ``attempts`` and ``response_lost`` set
     """
     counted = retry_state or RetryState()
-
-    def attempt() -> Result:
+    number = 0
+    while True:
+        number += 1
         was_sent = False
         try:
             rate_limiter.acquire()
@@ -127,44 +117,27 @@ def call_with_retries(
             was_sent = True
             result = send()
             rate_limiter.last_response_at = time.monotonic()
-            return result
-        except StoppedError:
-            if counted.last_error:  # what the earlier attempts met says more than the stop
-                raise counted.last_error from None
-            raise
+            return result, counted
+        except StoppedError as stop:  # what the earlier attempts met says more than the stop
+            raise counted.last_error or stop from None
         except OllangError as error:
             counted.count(error, was_sent=was_sent)
-            # A check that goes well says nothing: the request that follows may be swallowed.
-            if not isinstance(error, TransportError):
-                rate_limiter.last_response_at = time.monotonic()
-            if isinstance(error, RateLimitedError) and is_retryable(error, policy):
-                rate_limiter.pause(backoff_seconds(error, 1, policy))
-            raise
-
-    limits = stop_any(
-        stop_after_attempt(policy.max_attempts), stop_before_delay(policy.max_seconds)
-    )
-
-    def should_retry(error: BaseException) -> bool:
-        return is_retryable(error, policy) and (is_repeatable or not counted.response_lost)
-
-    retrying = Retrying(
-        retry=retry_if_exception(should_retry),
-        wait=lambda state: backoff_seconds(_error_of(state), state.attempt_number, policy),
-        stop=lambda state: rate_limiter.stopped or limits(state),
-        sleep=rate_limiter.sleep,
-        before_sleep=lambda state: _log_wait(state, policy.max_attempts),
-        reraise=True,
-    )
-    return retrying(attempt), counted
+            _tell(rate_limiter, error, policy)
+            wait = backoff_seconds(error, number, policy)
+            is_over = number >= policy.max_attempts or counted.seconds + wait >= policy.max_seconds
+            is_unsafe = counted.response_lost and not is_repeatable
+            if is_over or is_unsafe or rate_limiter.stopped or not is_retryable(error, policy):
+                raise
+            log.warning(
+                "%s. Retrying in %.1f s (attempt %d of %d).",
+                *(error, wait, number + 1, policy.max_attempts),
+            )
+        rate_limiter.sleep(wait)
 
 
-def _log_wait(state: RetryCallState, max_attempts: int) -> None:
-    log.warning(
-        "%s. Retrying in %.1f s (attempt %d of %d).",
-        *(_error_of(state), state.upcoming_sleep, state.attempt_number + 1, max_attempts),
-    )
-
-
-def _error_of(state: RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None
+def _tell(rate_limiter: RateLimiter, error: OllangError, policy: RetryPolicy) -> None:
+    # A check that goes well says nothing: the request that follows may be swallowed.
+    if not isinstance(error, TransportError):
+        rate_limiter.last_response_at = time.monotonic()
+    if isinstance(error, RateLimitedError) and is_retryable(error, policy):
+        rate_limiter.pause(backoff_seconds(error, 1, policy))
