@@ -17,14 +17,7 @@ from airflow_provider_ollang.api._session import ApiSession, environment_setting
 from airflow_provider_ollang.api._transport import error_from_exception
 from airflow_provider_ollang.api._validation import check_api_key, check_base_url, check_order_id
 from airflow_provider_ollang.api.creation import CreatedOrder, OrderRequest, parse_created
-from airflow_provider_ollang.api.errors import (
-    OllangError,
-    OrderAlreadyCancelledError,
-    OrderNotCancellableError,
-    OrderNotFoundError,
-    UnexpectedResponseError,
-    UnreadableResponseError,
-)
+from airflow_provider_ollang.api.errors import UnexpectedResponseError, UnreadableResponseError
 from airflow_provider_ollang.api.models import (
     CancelReceipt,
     Order,
@@ -43,18 +36,9 @@ CONNECT_TIMEOUT = 10.0
 
 #: The most orders that the API gives on one page.
 PAGE_SIZE = 50
-#: No account has this many orders: a larger number means nothing, nor would a share of it.
-MAX_COUNT = 10**12
 #: What is read of one response. An order with an evaluation of each subtitle segment has 5 MB;
 #: read into objects, a body takes nine times its size in memory, in each worker.
 MAX_BODY_BYTES = 16 * 1024 * 1024
-
-
-_ERRORS_OF_ONE_ORDER = (
-    OrderAlreadyCancelledError,
-    OrderNotCancellableError,
-    OrderNotFoundError,
-)
 
 
 class OllangClient:
@@ -153,19 +137,18 @@ class OllangClient:
         :raises OllangError: any other error, by its class. With ``response_lost``, orders may have
             been created: look with :func:`~airflow_provider_ollang.api.adoption.find_created`
         """
-        orders, _ = call_with_retries(
-            lambda: self._create(request), self.retry_policy, self.rate_limiter, is_repeatable=False
-        )
-        return orders
 
-    def _create(self, request: OrderRequest) -> list[CreatedOrder]:
-        path = "/integration/orders/create"
-        value = self._send("POST", path, None, None, creates=request)
-        orders = parse_created(value)
-        if orders is None:
+        def create() -> list[CreatedOrder]:
+            value = self._send("POST", "/integration/orders/create", None, None, creates=request)
+            if orders := parse_created(value):
+                return orders
             raise UnexpectedResponseError(
                 f"expected a list of created orders, got {self._shown(value)}", status=201
             )
+
+        orders, _ = call_with_retries(
+            create, self.retry_policy, self.rate_limiter, is_repeatable=False
+        )
         return orders
 
     def get_order(self, order_id: str) -> Order:
@@ -201,7 +184,13 @@ class OllangClient:
         :raises UnreadableResponseError: the response is not the page that was asked for
         :raises OllangError: any error, by its class
         """
-        return self._read_page(query or OrderQuery(), page, take)
+        params = (query or OrderQuery()).params(page, take)
+        found, _ = call_with_retries(
+            lambda: self._page(self._send("GET", "/integration/orders", params, None), page),
+            self.retry_policy,
+            self.rate_limiter,
+        )
+        return found
 
     def iter_orders(
         self,
@@ -221,24 +210,14 @@ class OllangClient:
         :raises UnexpectedResponseError: a page is invalid or has no new order, or pages never end
         :raises OllangError: any error, by its class
         """
-        wanted = query or OrderQuery()
 
         def read(number: int) -> OrderPage:
-            page = self._read_page(wanted, number, PAGE_SIZE)
+            page = self.list_orders(query, page=number)
             if check:
                 check(page)
             return page
 
         return read_listing(read, page_size=PAGE_SIZE, readers=readers)
-
-    def _read_page(self, query: OrderQuery, number: int, take: int) -> OrderPage:
-        params = query.params(number, take)
-        page, _ = call_with_retries(
-            lambda: self._page(self._send("GET", "/integration/orders", params, None), number),
-            self.retry_policy,
-            self.rate_limiter,
-        )
-        return page
 
     def _page(self, value: Any, number: int) -> OrderPage:
         """Return the page, if it is what the API documents. Nothing else may pass for a list."""
@@ -257,7 +236,7 @@ class OllangClient:
         return OrderPage(
             orders=tuple(Order.from_json(item if isinstance(item, dict) else {}) for item in data),
             page=number,
-            item_count=count if _is_count(count) else None,
+            item_count=count if type(count) is int and count >= 0 else None,
             has_next=has_next,
             server_time=parse_http_date(self._local.date),
         )
@@ -297,15 +276,15 @@ class OllangClient:
         content_type = response.headers.get("Content-Type", "")
         value = None if wanted == 204 else parse_json(body, content_type, secret=self._api_key)
         if response.status_code != wanted or (wanted != 204 and value is None):
-            failure = error_from_response(
+            raise error_from_response(
                 response.status_code,
                 response.headers,
                 body,
                 order_id=order_id,
                 project_id=creates.project_id if creates else None,
+                is_read=method == "GET",
                 secret=self._api_key,
             )
-            raise _error_of_create(failure) if creates else _error_of_read(failure, method)
         return value
 
     def _session(self) -> requests.Session:
@@ -328,32 +307,3 @@ def _read(response: requests.Response, order_id: str | None) -> bytes:
                 order_id=order_id,
             )
     return bytes(body)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_COUNT
-
-
-def _error_of_create(error: OllangError) -> OllangError:
-    """Return the error; one that only an existing order can meet says nothing about a new one."""
-    if not isinstance(error, _ERRORS_OF_ONE_ORDER):
-        return error
-    return UnexpectedResponseError(
-        f"unexpected response to a create request: {error.message}",
-        status=error.status,
-        code=error.code,
-    )
-
-
-def _error_of_read(error: OllangError, method: str) -> OllangError:
-    """Return the error; a response that is not documented for a read may pass."""
-    message = error.message
-    if method != "GET":
-        return error
-    if isinstance(error, (OrderAlreadyCancelledError, OrderNotCancellableError)):
-        message = f"unexpected response to a read: {message}"
-    elif not isinstance(error, UnexpectedResponseError):
-        return error
-    return UnreadableResponseError(
-        message, status=error.status, code=error.code, order_id=error.order_id
-    )

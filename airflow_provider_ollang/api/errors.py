@@ -301,5 +301,6 @@ ERROR_BY_STATUS: Mapping[int, type[ApiError]] = MappingProxyType(
         403: AccessDeniedError,
         404: OrderNotFoundError,
         409: OrderAlreadyCancelledError,
+        429: RateLimitedError,
     }
 )

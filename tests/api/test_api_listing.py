@@ -162,7 +162,7 @@ def test_a_listing_that_changes_while_it_is_read_is_warned_of(
 
 @pytest.mark.parametrize(
     ("count", "item_count"),
-    [(0, 0), (7, 7), ("7", None), (True, None), (-1, None), (10**400, None)],
+    [(0, 0), (7, 7), ("7", None), (True, None), (-1, None)],
 )
 def test_an_item_count_is_a_whole_number_or_unknown(sandbox, client, count, item_count):
     sandbox.respond_next(page([], itemCount=count))
