@@ -12,8 +12,11 @@ from urllib.parse import SplitResult, urlsplit
 from airflow_provider_ollang.api.errors import InvalidInputError
 
 _ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
-#: A name, whose labels have at most 63 characters (RFC 1035, section 2.3.4), or an address.
-_HOST = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]+")
+#: The labels of a host's name have at most 63 characters (RFC 1035, section 2.3.4).
+_BASE_URL = re.compile(
+    r"https?://((?:[\w-]{1,63}\.)*[\w-]{1,63}\.?|\[[0-9a-f:.]+\])(:[0-9]+)?(/[!-~]*)?",
+    re.ASCII | re.IGNORECASE,
+)
 #: What templates and languages write for "nothing". No order has such an id.
 _NOTHING = frozenset({"none", "null", "nil", "undefined", "nan", "true", "false"})
 
@@ -98,22 +101,13 @@ def check_verify(value: bool | str, *, field: str = "verify") -> bool | str:
 
     :raises InvalidInputError: it is neither
     """
-    if not isinstance(value, (bool, str)):
-        raise InvalidInputError(
-            f"{field}: expected true, false, or the path of a CA bundle as text, got "
-            f"{type(value).__name__} {shown(value)}."
-        )
-    if isinstance(value, str) and not os.path.exists(value):
-        raise InvalidInputError(
-            f"{field}: expected the path of a CA bundle, or false; {value!r:.200} does not exist "
-            "on this machine."
-        )
-    if isinstance(value, str) and not os.path.isdir(value):
+    if not isinstance(value, bool) and not os.path.isdir(value):
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(value)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise InvalidInputError(
-                f"{field}: {value!r:.200} contains no readable CA certificate ({error})"
+                f"{field}: expected false, or the path of a CA bundle on this machine; "
+                f"{value!r:.200} contains no readable CA certificate ({error})"
             ) from error
     return value
 
@@ -121,23 +115,20 @@ def check_verify(value: bool | str, *, field: str = "verify") -> bool | str:
 def is_loopback(host: str) -> bool:
     """Return whether the host name or address is this machine's own."""
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
 
 
 def _split(url: str) -> SplitResult | None:
     """Return the parts of an http(s) URL with a host, and nothing that does not belong there."""
-    # urlsplit overlooks what stands between a bracketed address and its port.
-    if not re.fullmatch(r"[!-~]+", url) or re.search(r"[?#@\\]|\][^:/]", url):
+    if not _BASE_URL.fullmatch(url) or set(url) & set("?#@\\"):
         return None
     try:
         parts = urlsplit(url)
-        port_is_valid = parts.port != 0  # reading it raises where it is invalid
+        return parts if parts.port != 0 else None  # reading it raises where it is invalid
     except ValueError:
         return None
-    usable = parts.scheme in ("http", "https") and parts.hostname and port_is_valid
-    return parts if usable and _HOST.fullmatch(parts.hostname or "") else None
 
 
 def _without_userinfo(value: Any) -> Any:

@@ -118,7 +118,7 @@ class OllangClient:
         """
         check_order_id(order_id)
         _, counted = call_with_retries(
-            lambda: self._send("POST", f"/integration/orders/cancel/{order_id}", None, order_id),
+            lambda: self._send("POST", f"/integration/orders/cancel/{order_id}", order_id=order_id),
             self.retry_policy,
             self.rate_limiter,
             check=check and (lambda: check(self._read_order(order_id))),
@@ -139,7 +139,7 @@ class OllangClient:
         """
 
         def create() -> list[CreatedOrder]:
-            value = self._send("POST", "/integration/orders/create", None, None, creates=request)
+            value = self._send("POST", "/integration/orders/create", creates=request)
             if orders := parse_created(value):
                 return orders
             raise UnexpectedResponseError(
@@ -165,11 +165,10 @@ class OllangClient:
         return order
 
     def _read_order(self, order_id: str) -> Order:
-        value = self._send("GET", f"/integration/orders/{order_id}", None, order_id)
-        if not isinstance(value, dict) or value.get("id") != order_id:
+        value = self._send("GET", f"/integration/orders/{order_id}", order_id=order_id)
+        if _fields(value).get("id") != order_id:
             raise UnreadableResponseError(
-                f"expected one order, got {self._shown(value)}",
-                order_id=order_id,
+                f"expected one order, got {self._shown(value)}", order_id=order_id
             )
         return Order.from_json(value)
 
@@ -186,7 +185,7 @@ class OllangClient:
         """
         params = (query or OrderQuery()).params(page, take)
         found, _ = call_with_retries(
-            lambda: self._page(self._send("GET", "/integration/orders", params, None), page),
+            lambda: self._page(self._send("GET", "/integration/orders", params=params), page),
             self.retry_policy,
             self.rate_limiter,
         )
@@ -221,20 +220,17 @@ class OllangClient:
 
     def _page(self, value: Any, number: int) -> OrderPage:
         """Return the page, if it is what the API documents. Nothing else may pass for a list."""
-        meta = value.get("meta") if isinstance(value, dict) else None
-        data = value.get("data") if isinstance(value, dict) else None
-        if not isinstance(data, list) or not isinstance(meta, dict):
-            raise UnreadableResponseError(
-                f"expected a page with 'data' and 'meta', got {self._shown(value)}"
-            )
+        fields = _fields(value)
+        data, meta = fields.get("data"), _fields(fields.get("meta"))
         has_next, page = meta.get("hasNextPage"), meta.get("page", number)
-        if not isinstance(has_next, bool) or page != number:
+        if not isinstance(data, list) or not isinstance(has_next, bool) or page != number:
             raise UnreadableResponseError(
-                f"expected page {number} with 'hasNextPage', got 'meta' {self._shown(meta)}"
+                f"expected page {number} with 'data' and 'hasNextPage', got "
+                f"{self._shown(meta or value)}"
             )
         count = meta.get("itemCount")
         return OrderPage(
-            orders=tuple(Order.from_json(item if isinstance(item, dict) else {}) for item in data),
+            orders=tuple(Order.from_json(_fields(item)) for item in data),
             page=number,
             item_count=count if type(count) is int and count >= 0 else None,
             has_next=has_next,
@@ -248,9 +244,9 @@ class OllangClient:
         self,
         method: str,
         path: str,
-        params: dict[str, str] | None,
-        order_id: str | None,
         *,
+        params: dict[str, str] | None = None,
+        order_id: str | None = None,
         creates: OrderRequest | None = None,
     ) -> Any:
         """Send one request; return the response's JSON, ``None`` for a confirmed cancellation."""
@@ -294,6 +290,10 @@ class OllangClient:
             session = self._local.session = ApiSession(self._api_key)
             self._sessions.append(session)
         return session
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _read(response: requests.Response, order_id: str | None) -> bytes:

@@ -132,14 +132,10 @@ def test_an_accepted_base_url_is_https_or_goes_to_this_machine(value):
 
 def test_verify_is_a_truth_value_or_the_path_of_certificates(tmp_path):
     bundle = tmp_path / "ca.pem"
-    for neither in (None, 1, 0.5, bundle):
-        with pytest.raises(InvalidInputError, match=r"^verify: expected true, false, or the path"):
-            check_verify(neither)  # type: ignore[arg-type]
-    with pytest.raises(InvalidInputError, match="does not exist"):
-        check_verify(str(bundle))
-    for content in ("", "no certificate", "-----BEGIN CERTIFICATE-----\nAA"):
-        bundle.write_text(content)
-        with pytest.raises(InvalidInputError, match="no readable CA certificate"):
+    for content in (None, "", "no certificate", "-----BEGIN CERTIFICATE-----\nAA"):
+        if content is not None:
+            bundle.write_text(content)
+        with pytest.raises(InvalidInputError, match=r"^verify: .* no readable CA certificate"):
             check_verify(str(bundle))
     trustme.CA().cert_pem.write_to_path(bundle)
     for value in (True, False, str(bundle), str(tmp_path)):
