@@ -25,17 +25,15 @@ def read_listing(read_page: ReadPage, *, page_size: int, readers: int) -> Iterat
     An order that slips to another page while the listing is read can be missed: a warning then
     gives the numbers.
 
-    :param read_page: reads a page by its number; called from several threads
-    :param page_size: orders on a full page
     :param readers: pages read in parallel, once the first one tells how many there are
     :raises UnexpectedResponseError: a page repeats what was read, or pages never end
-    :raises OllangError: a page could not be read
     """
     seen: set[str] = set()
     counts: list[int] = []
     read = 0
     for page in _pages(read_page, page_size, readers):
-        new = list(_unseen(page, seen))
+        new = [order for order in page.orders if not order.id or str(order.id) not in seen]
+        seen.update(str(order.id) for order in new)
         if page.has_next and not new:
             raise UnexpectedResponseError(
                 f"page {page.page} of the listing has no new orders, yet says that another follows"
@@ -49,13 +47,6 @@ def read_listing(read_page: ReadPage, *, page_size: int, readers: int) -> Iterat
             "and %d were read. The next run finds the rest.",
             *(counts[0], counts[-1], read),
         )
-
-
-def _unseen(page: OrderPage, seen: set[str]) -> Iterator[Order]:
-    for order in page.orders:
-        if not order.id or str(order.id) not in seen:
-            yield order
-        seen.add(str(order.id))
 
 
 def _pages(read_page: ReadPage, page_size: int, readers: int) -> Iterator[OrderPage]:

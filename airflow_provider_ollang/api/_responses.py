@@ -51,10 +51,8 @@ _LONGEST_TEXT = 100_000
 def parse_retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
     """Return the seconds that a ``Retry-After`` header asks for, or ``None`` if it says nothing.
 
-    A header that was sent more than once reads as a list; the longest wait in it counts.
-
-    :param value: the header's value: seconds, or an HTTP date (RFC 9110, section 10.2.3)
-    :param now: the time to count a date from; the present if left out
+    It says seconds or a date (RFC 9110, section 10.2.3). One that was sent more than once reads as
+    a list; the longest wait in it counts.
     """
     # A date's own comma splits off the day of the week, which nothing depends on.
     waits = [_seconds(part.strip(), now or datetime.now(UTC)) for part in (value or "").split(",")]
@@ -71,9 +69,7 @@ def _seconds(text: str, now: datetime) -> float | None:
 def parse_json(body: bytes, content_type: str = "", *, secret: str = "") -> Any:
     """Return the body's JSON value without the secret in it, or ``None`` where it is not JSON.
 
-    :param body: JSON in UTF-8, UTF-16 or UTF-32, or else in the charset of its content type
-    :param content_type: the header of that name
-    :param secret: the API key
+    It is in UTF-8, UTF-16 or UTF-32, or else in the charset of its content type.
     """
     try:
         return mask_json(_load(body, content_type), secret)
@@ -127,9 +123,6 @@ def error_from_response(
     Understands three error bodies: the documented one, the generic envelope that Ollang's public
     agent skills describe (``code`` -1, the reason in ``detail``), and that of NestJS.
 
-    :param status: the HTTP status, of any response that is not the one hoped for
-    :param headers: the response's headers
-    :param body: the response's body
     :param order_id: the order that the request was about
     :param project_id: the project in which the request was to create orders
     :param is_read: whether the request only reads, so that it may be sent again

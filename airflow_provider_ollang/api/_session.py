@@ -25,10 +25,7 @@ from airflow_provider_ollang.api.errors import InvalidInputError
 
 
 class ApiSession(requests.Session):
-    """A session that sends the key, keeps no cookie, and follows no redirect.
-
-    :param api_key: sent as ``X-Api-Key``
-    """
+    """A session that sends the key, keeps no cookie, and follows no redirect."""
 
     def __init__(self, api_key: str) -> None:
         super().__init__()
@@ -49,8 +46,6 @@ def environment_settings(base_url: str, verify: bool | str) -> dict[str, Any]:
 
     Read once: requests would look through the environment before each request.
 
-    :param base_url: where requests are to go
-    :param verify: what the environment's bundle stands for if it is ``True``
     :raises InvalidInputError: the bundle, or the environment's proxy, cannot be used
     """
     session = requests.Session()

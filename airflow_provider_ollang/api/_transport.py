@@ -19,11 +19,7 @@ from airflow_provider_ollang.api.errors import (
 )
 
 #: The connection failed before a request could have gone out.
-_NEVER_SENT = (
-    NewConnectionError,
-    ConnectTimeoutError,
-    requests.exceptions.ProxyError,
-)
+_NEVER_SENT = (NewConnectionError, ConnectTimeoutError, requests.exceptions.ProxyError)
 #: What urllib3 puts before some of its messages: its connection, as Python shows an object.
 _URLLIB3_OBJECT = re.compile(r"^(<[^>]+>|\w+\([^)]+\)): ")
 #: What to do, by what the exception says: Python's and OpenSSL's words.
@@ -52,13 +48,7 @@ def error_from_exception(
     order_id: str | None,
     secret: str,
 ) -> OllangError:
-    """Return the error that an exception of requests stands for, with no secret in it.
-
-    :param exception: what requests, urllib3 or a socket raised instead of a response
-    :param base_url: where the request was meant to go
-    :param order_id: the order that it was about
-    :param secret: the API key
-    """
+    """Return the error that an exception of requests stands for, with no secret in it."""
     causes = _causes(exception)
     said = causes[-1].args[-1] if isinstance(causes[-1], ConnectTimeoutError) else causes[-1]
     text = _URLLIB3_OBJECT.sub("", one_line(said, secret=secret))
@@ -76,11 +66,10 @@ def error_from_exception(
 def _transport_class(causes: list[BaseException]) -> type[TransportError]:
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return CertificateError
-    if isinstance(causes[-1], NewConnectionError):  # a timeout's subclass in urllib3 1.26
-        return ConnectionFailedError
-    if any(isinstance(cause, (requests.Timeout, AnyTimeoutError)) for cause in causes):
-        return TimedOutError
-    return ConnectionFailedError
+    is_timeout = any(isinstance(cause, (requests.Timeout, AnyTimeoutError)) for cause in causes)
+    # That one is a timeout's subclass in urllib3 1.26.
+    is_refused = isinstance(causes[-1], NewConnectionError)
+    return TimedOutError if is_timeout and not is_refused else ConnectionFailedError
 
 
 def _causes(error: BaseException) -> list[BaseException]:

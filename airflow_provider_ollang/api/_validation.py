@@ -24,24 +24,19 @@ _NOTHING = frozenset({"none", "null", "nil", "undefined", "nan", "true", "false"
 def check_order_id(value: Any, *, field: str = "order_id") -> str:
     """Return the order id, if it is valid.
 
-    :param value: an order id: 1 to 128 characters of ``[A-Za-z0-9_-]``
     :param field: the parameter's name, for the message
     :raises InvalidInputError: it is invalid
     """
-    if not isinstance(value, str):
+    is_text = isinstance(value, str)
+    if not is_text or not _ORDER_ID.fullmatch(value) or value.lower() in _NOTHING:
         hint = "Did a template render to an empty value?"
         if isinstance(value, (int, float)):
             hint = "A native template turns digits into a number: pass the id as text."
         raise InvalidInputError(
-            f"{field}: expected an order id as text, got {type(value).__name__}: {shown(value)}. "
-            f"{hint}"
+            f"{field}: expected an order id (1 to 128 of A-Z, a-z, 0-9, '_' and '-') as text, "
+            f"got {type(value).__name__}: {shown(value)}. {hint}"
         )
-    if not _ORDER_ID.fullmatch(value) or value.lower() in _NOTHING:
-        raise InvalidInputError(
-            f"{field}: expected an order id (1 to 128 of A-Z, a-z, 0-9, '_' and '-'), "
-            f"got {value!r:.80}. Did a template render to an empty value?"
-        )
-    return value
+    return str(value)
 
 
 def shown(value: Any) -> str:
@@ -55,9 +50,7 @@ def shown(value: Any) -> str:
 def check_api_key(value: Any, *, field: str = "api_key") -> str:
     """Return the API key, if it can be one. No message shows its value.
 
-    :param value: the key: visible ASCII characters, no white space
-    :param field: where the key comes from, for the message
-    :raises InvalidInputError: it is invalid
+    :raises InvalidInputError: it is not visible ASCII characters
     """
     if not isinstance(value, str) or not value.strip():
         raise InvalidInputError(f"{field}: the API key is missing. Set it to your Ollang API key.")
@@ -76,10 +69,8 @@ def check_api_key(value: Any, *, field: str = "api_key") -> str:
 def check_base_url(value: Any, *, allow_http: bool = False, field: str = "base_url") -> str:
     """Return the base URL without a trailing slash, if requests with the key may go there.
 
-    :param value: ``https://…``, or ``http://…`` of a loopback address
-    :param allow_http: whether plain http may go to other machines too
-    :param field: where the URL comes from, for the message
-    :raises InvalidInputError: it is another URL
+    :param allow_http: whether plain http may go to other machines than this one
+    :raises InvalidInputError: they may not
     """
     url = value.rstrip("/") if isinstance(value, str) else ""
     parts = _split(url)

@@ -54,11 +54,6 @@ class RetryState:
     last_error: OllangError | None = None
     begun_at: float = field(default_factory=time.monotonic)
 
-    @property
-    def seconds(self) -> float:
-        """How long the call has taken."""
-        return time.monotonic() - self.begun_at
-
     def count(self, error: OllangError, *, was_sent: bool) -> None:
         """Count an error, and tell it what the call has taken so far.
 
@@ -124,7 +119,8 @@ def call_with_retries(
             counted.count(error, was_sent=was_sent)
             _tell(rate_limiter, error, policy)
             wait = backoff_seconds(error, number, policy)
-            is_over = number >= policy.max_attempts or counted.seconds + wait >= policy.max_seconds
+            seconds = time.monotonic() - counted.begun_at
+            is_over = number >= policy.max_attempts or seconds + wait >= policy.max_seconds
             is_unsafe = counted.response_lost and not is_repeatable
             if is_over or is_unsafe or rate_limiter.stopped or not is_retryable(error, policy):
                 raise

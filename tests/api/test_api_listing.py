@@ -59,7 +59,6 @@ def test_all_pages_are_read_oldest_first_and_each_order_once(sandbox, client):
     "pages",
     [
         [page(["a", "b"], has_next=True), page(["b", "c"], 2)],  # shifted to the next page
-        [page(["a", "b", "a", "c"])],
     ],
 )
 def test_an_order_that_is_listed_twice_is_read_once(sandbox, client, pages):
