@@ -74,11 +74,10 @@ def _transport_class(causes: list[BaseException]) -> type[TransportError]:
 
 def _causes(error: BaseException) -> list[BaseException]:
     """Return the error and what requests and urllib3 have wrapped in it, outermost first."""
-    causes = [error]
-    while True:
-        inner = getattr(error, "reason", None) or getattr(error, "original_error", None)
-        inner = inner or (error.args[0] if error.args else None)
-        if not isinstance(inner, BaseException):
-            return causes
+    causes: list[BaseException] = []
+    inner: object = error
+    while isinstance(inner, BaseException):
         causes.append(inner)
-        error = inner
+        wrapped = getattr(inner, "reason", None) or getattr(inner, "original_error", None)
+        inner = wrapped or next(iter(inner.args), None)
+    return causes

@@ -70,14 +70,14 @@ def check_base_url(value: Any, *, allow_http: bool = False, field: str = "base_u
     """Return the base URL without a trailing slash, if requests with the key may go there.
 
     :param allow_http: whether plain http may go to other machines than this one
-    :raises InvalidInputError: they may not
+    :raises InvalidInputError: it is another URL, or would send the key unencrypted
     """
     url = value.rstrip("/") if isinstance(value, str) else ""
     parts = _split(url)
     if parts is None:
         raise InvalidInputError(
             f"{field}: expected a URL such as https://api-integration.ollang.com, "
-            f"got {_without_userinfo(value)!r:.200}."
+            f"got {re.sub('.*@', '…@', str(value), flags=re.DOTALL)!r:.200}."  # it may be a key
         )
     if parts.scheme == "http" and not allow_http and not is_loopback(parts.hostname or ""):
         raise InvalidInputError(
@@ -120,8 +120,3 @@ def _split(url: str) -> SplitResult | None:
         return parts if parts.port != 0 else None  # reading it raises where it is invalid
     except ValueError:
         return None
-
-
-def _without_userinfo(value: Any) -> Any:
-    """Return the value without what stands before an ``@``: it may be a key."""
-    return "…@" + value.rsplit("@", 1)[1] if isinstance(value, str) and "@" in value else value

@@ -117,12 +117,13 @@ class OllangClient:
         :raises OllangError: any other error, by its class
         """
         check_order_id(order_id)
-        _, counted = call_with_retries(
+        counted = retry_state or RetryState()
+        call_with_retries(
             lambda: self._send("POST", f"/integration/orders/cancel/{order_id}", order_id=order_id),
             self.retry_policy,
             self.rate_limiter,
             check=check and (lambda: check(self._read_order(order_id))),
-            retry_state=retry_state,
+            retry_state=counted,
         )
         return CancelReceipt(order_id, counted.attempts, counted.response_lost)
 
@@ -146,10 +147,7 @@ class OllangClient:
                 f"expected a list of created orders, got {self._shown(value)}", status=201
             )
 
-        orders, _ = call_with_retries(
-            create, self.retry_policy, self.rate_limiter, is_repeatable=False
-        )
-        return orders
+        return call_with_retries(create, self.retry_policy, self.rate_limiter, is_repeatable=False)
 
     def get_order(self, order_id: str) -> Order:
         """Return one order as it is now.
@@ -159,10 +157,9 @@ class OllangClient:
         :raises OllangError: any error, by its class
         """
         check_order_id(order_id)
-        order, _ = call_with_retries(
+        return call_with_retries(
             lambda: self._read_order(order_id), self.retry_policy, self.rate_limiter
         )
-        return order
 
     def _read_order(self, order_id: str) -> Order:
         value = self._send("GET", f"/integration/orders/{order_id}", order_id=order_id)
@@ -184,12 +181,11 @@ class OllangClient:
         :raises OllangError: any error, by its class
         """
         params = (query or OrderQuery()).params(page, take)
-        found, _ = call_with_retries(
+        return call_with_retries(
             lambda: self._page(self._send("GET", "/integration/orders", params=params), page),
             self.retry_policy,
             self.rate_limiter,
         )
-        return found
 
     def iter_orders(
         self,

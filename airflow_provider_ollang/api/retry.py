@@ -85,8 +85,8 @@ def call_with_retries(
     check: Callable[[], None] | None = None,
     retry_state: RetryState | None = None,
     is_repeatable: bool = True,
-) -> tuple[Result, RetryState]:
-    """Send until a response is final, and return it with what it took.
+) -> Result:
+    """Send until a response is final, and return it.
 
     :param send: one attempt; returns the response or raises an :class:`OllangError`
     :param policy: how often and how long
@@ -112,7 +112,7 @@ def call_with_retries(
             was_sent = True
             result = send()
             rate_limiter.last_response_at = time.monotonic()
-            return result, counted
+            return result
         except StoppedError as stop:  # what the earlier attempts met says more than the stop
             raise counted.last_error or stop from None
         except OllangError as error:
