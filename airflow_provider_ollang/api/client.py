@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import requests
 from urllib3.exceptions import HTTPError
 
-from airflow_provider_ollang.api._listing import read_listing
 from airflow_provider_ollang.api._responses import error_from_response, one_line, parse_json
 from airflow_provider_ollang.api._secret import Secret
 from airflow_provider_ollang.api._session import ApiSession, environment_settings
@@ -36,6 +36,10 @@ CONNECT_TIMEOUT = 10.0
 
 #: The most orders that the API gives on one page.
 PAGE_SIZE = 50
+#: A longer listing is taken for one without end: 50 times 20,000 is a million orders.
+MAX_PAGES = 20_000
+#: Pages that each reader reads before their orders are handed on: this bounds the memory.
+_PAGES_AHEAD = 16
 #: What is read of one response. An order with an evaluation of each subtitle segment has 5 MB;
 #: read into objects, a body takes nine times its size in memory, in each worker.
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -196,7 +200,8 @@ class OllangClient:
     ) -> Iterator[Order]:
         """Yield every order of a listing, page after page, each id once.
 
-        A listing that breaks off raises: it never ends early as if it were whole.
+        A listing that breaks off raises: it never ends early as if it were whole. An order that
+        slips to another page meanwhile can be missed: a warning then gives the numbers.
 
         :param query: which orders, and how sorted
         :param readers: pages read in parallel
@@ -206,13 +211,32 @@ class OllangClient:
         :raises OllangError: any error, by its class
         """
 
-        def read(number: int) -> OrderPage:
+        def read_page(number: int) -> OrderPage:
             page = self.list_orders(query, page=number)
             if check:
                 check(page)
             return page
 
-        return read_listing(read, page_size=PAGE_SIZE, readers=readers)
+        seen: set[str] = set()
+        counts: list[int] = []
+        read = 0
+        for page in _read_pages(read_page, readers):
+            new = [order for order in page.orders if not order.id or str(order.id) not in seen]
+            seen.update(str(order.id) for order in new)
+            if page.has_next and not new:
+                raise UnexpectedResponseError(
+                    f"page {page.page} of the listing has no new orders, yet says that another "
+                    "follows"
+                )
+            yield from new
+            read += len(new)
+            counts += [] if page.item_count is None else [page.item_count]
+        if counts and not counts[0] == counts[-1] == read:
+            log.warning(
+                "The listing changed while it was read: it had %d orders at first and %d at the "
+                "end, and %d were read. The next run finds the rest.",
+                *(counts[0], counts[-1], read),
+            )
 
     def _page(self, value: Any, number: int) -> OrderPage:
         """Return the page, if it is what the API documents. Nothing else may pass for a list."""
@@ -286,6 +310,25 @@ class OllangClient:
             session = self._local.session = ApiSession(self._api_key)
             self._sessions.append(session)
         return session
+
+
+def _read_pages(read_page: Callable[[int], OrderPage], readers: int) -> Iterator[OrderPage]:
+    page = read_page(1)
+    yield page
+    is_full = len(page.orders) == PAGE_SIZE
+    last = min(-(-(page.item_count or 0) // PAGE_SIZE), MAX_PAGES) if is_full else 1
+    ahead = _PAGES_AHEAD * readers
+    with ThreadPoolExecutor(readers, thread_name_prefix="ollang-page") as pool:
+        for start in range(2, last + 1, ahead):
+            for page in pool.map(read_page, range(start, min(start + ahead, last + 1))):
+                yield page
+                if not page.has_next:
+                    return
+    while page.has_next:
+        if page.page >= MAX_PAGES:
+            raise UnexpectedResponseError(f"the listing has more than {MAX_PAGES} pages")
+        page = read_page(page.page + 1)
+        yield page
 
 
 def _fields(value: Any) -> dict[str, Any]:

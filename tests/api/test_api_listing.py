@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ollang.api import _listing as listing
+from airflow_provider_ollang.api import client as client_module
 from airflow_provider_ollang.api import errors
 from airflow_provider_ollang.api.models import OrderQuery
 from airflow_provider_ollang.sandbox import Stub
@@ -137,7 +137,7 @@ def test_a_listing_that_repeats_itself_is_an_error(sandbox, client, ids):
 
 
 def test_a_listing_without_end_is_given_up(sandbox, client, monkeypatch):
-    monkeypatch.setattr(listing, "MAX_PAGES", 5)
+    monkeypatch.setattr(client_module, "MAX_PAGES", 5)
     pages = [page([f"o-{number}"], number, has_next=True) for number in range(1, 9)]
     sandbox.respond_next(*pages)
     assert "more than 5 pages" in str(error_of_listing(client))
