@@ -54,15 +54,6 @@ class RetryState:
     last_error: OllangError | None = None
     begun_at: float = field(default_factory=time.monotonic)
 
-    def count(self, error: OllangError, *, was_sent: bool) -> None:
-        """Count an error, and tell it what the call has taken so far.
-
-        :param was_sent: it is the request's own, not that of a check before it
-        """
-        self.last_error = error
-        self.response_lost |= was_sent and (error.response_lost or error.proves_nothing)
-        error.attempts, error.response_lost = self.attempts, self.response_lost
-
 
 def is_retryable(error: OllangError, policy: RetryPolicy) -> bool:
     """Return whether the same request may succeed if it is sent again after a bearable wait."""
@@ -88,8 +79,7 @@ def call_with_retries(
 ) -> Result:
     """Send until a response is final, and return it.
 
-    :param send: one attempt; returns the response or raises an :class:`OllangError`
-    :param policy: how often and how long
+    :param send: one attempt
     :param rate_limiter: the client's: a 429 pauses every thread that shares it
     :param check: a request that must go well right before each sending; not an attempt itself
     :param retry_state: counts along, for a caller that looks at it meanwhile
@@ -116,7 +106,9 @@ def call_with_retries(
         except StoppedError as stop:  # what the earlier attempts met says more than the stop
             raise counted.last_error or stop from None
         except OllangError as error:
-            counted.count(error, was_sent=was_sent)
+            counted.last_error = error
+            counted.response_lost |= was_sent and (error.response_lost or error.proves_nothing)
+            error.attempts, error.response_lost = counted.attempts, counted.response_lost
             _tell(rate_limiter, error, policy)
             wait = backoff_seconds(error, number, policy)
             seconds = time.monotonic() - counted.begun_at
