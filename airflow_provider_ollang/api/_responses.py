@@ -15,13 +15,13 @@ from airflow_provider_ollang.api.errors import (
     PASSING_STATUSES,
     ApiError,
     OllangError,
+    OrderAlreadyCancelledError,
     OrderNotCancellableError,
     OrderNotFoundError,
     ProjectNotFoundError,
-    RateLimitedError,
     ServerError,
-    UnauthorizedError,
     UnexpectedResponseError,
+    UnreadableResponseError,
     WrongBaseUrlError,
 )
 from airflow_provider_ollang.api.models import parse_http_date
@@ -40,20 +40,19 @@ _NO_ROUTE = re.compile(r"^cannot [a-z]+ /|\broute\b|/integration/", re.IGNORECAS
 _GENERIC_CODES = (None, "", -1, "-1")
 #: What a create request may meet; the reference documents its status only.
 _NO_PROJECT = "PROJECT_NOT_FOUND"
+_ERRORS_OF_A_CANCEL = (OrderAlreadyCancelledError, OrderNotCancellableError)
 _CODE = re.compile(r"[A-Z]+(_[A-Z]+)+")
 #: Whoever has a signed URL can read its file: neither its query nor a ``vttUrl`` is shown.
 _SIGNED = re.compile(r"""(vttUrl\W{1,8}|https?:[^\s"'?]*\?)[^\s"',}]+""", re.IGNORECASE)
 #: Far more than is shown, also where most of it is white space.
-_LONGEST_EXCERPT = 100_000
+_LONGEST_TEXT = 100_000
 
 
 def parse_retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
     """Return the seconds that a ``Retry-After`` header asks for, or ``None`` if it says nothing.
 
-    A header that was sent more than once reads as a list; the longest wait in it counts.
-
-    :param value: the header's value: seconds, or an HTTP date (RFC 9110, section 10.2.3)
-    :param now: the time to count a date from; the present if left out
+    It says seconds or a date (RFC 9110, section 10.2.3). One that was sent more than once reads as
+    a list; the longest wait in it counts.
     """
     # A date's own comma splits off the day of the week, which nothing depends on.
     waits = [_seconds(part.strip(), now or datetime.now(UTC)) for part in (value or "").split(",")]
@@ -70,9 +69,7 @@ def _seconds(text: str, now: datetime) -> float | None:
 def parse_json(body: bytes, content_type: str = "", *, secret: str = "") -> Any:
     """Return the body's JSON value without the secret in it, or ``None`` where it is not JSON.
 
-    :param body: JSON in UTF-8, UTF-16 or UTF-32, or else in the charset of its content type
-    :param content_type: the header of that name
-    :param secret: the API key
+    It is in UTF-8, UTF-16 or UTF-32, or else in the charset of its content type.
     """
     try:
         return mask_json(_load(body, content_type), secret)
@@ -89,14 +86,11 @@ def _load(body: bytes, content_type: str) -> Any:
         return json.loads(body.decode(_charset(content_type)))
 
 
-def _decoded(body: bytes, content_type: str) -> str | None:
-    """Return the body as text, ``None`` where it is neither in its declared charset nor UTF-8."""
-    for charset in (_charset(content_type), "utf-8"):
-        try:
-            return body.decode(charset)
-        except (LookupError, ValueError):  # no such charset, or not in it
-            continue
-    return None
+def _decoded(body: bytes, content_type: str) -> str:
+    try:
+        return body.decode(_charset(content_type), "replace")
+    except (LookupError, ValueError):  # no such charset, or not one of text
+        return body.decode("utf-8", "replace")
 
 
 def _charset(content_type: str) -> str:
@@ -106,7 +100,7 @@ def _charset(content_type: str) -> str:
 
 def one_line(value: object, *, secret: str = "") -> str:
     """Return text from outside as one short printable line, without secrets in it."""
-    text = mask(str(value), secret)
+    text = mask(str(value), secret)[:_LONGEST_TEXT]  # not before: the cut could halve a secret
     text = "".join(char if char.isprintable() else " " for char in text)
     # Airflow's UI folds a log from a "::group::" anywhere in a line on.
     text = re.sub(":(?=:)", ": ", " ".join(text.split()))
@@ -121,6 +115,7 @@ def error_from_response(
     *,
     order_id: str | None = None,
     project_id: str | None = None,
+    is_read: bool = False,
     secret: str = "",
 ) -> OllangError:
     """Return the error that a response stands for; its ``code`` decides, then its status.
@@ -128,31 +123,29 @@ def error_from_response(
     Understands three error bodies: the documented one, the generic envelope that Ollang's public
     agent skills describe (``code`` -1, the reason in ``detail``), and that of NestJS.
 
-    :param status: the HTTP status, of any response that is not the one hoped for
-    :param headers: the response's headers
-    :param body: the response's body
     :param order_id: the order that the request was about
     :param project_id: the project in which the request was to create orders
+    :param is_read: whether the request only reads, so that it may be sent again
     :param secret: the API key, to keep it out of the message if the server echoes it
     """
     value = parse_json(body, headers.get("Content-Type", ""), secret=secret)
     fields = value if isinstance(value, dict) else None
-    text = _text(fields, secret)
-    code = _code(fields, secret)
+    text = _text(fields or {}, secret)
+    code = _code(fields or {}, secret)
     kind = _error_class(status, code, fields, text)
     if project_id and (code == _NO_PROJECT or kind is OrderNotFoundError):
         kind = ProjectNotFoundError
+        text = f"project {project_id}: {text or 'no message'}"
     elif kind is OrderNotFoundError and order_id is None:  # the request named no order
         kind = WrongBaseUrlError
-    message = (
-        _describe(status, headers, body if value is None else _as_json(value), secret)
-        if fields is None or kind is UnexpectedResponseError
-        else text or "no message"
-    )
-    if kind is ProjectNotFoundError:
-        message = f"project {project_id}: {message}"
+    elif kind in _ERRORS_OF_A_CANCEL and (is_read or order_id is None):
+        kind = UnexpectedResponseError
+    if fields is None or kind is UnexpectedResponseError:
+        text = _describe(status, headers, body, value, secret)
+    if is_read and kind is UnexpectedResponseError:
+        kind = UnreadableResponseError
     return kind(
-        message,
+        text or "no message",
         status=status,
         code=code,
         order_id=order_id,
@@ -160,20 +153,15 @@ def error_from_response(
     )
 
 
-def _code(fields: dict[str, Any] | None, secret: str) -> str | None:
+def _code(fields: dict[str, Any], secret: str) -> str | None:
     """Return the code in words, wherever the body has it; ``None`` if it has none."""
-    code = (fields or {}).get("code")
-    if code in _GENERIC_CODES:
-        return _code_in_text(fields or {})
+    code = fields.get("code")
+    if code in _GENERIC_CODES:  # the generic envelope and NestJS may pass one on as their text
+        texts = (fields.get(name) for name in ("detail", "message"))
+        return next((it for it in texts if isinstance(it, str) and _CODE.fullmatch(it)), None)
     text = one_line(code, secret=secret)
     # A code that has to be altered to be shown is not one that we know.
     return text if text == code else one_line(repr(code), secret=secret)
-
-
-def _code_in_text(fields: dict[str, Any]) -> str | None:
-    """Return the code that the generic envelope or NestJS pass on as their text."""
-    texts = (fields.get(name) for name in ("detail", "message"))
-    return next((it for it in texts if isinstance(it, str) and _CODE.fullmatch(it)), None)
 
 
 def _error_class(
@@ -183,12 +171,10 @@ def _error_class(
         return UnexpectedResponseError
     if code is not None and code in ERROR_BY_CODE:
         return ERROR_BY_CODE[code]
-    if status == 429:
-        return RateLimitedError
+    if status in (401, 429):  # a gateway may send them with a page of its own
+        return ERROR_BY_STATUS[status]
     if status >= 500 or status in PASSING_STATUSES:
         return ServerError
-    if status == 401:  # a gateway may reject the key with a page of its own
-        return UnauthorizedError
     if fields is None:
         return UnexpectedResponseError
     return ApiError if code else _class_by_status(status, fields, text)
@@ -197,40 +183,29 @@ def _error_class(
 def _class_by_status(status: int, fields: dict[str, Any], text: str) -> type[ApiError]:
     if status == 400 and _NOT_CANCELLABLE.search(text):
         return OrderNotCancellableError
-    if status == 404 and _is_from_a_router(fields, text):
+    is_from_the_api = "statusCode" in fields or "code" in fields
+    says_nothing = text.lower() in ("", "not found")
+    if status == 404 and (_NO_ROUTE.search(text) or (says_nothing and not is_from_the_api)):
         return WrongBaseUrlError
     return ERROR_BY_STATUS.get(status, ApiError)
 
 
-def _is_from_a_router(fields: dict[str, Any], text: str) -> bool:
-    """Return whether a 404 says that there is no such address, rather than no such order."""
-    is_from_the_api = "statusCode" in fields or "code" in fields
-    says_nothing = text.lower() in ("", "not found")
-    return bool(_NO_ROUTE.search(text)) or (says_nothing and not is_from_the_api)
-
-
-def _text(fields: dict[str, Any] | None, secret: str) -> str:
+def _text(fields: dict[str, Any], secret: str) -> str:
     """Return what the body says to a person. In the generic envelope only ``detail`` does."""
-    fields = fields or {}
     text = fields.get("detail") or fields.get("message") or fields.get("error") or ""
     if isinstance(text, list):
         text = "; ".join(str(part) for part in text)
     return one_line(text, secret=secret)
 
 
-def _as_json(value: Any) -> bytes:
-    """Return the JSON in one spelling: a server may write any character of a secret escaped."""
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
-
-
-def _describe(status: int, headers: Mapping[str, str], body: bytes, secret: str) -> str:
+def _describe(status: int, headers: Mapping[str, str], body: bytes, value: Any, secret: str) -> str:
     """Say what was received, for a response whose meaning is not documented."""
     if 300 <= status < 400:
         target = one_line(headers.get("Location", "nowhere"), secret=secret)
         return f"a redirect to {target}; redirects are not followed"
-    kind = one_line(headers.get("Content-Type", "no content type"), secret=secret)
-    decoded = _decoded(body, headers.get("Content-Type", ""))
-    note = "" if decoded is not None else ", in neither UTF-8 nor a charset that its type declares"
-    text = body.decode("utf-8", "replace") if decoded is None else decoded
-    excerpt = one_line(mask(text, secret)[:_LONGEST_EXCERPT])  # cut last: it could halve a secret
-    return f"unexpected response ({kind}{note}): {excerpt or 'empty body'}"
+    content_type = headers.get("Content-Type", "")
+    # JSON is written anew: a server may write any character of a secret escaped.
+    is_json = value is not None
+    text = json.dumps(value, ensure_ascii=False) if is_json else _decoded(body, content_type)
+    kind = one_line(content_type, secret=secret) or "no content type"
+    return f"unexpected response ({kind}): {one_line(text, secret=secret) or 'empty body'}"

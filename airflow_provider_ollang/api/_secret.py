@@ -14,16 +14,12 @@ MASK = "***"
 class Secret(str):
     """Text whose ``repr`` does not show it, nor does that of a list or dict that holds it."""
 
-    __slots__ = ()
-
     def __repr__(self) -> str:
         return repr(MASK)
 
 
 class Masked(str):
     """Text that a secret was taken out of: not the text that was sent."""
-
-    __slots__ = ()
 
 
 def mask(text: str, secret: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any
 
@@ -11,16 +10,11 @@ _REJECTED = re.compile("[\0\ud800-\udfff]")
 
 
 def storable(value: Any) -> Any:
-    """Return a JSON value with U+FFFD for each character that databases reject.
-
-    Numbers that are not finite become text: Python writes and reads them, JSON has none.
-    """
+    """Return a JSON value with U+FFFD for each character that databases reject."""
     if isinstance(value, str):
         return _REJECTED.sub("\ufffd", value)
     if isinstance(value, (list, tuple)):
         return [storable(item) for item in value]
     if isinstance(value, dict):
         return {storable(name): storable(item) for name, item in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
     return value

@@ -19,38 +19,25 @@ from airflow_provider_ollang.api.errors import (
 )
 
 #: The connection failed before a request could have gone out.
-_NEVER_SENT = (
-    NewConnectionError,
-    ConnectTimeoutError,
-    requests.exceptions.ProxyError,
-)
+_NEVER_SENT = (NewConnectionError, ConnectTimeoutError, requests.exceptions.ProxyError)
 #: What urllib3 puts before some of its messages: its connection, as Python shows an object.
 _URLLIB3_OBJECT = re.compile(r"^(<[^>]+>|\w+\([^)]+\)): ")
-_NO_TLS = "The server does not speak TLS: is the base URL meant to start with http://?"
-_OTHER_CA = (
-    "If a private CA issued it, set verify (a connection extra) to the path of its CA bundle."
-)
-_OTHER_HOST = "Check the base URL: the server's certificate is for another host."
-_OTHER_TIME = "Have the certificate renewed, or correct this machine's clock."
-_REISSUE = "Have {} reissued with the extension {}: Python 3.13 and newer require it (RFC 5280)."
-_SERVERS, _CAS = "the server's certificate", "the CA's certificate"
 #: What to do, by what the exception says: Python's and OpenSSL's words.
 _HINTS = {
-    "WRONG_VERSION_NUMBER": _NO_TLS,
-    "unable to get local issuer certificate": _OTHER_CA,
-    "unable to get issuer certificate": _OTHER_CA,
-    "self-signed certificate": _OTHER_CA,
-    "self signed certificate": _OTHER_CA,
-    "Hostname mismatch": _OTHER_HOST,
-    "IP address mismatch": _OTHER_HOST,
-    "certificate has expired": _OTHER_TIME,
-    "certificate is not yet valid": _OTHER_TIME,
-    "Missing Authority Key Identifier": _REISSUE.format(_SERVERS, "authorityKeyIdentifier"),
-    "Missing Subject Key Identifier": _REISSUE.format(_CAS, "subjectKeyIdentifier"),
-    "does not include key usage": _REISSUE.format(_CAS, "keyUsage (critical, keyCertSign)"),
-    "not marked critical": _REISSUE.format(_CAS, "basicConstraints (critical, CA:TRUE)"),
-    "invalid CA certificate": "Have the CA's certificate reissued with the extensions "
-    "basicConstraints (critical, CA:TRUE) and keyUsage (critical, keyCertSign).",
+    "WRONG_VERSION_NUMBER": "The server does not speak TLS: is the base URL meant to start with "
+    "http://?",
+    "unable to get (local )?issuer certificate|self.signed certificate": "If a private CA issued "
+    "it, set verify (a connection extra) to the path of its CA bundle.",
+    "(Hostname|IP address) mismatch": "Check the base URL: the server's certificate is for another "
+    "host.",
+    "certificate (has expired|is not yet valid)": "Have the certificate renewed, or correct this "
+    "machine's clock.",
+    "Missing Authority Key Identifier": "Have the server's certificate reissued with the extension "
+    "authorityKeyIdentifier: Python 3.13 and newer require it (RFC 5280).",
+    "Missing Subject Key Identifier|key usage|not marked critical|invalid CA certificate": "Have "
+    "the CA's certificate reissued with the extensions that Python 3.13 and newer require (RFC "
+    "5280): subjectKeyIdentifier, and as critical ones basicConstraints (CA:TRUE) and keyUsage "
+    "(keyCertSign).",
 }
 
 
@@ -61,18 +48,12 @@ def error_from_exception(
     order_id: str | None,
     secret: str,
 ) -> OllangError:
-    """Return the error that an exception of requests stands for, with no secret in it.
-
-    :param exception: what requests, urllib3 or a socket raised instead of a response
-    :param base_url: where the request was meant to go
-    :param order_id: the order that it was about
-    :param secret: the API key
-    """
+    """Return the error that an exception of requests stands for, with no secret in it."""
     causes = _causes(exception)
     said = causes[-1].args[-1] if isinstance(causes[-1], ConnectTimeoutError) else causes[-1]
     text = _URLLIB3_OBJECT.sub("", one_line(said, secret=secret))
     text = re.sub(r"//\S*@", "//***@", text)  # a proxy's login
-    hints = [hint for sign, hint in _HINTS.items() if sign in text]
+    hints = [hint for sign, hint in _HINTS.items() if re.search(sign, text)]
     kind = _transport_class(causes)
     if isinstance(exception, requests.exceptions.ProxyError):
         base_url += " through the environment's proxy"
@@ -83,34 +64,20 @@ def error_from_exception(
 
 
 def _transport_class(causes: list[BaseException]) -> type[TransportError]:
-    if _lacks_a_bundle(causes[0]) or any(map(_is_about_trust, causes)):
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return CertificateError
-    if isinstance(causes[-1], NewConnectionError):  # a timeout's subclass in urllib3 1.26
-        return ConnectionFailedError
-    if any(isinstance(cause, (requests.Timeout, AnyTimeoutError)) for cause in causes):
-        return TimedOutError
-    return ConnectionFailedError
-
-
-def _is_about_trust(error: BaseException) -> bool:
-    """Return whether a certificate, or the bundle to check it with, could not be taken."""
-    return isinstance(error, ssl.SSLCertVerificationError) or (
-        isinstance(error, ssl.SSLError) and error.library in ("PEM", "X509")
-    )
-
-
-def _lacks_a_bundle(error: BaseException) -> bool:
-    """Return whether this is how requests says that there is no such CA bundle."""
-    return type(error) is OSError and error.errno is None
+    is_timeout = any(isinstance(cause, (requests.Timeout, AnyTimeoutError)) for cause in causes)
+    # That one is a timeout's subclass in urllib3 1.26.
+    is_refused = isinstance(causes[-1], NewConnectionError)
+    return TimedOutError if is_timeout and not is_refused else ConnectionFailedError
 
 
 def _causes(error: BaseException) -> list[BaseException]:
     """Return the error and what requests and urllib3 have wrapped in it, outermost first."""
-    causes = [error]
-    while True:
-        inner = getattr(error, "reason", None) or getattr(error, "original_error", None)
-        inner = inner or (error.args[0] if error.args else None)
-        if not isinstance(inner, BaseException):
-            return causes
+    causes: list[BaseException] = []
+    inner: object = error
+    while isinstance(inner, BaseException):
         causes.append(inner)
-        error = inner
+        wrapped = getattr(inner, "reason", None) or getattr(inner, "original_error", None)
+        inner = wrapped or next(iter(inner.args), None)
+    return causes

@@ -12,8 +12,11 @@ from urllib.parse import SplitResult, urlsplit
 from airflow_provider_ollang.api.errors import InvalidInputError
 
 _ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
-#: A name, whose labels have at most 63 characters (RFC 1035, section 2.3.4), or an address.
-_HOST = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]+")
+#: The labels of a host's name have at most 63 characters (RFC 1035, section 2.3.4).
+_BASE_URL = re.compile(
+    r"https?://((?:[\w-]{1,63}\.)*[\w-]{1,63}\.?|\[[0-9a-f:.]+\])(:[0-9]+)?(/[!-~]*)?",
+    re.ASCII | re.IGNORECASE,
+)
 #: What templates and languages write for "nothing". No order has such an id.
 _NOTHING = frozenset({"none", "null", "nil", "undefined", "nan", "true", "false"})
 
@@ -21,24 +24,19 @@ _NOTHING = frozenset({"none", "null", "nil", "undefined", "nan", "true", "false"
 def check_order_id(value: Any, *, field: str = "order_id") -> str:
     """Return the order id, if it is valid.
 
-    :param value: an order id: 1 to 128 characters of ``[A-Za-z0-9_-]``
     :param field: the parameter's name, for the message
     :raises InvalidInputError: it is invalid
     """
-    if not isinstance(value, str):
+    is_text = isinstance(value, str)
+    if not is_text or not _ORDER_ID.fullmatch(value) or value.lower() in _NOTHING:
         hint = "Did a template render to an empty value?"
         if isinstance(value, (int, float)):
             hint = "A native template turns digits into a number: pass the id as text."
         raise InvalidInputError(
-            f"{field}: expected an order id as text, got {type(value).__name__}: {shown(value)}. "
-            f"{hint}"
+            f"{field}: expected an order id (1 to 128 of A-Z, a-z, 0-9, '_' and '-') as text, "
+            f"got {type(value).__name__}: {shown(value)}. {hint}"
         )
-    if not _ORDER_ID.fullmatch(value) or value.lower() in _NOTHING:
-        raise InvalidInputError(
-            f"{field}: expected an order id (1 to 128 of A-Z, a-z, 0-9, '_' and '-'), "
-            f"got {value!r:.80}. Did a template render to an empty value?"
-        )
-    return value
+    return str(value)
 
 
 def shown(value: Any) -> str:
@@ -52,9 +50,7 @@ def shown(value: Any) -> str:
 def check_api_key(value: Any, *, field: str = "api_key") -> str:
     """Return the API key, if it can be one. No message shows its value.
 
-    :param value: the key: visible ASCII characters, no white space
-    :param field: where the key comes from, for the message
-    :raises InvalidInputError: it is invalid
+    :raises InvalidInputError: it is not visible ASCII characters
     """
     if not isinstance(value, str) or not value.strip():
         raise InvalidInputError(f"{field}: the API key is missing. Set it to your Ollang API key.")
@@ -73,17 +69,15 @@ def check_api_key(value: Any, *, field: str = "api_key") -> str:
 def check_base_url(value: Any, *, allow_http: bool = False, field: str = "base_url") -> str:
     """Return the base URL without a trailing slash, if requests with the key may go there.
 
-    :param value: ``https://…``, or ``http://…`` of a loopback address
-    :param allow_http: whether plain http may go to other machines too
-    :param field: where the URL comes from, for the message
-    :raises InvalidInputError: it is another URL
+    :param allow_http: whether plain http may go to other machines than this one
+    :raises InvalidInputError: it is another URL, or would send the key unencrypted
     """
     url = value.rstrip("/") if isinstance(value, str) else ""
     parts = _split(url)
     if parts is None:
         raise InvalidInputError(
             f"{field}: expected a URL such as https://api-integration.ollang.com, "
-            f"got {_without_userinfo(value)!r:.200}."
+            f"got {re.sub('.*@', '…@', str(value), flags=re.DOTALL)!r:.200}."  # it may be a key
         )
     if parts.scheme == "http" and not allow_http and not is_loopback(parts.hostname or ""):
         raise InvalidInputError(
@@ -98,22 +92,13 @@ def check_verify(value: bool | str, *, field: str = "verify") -> bool | str:
 
     :raises InvalidInputError: it is neither
     """
-    if not isinstance(value, (bool, str)):
-        raise InvalidInputError(
-            f"{field}: expected true, false, or the path of a CA bundle as text, got "
-            f"{type(value).__name__} {shown(value)}."
-        )
-    if isinstance(value, str) and not os.path.exists(value):
-        raise InvalidInputError(
-            f"{field}: expected the path of a CA bundle, or false; {value!r:.200} does not exist "
-            "on this machine."
-        )
-    if isinstance(value, str) and not os.path.isdir(value):
+    if not isinstance(value, bool) and not os.path.isdir(value):
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(value)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise InvalidInputError(
-                f"{field}: {value!r:.200} contains no readable CA certificate ({error})"
+                f"{field}: expected false, or the path of a CA bundle on this machine; "
+                f"{value!r:.200} contains no readable CA certificate ({error})"
             ) from error
     return value
 
@@ -121,25 +106,17 @@ def check_verify(value: bool | str, *, field: str = "verify") -> bool | str:
 def is_loopback(host: str) -> bool:
     """Return whether the host name or address is this machine's own."""
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
 
 
 def _split(url: str) -> SplitResult | None:
     """Return the parts of an http(s) URL with a host, and nothing that does not belong there."""
-    # urlsplit overlooks what stands between a bracketed address and its port.
-    if not re.fullmatch(r"[!-~]+", url) or re.search(r"[?#@\\]|\][^:/]", url):
+    if not _BASE_URL.fullmatch(url) or set(url) & set("?#@\\"):
         return None
     try:
         parts = urlsplit(url)
-        port_is_valid = parts.port != 0  # reading it raises where it is invalid
+        return parts if parts.port != 0 else None  # reading it raises where it is invalid
     except ValueError:
         return None
-    usable = parts.scheme in ("http", "https") and parts.hostname and port_is_valid
-    return parts if usable and _HOST.fullmatch(parts.hostname or "") else None
-
-
-def _without_userinfo(value: Any) -> Any:
-    """Return the value without what stands before an ``@``: it may be a key."""
-    return "…@" + value.rsplit("@", 1)[1] if isinstance(value, str) and "@" in value else value

@@ -67,14 +67,11 @@ def read_watermark(client: OllangClient) -> Watermark:
     :raises OllangError: the listing could not be read
     """
     page = client.list_orders(OrderQuery(direction="desc"))
-    times = [order.created for order in page.orders if order.created]
     now = datetime.now(UTC)
-    until = (page.server_time or now) + LONGEST_REQUEST
-    if not times:
-        return Watermark(until=until)
     # An order from the future must not make the new ones look old.
-    since = parse_time(format_time(min(max(times), now)))
-    return Watermark(since, frozenset(str(it.id) for it in page.orders), until)
+    times = [min(order.created, now) for order in page.orders if order.created]
+    known = frozenset(str(it.id) for it in page.orders)
+    return Watermark(max(times, default=None), known, (page.server_time or now) + LONGEST_REQUEST)
 
 
 def find_created(
@@ -88,8 +85,7 @@ def find_created(
     :raises OllangError: they could not be read
     """
     query = OrderQuery(created_from=before.since, project_id=request.project_id)
-    orders = [it for it in client.iter_orders(query) if _is_new(it, before)]
-    found = match_orders(orders, request)
+    found = match_orders((it for it in client.iter_orders(query) if _is_new(it, before)), request)
     for order in found:
         level = client.get_order(order.id).other.get("level")
         if order.type == request.order_type and level not in (None, request.level):
@@ -107,6 +103,7 @@ def look_for_created(
 
     :param patiently: whether to look more than once
     """
+    expected = {request.order_type, COMPANIONS.get(request.order_type, request.order_type)}
     found: list[CreatedOrder] = []
     problem: AmbiguousOrdersError | None = None
     for seconds in LOOK_AFTER_SECONDS if patiently else (0,):
@@ -115,7 +112,7 @@ def look_for_created(
             found, problem = find_created(client, request, before), None
         except AmbiguousOrdersError as error:  # the others may follow
             problem = error
-        if not problem and _is_complete(found, request):
+        if not problem and {order.type for order in found} == expected:
             break
     if problem:
         raise problem
@@ -142,50 +139,28 @@ def match_orders(orders: Iterable[Order], request: OrderRequest) -> list[Created
     ]
     if not found:
         return []
-    companions = _companions(candidates, found, request)
-    languages = Counter(map(_language_of, found))
-    is_exact = languages == wanted and _are_unique(companions)
-    if not is_exact:
-        raise _ambiguous([*found, *companions], request)
-    return [CreatedOrder(str(order.id), str(order.type)) for order in [*found, *companions]]
+    # What the API adds is in the language of an order, or in that of its source.
+    languages = {it.target_language for it in found} | {it.source_language for it in found}
+    kind = COMPANIONS.get(request.order_type)
+    added = [it for it in candidates if it.type == kind and it.target_language in languages]
+    # A second one in a language is somebody else's.
+    is_exact = len({it.target_language for it in added}) == len(added)
+    if not is_exact or Counter(map(_language_of, found)) != wanted:
+        listed = ", ".join(f"{it.id} ({it.type}, {it.target_language})" for it in found + added)
+        raise AmbiguousOrdersError(
+            f"asked for {request.order_type} orders in "
+            f"{', '.join(it.language for it in request.target_languages)} of project "
+            f"{request.project_id}; the response was lost, and these orders are new: {listed:.500}"
+        )
+    return [CreatedOrder(str(order.id), str(order.type)) for order in found + added]
 
 
 def _is_new(order: Order, before: Watermark) -> bool:
     if not order.id or str(order.id) in before.known or order.created is None:
         return False
-    if before.until is not None and order.created > before.until:
-        return False
-    return before.since is None or order.created >= before.since
+    is_late = before.until is not None and order.created > before.until
+    return not is_late and (before.since is None or order.created >= before.since)
 
 
 def _language_of(order: Order) -> str:
     return str(order.target_language).lower()
-
-
-def _companions(
-    candidates: Iterable[Order], found: Iterable[Order], request: OrderRequest
-) -> list[Order]:
-    """Return the orders that may belong to these: in their language, or in that of their source."""
-    languages = {it.target_language for it in found} | {it.source_language for it in found}
-    kind = COMPANIONS.get(request.order_type)
-    return [it for it in candidates if it.type == kind and it.target_language in languages]
-
-
-def _is_complete(orders: list[CreatedOrder], request: OrderRequest) -> bool:
-    """Return whether no more orders are to be expected."""
-    expected = {request.order_type, COMPANIONS.get(request.order_type, request.order_type)}
-    return {order.type for order in orders} == expected
-
-
-def _are_unique(companions: list[Order]) -> bool:
-    """Return whether there is one for a language: a second one is somebody else's."""
-    return len({order.target_language for order in companions}) == len(companions)
-
-
-def _ambiguous(orders: list[Order], request: OrderRequest) -> AmbiguousOrdersError:
-    listed = ", ".join(f"{it.id} ({it.type}, {it.target_language})" for it in orders)
-    wanted = ", ".join(it.language for it in request.target_languages)
-    return AmbiguousOrdersError(
-        f"asked for {request.order_type} orders in {wanted} of project {request.project_id}; the "
-        f"response was lost, and these orders are new: {listed:.500}"
-    )

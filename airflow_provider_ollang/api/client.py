@@ -5,31 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import requests
 from urllib3.exceptions import HTTPError
 
-from airflow_provider_ollang.api._listing import read_listing
 from airflow_provider_ollang.api._responses import error_from_response, one_line, parse_json
 from airflow_provider_ollang.api._secret import Secret
 from airflow_provider_ollang.api._session import ApiSession, environment_settings
 from airflow_provider_ollang.api._transport import error_from_exception
-from airflow_provider_ollang.api._validation import (
-    check_api_key,
-    check_base_url,
-    check_order_id,
-    check_verify,
-)
+from airflow_provider_ollang.api._validation import check_api_key, check_base_url, check_order_id
 from airflow_provider_ollang.api.creation import CreatedOrder, OrderRequest, parse_created
-from airflow_provider_ollang.api.errors import (
-    OllangError,
-    OrderAlreadyCancelledError,
-    OrderNotCancellableError,
-    OrderNotFoundError,
-    UnexpectedResponseError,
-    UnreadableResponseError,
-)
+from airflow_provider_ollang.api.errors import UnexpectedResponseError, UnreadableResponseError
 from airflow_provider_ollang.api.models import (
     CancelReceipt,
     Order,
@@ -48,18 +36,13 @@ CONNECT_TIMEOUT = 10.0
 
 #: The most orders that the API gives on one page.
 PAGE_SIZE = 50
-#: No account has this many orders: a larger number means nothing, nor would a share of it.
-MAX_COUNT = 10**12
+#: A longer listing is taken for one without end: 50 times 20,000 is a million orders.
+MAX_PAGES = 20_000
+#: Pages that each reader reads before their orders are handed on: this bounds the memory.
+_PAGES_AHEAD = 16
 #: What is read of one response. An order with an evaluation of each subtitle segment has 5 MB;
 #: read into objects, a body takes nine times its size in memory, in each worker.
 MAX_BODY_BYTES = 16 * 1024 * 1024
-
-
-_ERRORS_OF_ONE_ORDER = (
-    OrderAlreadyCancelledError,
-    OrderNotCancellableError,
-    OrderNotFoundError,
-)
 
 
 class OllangClient:
@@ -76,8 +59,8 @@ class OllangClient:
     :param allow_http: whether plain http may go to other machines than this one
     :param retry_policy: how calls are repeated
     :param rate_limiter: when requests may go out; stop it to end all calls
-    :raises InvalidInputError: the key or the URL is invalid, the CA bundle does not exist, or the
-        environment names a proxy that cannot be used
+    :raises InvalidInputError: the key or the URL is invalid, or the CA bundle or the environment's
+        proxy cannot be used
     """
 
     def __init__(
@@ -93,7 +76,6 @@ class OllangClient:
     ) -> None:
         self._api_key = Secret(check_api_key(api_key))
         self.base_url = check_base_url(base_url, allow_http=allow_http)
-        check_verify(verify)
         self.retry_policy = retry_policy or RetryPolicy()
         self.rate_limiter = rate_limiter or RateLimiter()
         self._options: dict[str, Any] = {
@@ -139,12 +121,13 @@ class OllangClient:
         :raises OllangError: any other error, by its class
         """
         check_order_id(order_id)
-        _, counted = call_with_retries(
-            lambda: self._send("POST", f"/integration/orders/cancel/{order_id}", None, order_id),
+        counted = retry_state or RetryState()
+        call_with_retries(
+            lambda: self._send("POST", f"/integration/orders/cancel/{order_id}", order_id=order_id),
             self.retry_policy,
             self.rate_limiter,
             check=check and (lambda: check(self._read_order(order_id))),
-            retry_state=retry_state,
+            retry_state=counted,
         )
         return CancelReceipt(order_id, counted.attempts, counted.response_lost)
 
@@ -159,20 +142,16 @@ class OllangClient:
         :raises OllangError: any other error, by its class. With ``response_lost``, orders may have
             been created: look with :func:`~airflow_provider_ollang.api.adoption.find_created`
         """
-        orders, _ = call_with_retries(
-            lambda: self._create(request), self.retry_policy, self.rate_limiter, is_repeatable=False
-        )
-        return orders
 
-    def _create(self, request: OrderRequest) -> list[CreatedOrder]:
-        path = "/integration/orders/create"
-        value = self._send("POST", path, None, None, creates=request)
-        orders = parse_created(value)
-        if orders is None:
+        def create() -> list[CreatedOrder]:
+            value = self._send("POST", "/integration/orders/create", creates=request)
+            if orders := parse_created(value):
+                return orders
             raise UnexpectedResponseError(
                 f"expected a list of created orders, got {self._shown(value)}", status=201
             )
-        return orders
+
+        return call_with_retries(create, self.retry_policy, self.rate_limiter, is_repeatable=False)
 
     def get_order(self, order_id: str) -> Order:
         """Return one order as it is now.
@@ -182,17 +161,15 @@ class OllangClient:
         :raises OllangError: any error, by its class
         """
         check_order_id(order_id)
-        order, _ = call_with_retries(
+        return call_with_retries(
             lambda: self._read_order(order_id), self.retry_policy, self.rate_limiter
         )
-        return order
 
     def _read_order(self, order_id: str) -> Order:
-        value = self._send("GET", f"/integration/orders/{order_id}", None, order_id)
-        if not isinstance(value, dict) or value.get("id") != order_id:
+        value = self._send("GET", f"/integration/orders/{order_id}", order_id=order_id)
+        if _fields(value).get("id") != order_id:
             raise UnreadableResponseError(
-                f"expected one order, got {self._shown(value)}",
-                order_id=order_id,
+                f"expected one order, got {self._shown(value)}", order_id=order_id
             )
         return Order.from_json(value)
 
@@ -207,7 +184,12 @@ class OllangClient:
         :raises UnreadableResponseError: the response is not the page that was asked for
         :raises OllangError: any error, by its class
         """
-        return self._read_page(query or OrderQuery(), page, take)
+        params = (query or OrderQuery()).params(page, take)
+        return call_with_retries(
+            lambda: self._page(self._send("GET", "/integration/orders", params=params), page),
+            self.retry_policy,
+            self.rate_limiter,
+        )
 
     def iter_orders(
         self,
@@ -218,7 +200,8 @@ class OllangClient:
     ) -> Iterator[Order]:
         """Yield every order of a listing, page after page, each id once.
 
-        A listing that breaks off raises: it never ends early as if it were whole.
+        A listing that breaks off raises: it never ends early as if it were whole. An order that
+        slips to another page meanwhile can be missed: a warning then gives the numbers.
 
         :param query: which orders, and how sorted
         :param readers: pages read in parallel
@@ -227,43 +210,49 @@ class OllangClient:
         :raises UnexpectedResponseError: a page is invalid or has no new order, or pages never end
         :raises OllangError: any error, by its class
         """
-        wanted = query or OrderQuery()
 
-        def read(number: int) -> OrderPage:
-            page = self._read_page(wanted, number, PAGE_SIZE)
+        def read_page(number: int) -> OrderPage:
+            page = self.list_orders(query, page=number)
             if check:
                 check(page)
             return page
 
-        return read_listing(read, page_size=PAGE_SIZE, readers=readers)
-
-    def _read_page(self, query: OrderQuery, number: int, take: int) -> OrderPage:
-        params = query.params(number, take)
-        page, _ = call_with_retries(
-            lambda: self._page(self._send("GET", "/integration/orders", params, None), number),
-            self.retry_policy,
-            self.rate_limiter,
-        )
-        return page
+        seen: set[str] = set()
+        counts: list[int] = []
+        read = 0
+        for page in _read_pages(read_page, readers):
+            new = [order for order in page.orders if not order.id or str(order.id) not in seen]
+            seen.update(str(order.id) for order in new)
+            if page.has_next and not new:
+                raise UnexpectedResponseError(
+                    f"page {page.page} of the listing has no new orders, yet says that another "
+                    "follows"
+                )
+            yield from new
+            read += len(new)
+            counts += [] if page.item_count is None else [page.item_count]
+        if counts and not counts[0] == counts[-1] == read:
+            log.warning(
+                "The listing changed while it was read: it had %d orders at first and %d at the "
+                "end, and %d were read. The next run finds the rest.",
+                *(counts[0], counts[-1], read),
+            )
 
     def _page(self, value: Any, number: int) -> OrderPage:
         """Return the page, if it is what the API documents. Nothing else may pass for a list."""
-        meta = value.get("meta") if isinstance(value, dict) else None
-        data = value.get("data") if isinstance(value, dict) else None
-        if not isinstance(data, list) or not isinstance(meta, dict):
-            raise UnreadableResponseError(
-                f"expected a page with 'data' and 'meta', got {self._shown(value)}"
-            )
+        fields = _fields(value)
+        data, meta = fields.get("data"), _fields(fields.get("meta"))
         has_next, page = meta.get("hasNextPage"), meta.get("page", number)
-        if not isinstance(has_next, bool) or page != number:
+        if not isinstance(data, list) or not isinstance(has_next, bool) or page != number:
             raise UnreadableResponseError(
-                f"expected page {number} with 'hasNextPage', got 'meta' {self._shown(meta)}"
+                f"expected page {number} with 'data' and 'hasNextPage', got "
+                f"{self._shown(meta or value)}"
             )
         count = meta.get("itemCount")
         return OrderPage(
-            orders=tuple(Order.from_json(item if isinstance(item, dict) else {}) for item in data),
+            orders=tuple(Order.from_json(_fields(item)) for item in data),
             page=number,
-            item_count=count if _is_count(count) else None,
+            item_count=count if type(count) is int and count >= 0 else None,
             has_next=has_next,
             server_time=parse_http_date(self._local.date),
         )
@@ -275,9 +264,9 @@ class OllangClient:
         self,
         method: str,
         path: str,
-        params: dict[str, str] | None,
-        order_id: str | None,
         *,
+        params: dict[str, str] | None = None,
+        order_id: str | None = None,
         creates: OrderRequest | None = None,
     ) -> Any:
         """Send one request; return the response's JSON, ``None`` for a confirmed cancellation."""
@@ -303,15 +292,15 @@ class OllangClient:
         content_type = response.headers.get("Content-Type", "")
         value = None if wanted == 204 else parse_json(body, content_type, secret=self._api_key)
         if response.status_code != wanted or (wanted != 204 and value is None):
-            failure = error_from_response(
+            raise error_from_response(
                 response.status_code,
                 response.headers,
                 body,
                 order_id=order_id,
                 project_id=creates.project_id if creates else None,
+                is_read=method == "GET",
                 secret=self._api_key,
             )
-            raise _error_of_create(failure) if creates else _error_of_read(failure, method)
         return value
 
     def _session(self) -> requests.Session:
@@ -321,6 +310,29 @@ class OllangClient:
             session = self._local.session = ApiSession(self._api_key)
             self._sessions.append(session)
         return session
+
+
+def _read_pages(read_page: Callable[[int], OrderPage], readers: int) -> Iterator[OrderPage]:
+    page = read_page(1)
+    yield page
+    is_full = len(page.orders) == PAGE_SIZE
+    last = min(-(-(page.item_count or 0) // PAGE_SIZE), MAX_PAGES) if is_full else 1
+    ahead = _PAGES_AHEAD * readers
+    with ThreadPoolExecutor(readers, thread_name_prefix="ollang-page") as pool:
+        for start in range(2, last + 1, ahead):
+            for page in pool.map(read_page, range(start, min(start + ahead, last + 1))):
+                yield page
+                if not page.has_next:
+                    return
+    while page.has_next:
+        if page.page >= MAX_PAGES:
+            raise UnexpectedResponseError(f"the listing has more than {MAX_PAGES} pages")
+        page = read_page(page.page + 1)
+        yield page
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _read(response: requests.Response, order_id: str | None) -> bytes:
@@ -334,32 +346,3 @@ def _read(response: requests.Response, order_id: str | None) -> bytes:
                 order_id=order_id,
             )
     return bytes(body)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_COUNT
-
-
-def _error_of_create(error: OllangError) -> OllangError:
-    """Return the error; one that only an existing order can meet says nothing about a new one."""
-    if not isinstance(error, _ERRORS_OF_ONE_ORDER):
-        return error
-    return UnexpectedResponseError(
-        f"unexpected response to a create request: {error.message}",
-        status=error.status,
-        code=error.code,
-    )
-
-
-def _error_of_read(error: OllangError, method: str) -> OllangError:
-    """Return the error; a response that is not documented for a read may pass."""
-    message = error.message
-    if method != "GET":
-        return error
-    if isinstance(error, (OrderAlreadyCancelledError, OrderNotCancellableError)):
-        message = f"unexpected response to a read: {message}"
-    elif not isinstance(error, UnexpectedResponseError):
-        return error
-    return UnreadableResponseError(
-        message, status=error.status, code=error.code, order_id=error.order_id
-    )

@@ -84,20 +84,13 @@ class CreatedOrder:
     type: str | None = None
 
 
-def parse_created(response: Any) -> list[CreatedOrder] | None:
-    """Return the created orders that a response lists, each once; ``None`` if it lists none.
+def parse_created(response: Any) -> list[CreatedOrder]:
+    """Return the created orders that a response lists, each once; none if it lists anything else.
 
     :param response: the response's JSON: ``[{"orderId": "…"}, …]``
     """
-    if not isinstance(response, list) or not response:
-        return None
-    orders: dict[str, CreatedOrder] = {}
-    for item in response:
-        fields = item if isinstance(item, dict) else {}
-        try:
-            order_id = check_order_id(fields.get("orderId"))
-        except InvalidInputError:
-            return None
-        kind = fields.get("orderType")
-        orders[order_id] = CreatedOrder(order_id, kind if isinstance(kind, str) else None)
-    return list(orders.values())
+    try:
+        kinds = {check_order_id(it["orderId"]): it.get("orderType") for it in response}
+    except (InvalidInputError, LookupError, TypeError):
+        return []
+    return [CreatedOrder(it, kind if isinstance(kind, str) else None) for it, kind in kinds.items()]

@@ -31,7 +31,6 @@ What an error means stands on its class: whether the same request may succeed la
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 #: What to say where an order is found cancelled after a response was lost.
@@ -284,22 +283,17 @@ PASSING_STATUSES = frozenset({408, 425, 500, 502, 503, 504, *range(520, 525), 52
 
 #: The code in an error's body, and what it is raised as.
 #: Source: https://api-docs.ollang.com, "Cancel order".
-ERROR_BY_CODE: Mapping[str, type[ApiError]] = MappingProxyType(
-    {
-        kind.documented_code: kind
-        for kind in ApiError.__subclasses__()
-        if kind.documented_code is not None
-    }
-)
+ERROR_BY_CODE: Mapping[str, type[ApiError]] = {
+    kind.documented_code: kind for kind in ApiError.__subclasses__() if kind.documented_code
+}
 
 #: What a status means where the body has no code, or the generic one. A 400 alone does not say
 #: that the order cannot be cancelled: the API's framework sends it for any malformed request.
-ERROR_BY_STATUS: Mapping[int, type[ApiError]] = MappingProxyType(
-    {
-        400: BadRequestError,
-        401: UnauthorizedError,
-        403: AccessDeniedError,
-        404: OrderNotFoundError,
-        409: OrderAlreadyCancelledError,
-    }
-)
+ERROR_BY_STATUS: Mapping[int, type[ApiError]] = {
+    400: BadRequestError,
+    401: UnauthorizedError,
+    403: AccessDeniedError,
+    404: OrderNotFoundError,
+    409: OrderAlreadyCancelledError,
+    429: RateLimitedError,
+}

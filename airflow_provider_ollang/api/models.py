@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from airflow_provider_ollang.api._validation import shown
+from airflow_provider_ollang.api.creation import CREATABLE_TYPES
 
 #: Source of both lists: https://api-docs.ollang.com, "Get order" and "List orders".
 STATUSES = frozenset(
@@ -26,18 +27,7 @@ STATUSES = frozenset(
         "readyToSent",
     }
 )
-ORDER_TYPES = frozenset(
-    {
-        "cc",
-        "subtitle",
-        "document",
-        "aiDubbing",
-        "studioDubbing",
-        "proofreading",
-        "other",
-        "revision",
-    }
-)
+ORDER_TYPES = CREATABLE_TYPES | {"proofreading", "other", "revision"}
 #: How a cancelled order may read: the API documents no word for it.
 CANCELLED_STATUSES = frozenset({"cancelled", "canceled"})
 #: Where an order ends without a result, or in a review. On no list of the reference; the official
@@ -190,8 +180,7 @@ def parse_http_date(value: str | None) -> datetime | None:
     """Return the time of a header such as ``Date`` (RFC 9110, 5.6.7), or ``None``."""
     try:
         moment = parsedate_to_datetime(value or "")
-        # "-0000" is UTC too, by RFC 5322.
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
 

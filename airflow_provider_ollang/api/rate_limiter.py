@@ -62,17 +62,13 @@ class RateLimiter:
         self._paused_until = -math.inf
         #: When a call last got a response, by the monotonic clock. At first: when this was made.
         self.last_response_at = time.monotonic()
-        # A plain flag: setting an Event in a signal handler can deadlock with a thread's own wait.
-        self._stopped = False
-
-    @property
-    def stopped(self) -> bool:
-        """Whether :meth:`stop` was called."""
-        return self._stopped
+        #: Whether :meth:`stop` was called. A plain flag: setting an Event in a signal handler can
+        #: deadlock with a thread's own wait.
+        self.stopped = False
 
     def stop(self) -> None:
         """Let no further request out, and end all waits. Safe in a signal handler."""
-        self._stopped = True
+        self.stopped = True
 
     def acquire(self) -> None:
         """Return when a request may go out.
@@ -80,17 +76,16 @@ class RateLimiter:
         :raises StoppedError: the client was stopped
         """
         while True:
-            turn = self._take_turn()
+            with self._lock:
+                turn = max(time.monotonic(), self._next_turn)
+                self._next_turn = turn + 1 / min(self._most_per_second, self._allowed(turn))
             self.sleep(turn - time.monotonic())
             self.raise_if_stopped()
             if turn >= self._paused_until:
                 return  # else a pause that began meanwhile has made this turn void
 
     def raise_if_stopped(self) -> None:
-        """Raise if no request may go out anymore.
-
-        :raises StoppedError: the client was stopped
-        """
+        """Raise a ``StoppedError`` if no request may go out anymore."""
         if self.stopped:
             raise StoppedError("the client was stopped before this request went out")
 
@@ -112,14 +107,8 @@ class RateLimiter:
     def sleep(self, seconds: float) -> None:
         """Wait some seconds, less if the client is stopped."""
         end = time.monotonic() + seconds
-        while _waiting and not self._stopped and (left := end - time.monotonic()) > 0:
+        while _waiting and not self.stopped and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, _SLICE_SECONDS))
-
-    def _take_turn(self) -> float:
-        with self._lock:
-            turn = max(time.monotonic(), self._next_turn)
-            self._next_turn = turn + 1 / min(self._most_per_second, self._allowed(turn))
-            return turn
 
     def _allowed(self, moment: float) -> float:
         """Return how many requests a second the API is thought to allow by then."""
@@ -133,13 +122,10 @@ class RateLimiter:
             return
         self._rejections += 1
         if self._rejections > 1 or self._responses >= _ENOUGH_RESPONSES:
-            self._found_per_second = self._estimate(span, now)
+            # A time in which nothing could go out says nothing of what is allowed.
+            active = max(span - self._paused_seconds, _ONE_REJECTION_SECONDS)
+            # One 429 does not stop the whole batch, even if no request succeeded.
+            least = 0.0 if math.isinf(self._found_per_second) else self._allowed(now) / 2
+            found = _FALL_TO * self._responses / active
+            self._found_per_second = max(found, least, _LEAST_PER_SECOND)
         self._rejected_at, self._responses, self._paused_seconds = now, 0, 0.0
-
-    def _estimate(self, span: float, now: float) -> float:
-        # A time in which nothing could go out says nothing of what is allowed.
-        active = max(span - self._paused_seconds, _ONE_REJECTION_SECONDS)
-        found = _FALL_TO * self._responses / active
-        # One 429 does not stop the whole batch, even if no request succeeded.
-        least = 0.0 if math.isinf(self._found_per_second) else self._allowed(now) / 2
-        return max(found, least, _LEAST_PER_SECOND)

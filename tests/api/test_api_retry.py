@@ -31,7 +31,6 @@ PASSING = (408, 425, 500, 502, 503, 504, *range(520, 525), 529)
         (errors.BadRequestError("m", status=400), False),
         (errors.InvalidInputError("m"), False),
         (errors.StoppedError("m"), False),
-        (ValueError("m"), False),
     ],
 )
 def test_what_may_pass_is_retried(error, is_worth):

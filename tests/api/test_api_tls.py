@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import socket
 import ssl
 import traceback
@@ -127,23 +126,11 @@ def test_a_certificate_of_another_address_is_refused(sandbox, authority, bundle)
     ("said", "hint"),
     [
         ("certificate has expired", "correct this machine's clock"),
-        (
-            "Missing Authority Key Identifier",
-            "the server's certificate reissued with the extension authorityKeyIdentifier",
-        ),
-        (
-            "Missing Subject Key Identifier",
-            "the CA's certificate reissued with the extension subjectKeyIdentifier",
-        ),
-        (
-            "CA cert does not include key usage extension",
-            "the CA's certificate reissued with the extension keyUsage",
-        ),
-        ("invalid CA certificate", "the CA's certificate reissued with the extensions basic"),
-        (
-            "Basic Constraints of CA cert not marked critical",
-            "the CA's certificate reissued with the extension basicConstraints (critical",
-        ),
+        ("Missing Authority Key Identifier", "server's certificate reissued with the extension"),
+        ("Missing Subject Key Identifier", "CA's certificate reissued with the extensions"),
+        ("CA cert does not include key usage extension", "and keyUsage (keyCertSign)"),
+        ("invalid CA certificate", "basicConstraints (CA:TRUE)"),
+        ("Basic Constraints of CA cert not marked critical", "as critical ones basicConstraints"),
     ],
 )
 def test_what_a_certificate_lacks_is_named(said, hint):
@@ -183,19 +170,14 @@ def test_verify_false_wins_over_the_environments_bundle_and_warns(server, sandbo
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
 def test_a_bundle_of_the_environment_that_cannot_be_read_lets_nothing_out(
-    sandbox, server, tmp_path, monkeypatch, content
+    tmp_path, monkeypatch, content
 ):
     path = tmp_path / "bundle.pem"
     if content is not None:
         path.write_text(content)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
-
-    with client_of(server) as client:
-        error = error_of_cancel(client)
-
-    assert type(error) is errors.CertificateError
-    assert (error.attempts, error.response_lost) == (1, False)
-    assert sandbox.requests == []
+    with pytest.raises(errors.InvalidInputError, match=rf"^the environment's CA bundle.*{path}"):
+        OllangClient(KEY)
 
 
 # By way of a proxy.
@@ -299,7 +281,7 @@ def test_a_proxy_whose_certificate_cannot_be_trusted_is_not_tried_again(server, 
 )
 def test_an_unusable_proxy_is_an_error_without_its_login(monkeypatch, caplog, url):
     monkeypatch.setenv("ALL_PROXY", url.format(LOGIN))
-    with pytest.raises(errors.InvalidInputError, match=r"^ALL_PROXY \(or all_proxy\)") as caught:
+    with pytest.raises(errors.InvalidInputError, match="HTTPS_PROXY or ALL_PROXY") as caught:
         behind_proxy()
     assert_keeps_the_login(caught.value, caplog.text)
 
@@ -314,13 +296,6 @@ def test_a_proxy_that_speaks_tls_itself_carries_a_tunnel_too(
     assert outside.connections == 1
     assert proxy.asked_for == [f"CONNECT {HOST}:443"]
     assert KEY.encode() not in proxy.seen
-
-
-def test_an_environment_that_is_not_text_is_an_error(monkeypatch):
-    monkeypatch.setitem(os.environ, "NO_PROXY", os.fsdecode(b"\xff/8"))
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-    with pytest.raises(errors.InvalidInputError, match="NO_PROXY"):
-        OllangClient(KEY, base_url="https://10.0.0.1")
 
 
 def test_a_proxy_that_takes_no_connection_is_named_without_a_python_object(monkeypatch):

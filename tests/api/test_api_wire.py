@@ -144,7 +144,7 @@ def test_a_body_in_an_unknown_charset_is_an_error_that_names_it(content_type):
         pytest.raises(errors.UnreadableResponseError) as caught,
     ):
         client.get_order(SOME_ID)
-    assert f"({content_type}, in neither UTF-8 nor a charset" in str(caught.value)
+    assert f"({content_type})" in str(caught.value)
 
 
 @pytest.mark.slow("reads 5 MB of JSON")
