@@ -1,4 +1,4 @@
-"""The one retry policy: what is sent again, when, and how often."""
+"""The one retry policy: what is sent again, when, and how often. Tenacity runs the loop."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_any,
+    stop_before_delay,
+)
 
 from airflow_provider_ollang.api.errors import (
     OllangError,
@@ -60,9 +69,9 @@ def is_retryable(error: OllangError, policy: RetryPolicy) -> bool:
     return error.is_retryable and (error.retry_after or 0) <= policy.retry_after_max
 
 
-def backoff_seconds(error: OllangError, attempt: int, policy: RetryPolicy) -> float:
+def backoff_seconds(error: OllangError | None, attempt: int, policy: RetryPolicy) -> float:
     """Return how long to wait after the attempt: what the API asks for, else full jitter."""
-    if error.retry_after:
+    if error and error.retry_after:
         return error.retry_after
     ceiling = min(policy.wait_max, policy.wait_initial * 2 ** (attempt - 1))
     return random.uniform(0, ceiling)  # noqa: S311 - spreads load, guards nothing
@@ -87,9 +96,8 @@ def call_with_retries(
     :raises OllangError: the last attempt's error, with ``attempts`` and ``response_lost`` set
     """
     counted = retry_state or RetryState()
-    number = 0
-    while True:
-        number += 1
+
+    def attempt() -> Result:
         was_sent = False
         try:
             rate_limiter.acquire()
@@ -110,17 +118,33 @@ def call_with_retries(
             counted.response_lost |= was_sent and (error.response_lost or error.proves_nothing)
             error.attempts, error.response_lost = counted.attempts, counted.response_lost
             _tell(rate_limiter, error, policy)
-            wait = backoff_seconds(error, number, policy)
-            seconds = time.monotonic() - counted.begun_at
-            is_over = number >= policy.max_attempts or seconds + wait >= policy.max_seconds
-            is_unsafe = counted.response_lost and not is_repeatable
-            if is_over or is_unsafe or rate_limiter.stopped or not is_retryable(error, policy):
-                raise
-            log.warning(
-                "%s. Retrying in %.1f s (attempt %d of %d).",
-                *(error, wait, number + 1, policy.max_attempts),
-            )
-        rate_limiter.sleep(wait)
+            raise
+
+    def should_retry(error: BaseException) -> bool:
+        is_safe = is_repeatable or not counted.response_lost
+        return isinstance(error, OllangError) and is_safe and is_retryable(error, policy)
+
+    limits = stop_any(
+        stop_after_attempt(policy.max_attempts), stop_before_delay(policy.max_seconds)
+    )
+
+    def log_wait(state: RetryCallState) -> None:
+        log.warning(
+            "%s. Retrying in %.1f s (attempt %d of %d).",
+            counted.last_error,
+            state.upcoming_sleep,
+            state.attempt_number + 1,
+            policy.max_attempts,
+        )
+
+    return Retrying(
+        retry=retry_if_exception(should_retry),
+        wait=lambda state: backoff_seconds(counted.last_error, state.attempt_number, policy),
+        stop=lambda state: rate_limiter.stopped or limits(state),
+        sleep=rate_limiter.sleep,
+        before_sleep=log_wait,
+        reraise=True,
+    )(attempt)
 
 
 def _tell(rate_limiter: RateLimiter, error: OllangError, policy: RetryPolicy) -> None:
