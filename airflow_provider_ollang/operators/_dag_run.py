@@ -59,6 +59,24 @@ def refuse_old_list(context: Context, producers: Collection[str]) -> None:
             )
 
 
+def refuse_unapproved_list(context: Context, producers: Collection[str]) -> None:
+    """Fail if a person is asked before the task, and its list is not from what they approved."""
+    task: Any = context["task"]
+    approvals = {
+        other.task_id
+        for other in task.get_flat_relatives(upstream=True)
+        if other.task_type == "ApproveOrdersOperator"
+    }
+    dag: Any = context["dag"]
+    sources = [dag.task_dict[task_id] for task_id in producers if task_id in dag.task_dict]
+    before = {*producers}.union(*(it.get_flat_relative_ids(upstream=True) for it in sources))
+    if approvals and approvals.isdisjoint(before):
+        raise AirflowFailException(
+            f"Nothing was cancelled: order_ids is not what was approved. Pass order_ids from the "
+            f"output of {' or '.join(sorted(approvals))}."
+        )
+
+
 def _states_of_tasks(ti: Any, task_ids: Collection[str]) -> Iterable[tuple[str, str | None]]:
     try:
         from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance

@@ -26,6 +26,7 @@ from airflow_provider_ollang.operators._dag_run import (
     refuse_backfill,
     refuse_ignored_settings,
     refuse_old_list,
+    refuse_unapproved_list,
     time_of_run,
 )
 from airflow_provider_ollang.operators._earlier_tries import EarlierTries
@@ -466,6 +467,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
             self._take_parameters()
             refuse_preview(context, preview=self._preview)
             refuse_old_list(context, self._producers)
+            refuse_unapproved_list(context, self._producers)
             self._earlier_tries = EarlierTries(context)
             self._check_length()
             with self._client(RateLimiter(self._requests_per_second)) as client:

@@ -83,7 +83,11 @@ class Run:
             "dag_run": SimpleNamespace(run_after=self.time, **fields),
             "task": self.task,
             "ti": self.ti,
-            "dag": SimpleNamespace(params=self.params, tasks=[self.task]),
+            "dag": SimpleNamespace(
+                params=self.params,
+                tasks=[self.task],
+                task_dict=self.task.dag.task_dict if self.task and self.task.has_dag() else {},
+            ),
             # Airflow adds what the conf has beside them.
             "params": (self.conf if isinstance(self.conf, dict) else {}) | self.params,
             "run_id": self.run_id,

@@ -49,6 +49,15 @@ def test_inherited_retries_do_not_ask_again():
         assert approval().retries == 0
 
 
+def test_a_list_that_goes_around_the_approval_is_refused(run, add_orders, sandbox):
+    with DAG("dag", schedule=None):
+        cancel = BatchCancelOrdersOperator(task_id="cancel", order_ids=add_orders(30))
+        approval() >> cancel
+    with pytest.raises(AirflowFailException, match="Pass order_ids from the output of approve"):
+        run.execute(cancel)
+    assert sandbox.requests == []
+
+
 def test_nobody_is_asked_about_no_order(run):
     with pytest.raises(AirflowSkipException, match="no orders to approve"):
         run.execute(approval([]))
