@@ -37,10 +37,16 @@ class ErrorResponse(Exception):
     """
 
     def __init__(
-        self, status: int, message: str | list[str], error: str = "", code: str = ""
+        self,
+        status: int,
+        message: str | list[str],
+        error: str = "",
+        code: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status, self.message, self.error, self.code = status, message, error, code
+        self.headers = headers
 
     @classmethod
     def documented(cls, code: str) -> ErrorResponse:
@@ -50,7 +56,7 @@ class ErrorResponse(Exception):
 
     def response(self, error_format: str) -> JSONResponse:
         """Return the response in one of ``ERROR_FORMATS``."""
-        return JSONResponse(self._body(error_format), self.status)
+        return JSONResponse(self._body(error_format), self.status, self.headers)
 
     def _body(self, error_format: str) -> dict[str, Any]:
         phrase = HTTPStatus(self.status).phrase

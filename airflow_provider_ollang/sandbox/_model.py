@@ -39,15 +39,13 @@ def format_time(instant: float) -> str:
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
-def parse_time(text: object) -> float | None:
-    """Return the seconds since the epoch, or ``None`` where ``text`` is not an ISO 8601 date."""
-    if not isinstance(text, str):
-        return None
+def parse_time(text: Any) -> float:
+    """Return the seconds since the epoch, or NaN where ``text`` is not an ISO 8601 date."""
     try:
         moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except ValueError:
-        return None
+    except (TypeError, ValueError):
+        return math.nan
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def parse_numbers(text: str, what: str, names: Collection[str], most: float) -> dict[str, float]:

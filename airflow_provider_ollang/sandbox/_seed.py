@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import unicodedata
 from collections.abc import Iterator
 
 from airflow_provider_ollang.sandbox._model import (
@@ -51,18 +50,15 @@ _SUBJECTS = (
     "Product demo",
     "Safety training",
     "Season trailer",
-    "Town hall",
-    "User manual",
+    # The same in both Unicode forms; macOS uploads files under the decomposed one.
+    "R\N{LATIN SMALL LETTER E WITH ACUTE}union",
+    "Re\N{COMBINING ACUTE ACCENT}union",
     "Warranty terms",
 )
 _SUFFIXES = ("", "", "", " (draft)", " v2", " [test]", " - keep", " - final cut")
-# A name that looks the same in both forms; macOS uploads files under the decomposed one.
-_ACCENTED = "Réunion d'équipe"
-_ODD_SUBJECTS = [unicodedata.normalize(form, _ACCENTED) for form in ("NFC", "NFD")]
 _SOURCES = ("en", "en", "en", "de", "tr")
 _TARGETS = ("fr", "es", "it", "pt-BR", "ja", "ko", "ar", "nl", "pl")
 _RATES = {0: 0.6, 1: 4.5}
-_EVENTS = ("ai_delivered", "translator_delivered", "lsp_approved", "order_delivered")
 _DELIVERED = frozenset({COMPLETED, "delivered"})
 
 # Like MongoDB's, an id starts with its moment in seconds, so ids sort by age. The moment is
@@ -80,18 +76,14 @@ class SeededOrders:
         self._random = random.Random(seed)  # noqa: S311 - repeatable, not secret
         self._start = start
 
-    def own(self, count: int) -> Iterator[Order]:
-        """Yield ``count`` orders of the account that the API key belongs to."""
+    def of_both_accounts(self, count: int) -> Iterator[Order]:
+        """Yield ``count`` orders of the key's account, and a few of another one."""
         statuses = [_MIX[number % len(_MIX)] for number in range(count)]
         self._random.shuffle(statuses)
         for number, status in enumerate(statuses):
-            folder = {"folderId": (None, *FOLDER_IDS)[number % 4]}
-            yield self._order(status, self._age(status)) | folder
-
-    def foreign(self) -> Iterator[Order]:
-        """Yield the few orders that exist, but belong to another account."""
+            yield self._order(status) | {"folderId": (None, *FOLDER_IDS)[number % 4]}
         for _ in range(FOREIGN_ORDERS):
-            yield self._order(PENDING, self._age(PENDING)) | {"clientId": OTHER_CLIENT_ID}
+            yield self._order(PENDING) | {"clientId": OTHER_CLIENT_ID}
 
     def plain(self, age: float, now: float) -> Order:
         """Return a pending order without particulars, created ``age`` seconds before ``now``."""
@@ -125,11 +117,11 @@ class SeededOrders:
         power = 6 if status == ONGOING else 3
         return _YOUNGEST_AGE + self._random.random() ** power * (_LONGEST_AGE - _YOUNGEST_AGE)
 
-    def _order(self, status: str, age: float) -> Order:
-        choice = self._random.choice
-        level = choice((0, 1))
+    def _order(self, status: str) -> Order:
+        choice, number = self._random.choice, self._random.randint
+        age, level = self._age(status), choice((0, 1))
         order = self.plain(age, now=self._start) | {
-            "name": self._name(),
+            "name": f"{choice(_SUBJECTS)} {number(1, 60)}{choice(_SUFFIXES)}",
             "sourceLanguage": choice(_SOURCES),
             "targetLanguage": choice(_TARGETS),
             "status": status,
@@ -137,34 +129,26 @@ class SeededOrders:
             "projectId": choice(PROJECT_IDS),
             "level": level,
             "rate": _RATES[level],
-            "finance": {"paymentAmount": round(_RATES[level] * self._random.randint(2, 90), 2)},
+            "finance": {"paymentAmount": round(_RATES[level] * number(2, 90), 2)},
         }
         if status not in _DELIVERED:
             return order
-        evaluation = {"latestEvaluation": {"score": self._random.randint(70, 100)}}
-        return order | evaluation | delivery(order, self._start - age, self._start)
-
-    def _name(self) -> str:
-        subject, number = self._random.choice(_SUBJECTS), self._random.randint(1, 60)
-        if subject == "Town hall":
-            subject = _ODD_SUBJECTS[number % 2]
-        return f"{subject} {number}{self._random.choice(_SUFFIXES)}"
+        order["latestEvaluation"] = {"score": number(70, 100)}
+        return order | delivery(order, self._start - age / 2)
 
 
-def delivery(order: Order, created: float, delivered: float) -> Order:
+def delivery(order: Order, moment: float) -> Order:
     """Return the fields that an order gets by its delivery."""
-    events = _EVENTS if order["level"] else (_EVENTS[0], _EVENTS[-1])
     document = f"https://files.ollang.invalid/{order['id']}"
     return {
         "vttUrl": f"{document}.vtt?signature=abc" if order["type"] in ("cc", "subtitle") else None,
         "orderDocs": [{"name": order["name"], "url": f"{document}.docx"}],
         "deliveryEvents": [
             {
-                "type": event,
-                "occurredAt": format_time(created + (delivered - created) * (step + 1) / 10),
-                "actorType": "system" if event == "ai_delivered" else "user",
-                "actorId": None if event == "ai_delivered" else CLIENT_ID,
+                "type": "order_delivered",
+                "occurredAt": format_time(moment),
+                "actorType": "user",
+                "actorId": CLIENT_ID,
             }
-            for step, event in enumerate(events)
         ],
     }

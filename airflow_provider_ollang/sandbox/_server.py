@@ -6,26 +6,31 @@ import asyncio
 import math
 import socket
 import threading
-import time
 from collections.abc import Mapping
 from contextlib import suppress
-from types import TracebackType
-from typing import Any
+from fnmatch import fnmatchcase
+from typing import Any, Self
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from airflow_provider_ollang.sandbox._app import create_app
+from airflow_provider_ollang.sandbox._app import RecordedRequest, create_app
 from airflow_provider_ollang.sandbox._errors import ERROR_FORMATS
-from airflow_provider_ollang.sandbox._faults import Fault, FaultInjector, parse_faults
-from airflow_provider_ollang.sandbox._lifecycle import Callbacks, Lifecycle
-from airflow_provider_ollang.sandbox._middleware import RateLimiter, RecordedRequest
+from airflow_provider_ollang.sandbox._faults import (
+    Fault,
+    RateLimiter,
+    Stub,
+    draw_faults,
+    parse_faults,
+)
+from airflow_provider_ollang.sandbox._lifecycle import Lifecycle
 from airflow_provider_ollang.sandbox._orders import Orders
-from airflow_provider_ollang.sandbox._stubs import Stubs
+
+__all__ = ["RecordedRequest", "Sandbox", "Stub"]
 
 
-class Sandbox(Stubs):
+class Sandbox:
     """A local server that speaks the Ollang API, from ``start()`` or ``with`` to ``stop()``.
 
     :param host: address to listen on.
@@ -60,26 +65,27 @@ class Sandbox(Stubs):
         lifecycle: str = "",
         callback_twice: float = 0,
     ) -> None:
-        super().__init__()
         _check("port", port, 0 <= port <= 65535, "from 0 to 65535")
         _check("order_count", order_count, order_count >= 0, "0 or more")
         _check("latency_ms", latency_ms, 0 <= latency_ms < math.inf, "a number, 0 or more")
         _check("callback_twice", callback_twice, 0 <= callback_twice <= 1, "from 0 to 1")
+        formats = "one of " + ", ".join(ERROR_FORMATS)
+        _check("error_format", error_format, error_format in ERROR_FORMATS, formats)
         if not api_key.isascii() or not api_key.strip():
             raise ValueError("api_key must be ASCII text, and not blank")
-        life = Lifecycle.parse(lifecycle)
-        self.orders = Orders(order_count, seed, life)
-        self.callbacks = Callbacks(self.orders, life, callback_twice, seed)
+        self.orders = Orders(order_count, seed)
+        self.lifecycle = Lifecycle(self.orders, lifecycle, callback_twice, seed)
         self.api_key = api_key
         self.error_format = error_format
         self.latency = latency_ms / 1000
         self.log: list[RecordedRequest] = []
-        self.rate_limiter = RateLimiter(rate_limit)
-        rates = parse_faults(faults) if isinstance(faults, str) else faults
-        self.fault_injector = FaultInjector(rates, seed)
+        self._fault_rates = parse_faults(faults) if isinstance(faults, str) else faults
+        self._seed = seed
         self._address = (host, port)
-        self._app = create_app(self)
         self._server: _Server | None = None
+        self.limit_rate(rate_limit)
+        self._start_over()
+        self._app = create_app(self)
 
     @property
     def url(self) -> str:
@@ -97,16 +103,36 @@ class Sandbox(Stubs):
         """The requests received so far, in order; those to ``/_sandbox/`` are not among them."""
         return list(self.log)
 
-    @property
-    def error_format(self) -> str:
-        """How errors are written; may be set while the sandbox runs."""
-        return self._error_format
+    def respond_next(self, *stubs: Stub, method: str | None = None, path: str = "*") -> None:
+        """Give each of ``stubs`` once, in this order, to the next requests that fit.
 
-    @error_format.setter
-    def error_format(self, error_format: str) -> None:
-        expected = "one of " + ", ".join(ERROR_FORMATS)
-        _check("error_format", error_format, error_format in ERROR_FORMATS, expected)
-        self._error_format = error_format
+        :param method: the requests' method; ``None`` fits any.
+        :param path: a pattern for their paths, such as ``/integration/orders/cancel/*``.
+        """
+        self._next += [(method or "*", path, stub) for stub in stubs]
+
+    def respond_always(self, stub: Stub, method: str | None = None, path: str = "*") -> None:
+        """Give ``stub`` to every request that fits, after those of ``respond_next``.
+
+        :param method: the requests' method; ``None`` fits any.
+        :param path: a pattern for their paths, such as ``/integration/orders/cancel/*``.
+        """
+        self._always.insert(0, (method or "*", path, stub))
+
+    def respond_normally(self) -> None:
+        """Drop every stub response."""
+        self._next: list[tuple[str, str, Stub]] = []
+        self._always: list[tuple[str, str, Stub]] = []
+
+    def take_stub(self, method: str, path: str) -> Stub | None:
+        """Return the stub response to this request, or ``None`` where the API shall respond."""
+        for stubs in (self._next, self._always):
+            for stub in stubs:
+                if fnmatchcase(method, stub[0]) and fnmatchcase(path, stub[1]):
+                    if stubs is self._next:
+                        stubs.remove(stub)
+                    return stub[2]
+        return None
 
     def limit_rate(self, per_second: float | None) -> None:
         """Respond with 429 beyond this many requests a second from now on; ``None``: no limit."""
@@ -116,9 +142,12 @@ class Sandbox(Stubs):
         """Start over: the seed's orders, no requests received, no stub responses."""
         self.orders.reset()
         self.log.clear()
+        self.limit_rate(self.rate_limiter.per_second)
+        self._start_over()
+
+    def _start_over(self) -> None:
         self.respond_normally()
-        self.rate_limiter.reset()
-        self.fault_injector.reset()
+        self.faults = draw_faults(self._fault_rates, self._seed)
 
     def start(self) -> None:
         """Listen, and return once requests are served.
@@ -138,16 +167,11 @@ class Sandbox(Stubs):
             self._server.stop()
             self._server = None
 
-    def __enter__(self) -> Sandbox:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 
@@ -174,6 +198,7 @@ class _Server(uvicorn.Server):
                 timeout_keep_alive=60,
             )
         )
+        self._ready = threading.Event()
         self._thread = threading.Thread(
             target=self.run, args=([listener],), name="ollang-sandbox", daemon=True
         )
@@ -181,25 +206,20 @@ class _Server(uvicorn.Server):
     def start(self) -> None:
         """Return once requests are served."""
         self._thread.start()
-        while not self.started:
-            if not self._thread.is_alive():
-                raise RuntimeError("the sandbox's server did not start")
-            time.sleep(0.001)
+        if not self._ready.wait(timeout=10):
+            raise RuntimeError("the sandbox's server did not start")
 
     def stop(self) -> None:
         """Return once the server is gone."""
-        self.should_exit = True
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join()
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
-        await super().startup(sockets)
-
     async def main_loop(self) -> None:
         # uvicorn's own loop looks every 0.1 seconds whether to stop, which a test would wait for.
-        while not await self.on_tick(0):
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        self._ready.set()
+        while not self._stopping.is_set():
+            await self.on_tick(0)  # it sets the header Date
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), timeout=1)
 
