@@ -48,7 +48,7 @@ class RecordedRequest:
     """The status of the response; ``None`` while there is none."""
     fault: str | None = None
     acted: float | None = None
-    """When the API did what was asked, whatever the response was; ``None`` if it did not."""
+    """When it cancelled or created orders, whatever the response was; ``None`` if it did not."""
 
     @property
     def is_cancel(self) -> bool:
@@ -106,7 +106,7 @@ class Gateway:
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(sandbox.latency)
             response = await self._response(request, sandbox)
-            await (response or self._act)(scope, receive, send_recorded)
+            await (response or self.app)(scope, receive, send_recorded)
 
     async def _response(self, request: Request, sandbox: Sandbox) -> Response | None:
         """Return what the request gets instead of the API's response, or ``None``."""
@@ -138,19 +138,11 @@ class Gateway:
         async def keep(message: Message) -> None:
             messages.append(message)
 
-        await self._act(request.scope, request.receive, keep)
+        await self.app(request.scope, request.receive, keep)
         start, *rest = messages
         response = Response(b"".join(it.get("body", b"") for it in rest), start["status"])
         response.raw_headers = start["headers"]
         return response
-
-    async def _act(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_noted(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] < 300:
-                scope["state"]["recorded"].acted = time.time()
-            await send(message)
-
-        await self.app(scope, receive, send_noted)
 
 
 def _record(request: Request, api_key: str) -> RecordedRequest:
@@ -160,7 +152,7 @@ def _record(request: Request, api_key: str) -> RecordedRequest:
 
     scope, path = request.scope, request.scope["path"]
     query = b"?" + scope["query_string"] if scope["query_string"] else b""
-    order_id = _ORDER_ID.fullmatch(masked(path)) if path != _CREATE else None
+    order_id = None if path == _CREATE else _ORDER_ID.fullmatch(masked(path))
     return RecordedRequest(
         method=request.method,
         path=masked((scope["raw_path"] + query).decode("latin-1")),
@@ -212,12 +204,14 @@ async def _read_order(request: Request) -> Response:
 
 async def _cancel_order(request: Request) -> Response:
     _orders(request).cancel(request.path_params["order_id"])
+    request.state.recorded.acted = time.time()
     return Response(status_code=204)
 
 
 async def _create_orders(request: Request) -> Response:
     orders, body = _orders(request), await _json_body(request)
     created = orders.create(body)
+    request.state.recorded.acted = time.time()
     _sandbox(request).lifecycle.begin([it["orderId"] for it in created], body.get("callbackUrl"))
     await asyncio.sleep(0)  # a life of no seconds is over before the response
     return JSONResponse(created, status_code=201)

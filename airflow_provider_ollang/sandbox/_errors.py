@@ -37,16 +37,11 @@ class ErrorResponse(Exception):
     """
 
     def __init__(
-        self,
-        status: int,
-        message: str | list[str],
-        error: str = "",
-        code: str = "",
-        headers: Mapping[str, str] | None = None,
+        self, status: int, message: str | list[str], error: str = "", code: str = ""
     ) -> None:
         super().__init__(message)
         self.status, self.message, self.error, self.code = status, message, error, code
-        self.headers = headers
+        self.headers: dict[str, str] = {}
 
     @classmethod
     def documented(cls, code: str) -> ErrorResponse:
@@ -56,18 +51,16 @@ class ErrorResponse(Exception):
 
     def response(self, error_format: str) -> JSONResponse:
         """Return the response in one of ``ERROR_FORMATS``."""
-        return JSONResponse(self._body(error_format), self.status, self.headers)
-
-    def _body(self, error_format: str) -> dict[str, Any]:
         phrase = HTTPStatus(self.status).phrase
+        body: dict[str, Any] = {"error": self.error or phrase, "message": self.message}
+        body |= {"code": self.code} if self.code else {}
         if error_format == "envelope":
             detail = self.message if isinstance(self.message, str) else "; ".join(self.message)
-            generic = {"code": -1, "error": "UnknownError", "message": "unknown error"}
-            return generic | {"detail": detail}
-        if error_format == "framework":
-            return {"statusCode": self.status, "message": self.message, "error": phrase}
-        body = {"error": self.error or phrase, "message": self.message}
-        return body | ({"code": self.code} if self.code else {})
+            body = {"code": -1, "error": "UnknownError", "message": "unknown error"}
+            body |= {"detail": detail}
+        elif error_format == "framework":
+            body = {"statusCode": self.status, "message": self.message, "error": phrase}
+        return JSONResponse(body, self.status, self.headers)
 
 
 def require(rules: Mapping[str, bool]) -> None:

@@ -72,8 +72,9 @@ class TruncatedResponse(NoResponse):
 
 def too_many_requests(retry_after: str | None) -> ErrorResponse:
     """Return a 429 with this ``Retry-After``, or with none."""
-    headers = {} if retry_after is None else {"retry-after": retry_after}
-    return ErrorResponse(429, "ThrottlerException: Too Many Requests", headers=headers)
+    error = ErrorResponse(429, "ThrottlerException: Too Many Requests")
+    error.headers = {} if retry_after is None else {"retry-after": retry_after}
+    return error
 
 
 def _web_page(status: int, title: str) -> Callable[[Request], Response]:

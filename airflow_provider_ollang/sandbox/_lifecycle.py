@@ -62,17 +62,14 @@ class Lifecycle:
         if order and order["status"] == COMPLETED and callback_url:
             for _ in range(calls):
                 with suppress(OSError, ValueError):  # a failing receiver is ignored
-                    await asyncio.to_thread(_post, callback_url, _payload(order))
+                    await asyncio.to_thread(_call, callback_url, order)
 
 
-def _payload(order: Order) -> bytes:
+def _call(url: str, order: Order) -> None:
     fields = ("orderDocs", "status", "targetLanguage", "vttUrl")
     completed = {"orderId": order["id"], "orderType": order["type"]}
     completed |= {"completedAt": format_time(time.time())}
-    return json.dumps(completed | {field: order[field] for field in fields}).encode()
-
-
-def _post(url: str, body: bytes) -> None:
+    body = json.dumps(completed | {field: order[field] for field in fields}).encode()
     request = Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - checked
     with _WITHOUT_PROXY.open(request, timeout=CALLBACK_TIMEOUT):
         pass

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 from airflow_provider_ollang.sandbox._errors import ErrorResponse, one_of, require
@@ -18,7 +19,12 @@ from airflow_provider_ollang.sandbox._model import (
     Order,
     parse_time,
 )
-from airflow_provider_ollang.sandbox._seed import OTHER_CLIENT_ID, PROJECT_IDS, SeededOrders
+from airflow_provider_ollang.sandbox._seed import (
+    OTHER_CLIENT_ID,
+    PROJECT_IDS,
+    plain_order,
+    seeded_orders,
+)
 
 EARLY = timedelta(hours=12)
 """How long after its creation an ongoing order can still be cancelled."""
@@ -47,8 +53,8 @@ class Orders:
         """Start over with the seed's orders, their ages counted from now."""
         with self._lock:
             self.clear()
-            self._seeded = SeededOrders(self._seed, time.time())
-            for order in self._seeded.of_both_accounts(self._count):
+            self._start, self._random = time.time(), Random(self._seed)
+            for order in seeded_orders(self._random, self._start, self._count):
                 self._keep(order)
 
     def clear(self) -> None:
@@ -74,7 +80,8 @@ class Orders:
         :param fields: any fields by their names in the API, with any values, broken ones too.
         """
         with self._lock:
-            order = self._seeded.plain(age.total_seconds(), now=time.time()) | fields
+            created = time.time() - age.total_seconds()
+            order = plain_order(self._random, self._start, created) | fields
             order |= {"clientId": OTHER_CLIENT_ID} if foreign else {}
             for field in without:
                 del order[field]
@@ -92,9 +99,8 @@ class Orders:
 
     def get(self, order_id: str) -> Order | None:
         """Return an order of either account, or ``None`` where there is none."""
-        with self._lock:
-            order = self._by_id.get(order_id)
-            return dict(order) if order is not None else None
+        order = self._by_id.get(order_id)
+        return None if order is None else dict(order)
 
     def where(self, /, **fields: Any) -> list[Order]:
         """Return the account's orders whose fields have these values."""
@@ -104,12 +110,10 @@ class Orders:
     @property
     def foreign(self) -> list[Order]:
         """The orders that belong to another account."""
-        with self._lock:
-            return [dict(order) for order in self._all if _is_foreign(order)]
+        return [dict(order) for order in self._all if _is_foreign(order)]
 
     def __iter__(self) -> Iterator[Order]:
-        with self._lock:
-            return iter([dict(order) for order in self._all if not _is_foreign(order)])
+        return iter([dict(order) for order in self._all if not _is_foreign(order)])
 
     def __len__(self) -> int:
         return len(self.where())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
+from random import Random
 
 from airflow_provider_ollang.sandbox._model import (
     CANCELLED,
@@ -19,17 +19,8 @@ from airflow_provider_ollang.sandbox._model import (
 
 CLIENT_ID = "64f1c0a2b7d94e0012ab34cd"
 OTHER_CLIENT_ID = "64f1c0a2b7d94e0012ab99ff"
-PROJECT_IDS = (
-    "65a1f00d3c5e7a0011223301",
-    "65a1f00d3c5e7a0011223302",
-    "65a1f00d3c5e7a0011223303",
-    "65a1f00d3c5e7a0011223304",
-)
-FOLDER_IDS = (
-    "65b2e11c4d6f8b0022334401",
-    "65b2e11c4d6f8b0022334402",
-    "65b2e11c4d6f8b0022334403",
-)
+PROJECT_IDS = tuple(f"65a1f00d3c5e7a001122330{number}" for number in (1, 2, 3, 4))
+FOLDER_IDS = tuple(f"65b2e11c4d6f8b002233440{number}" for number in (1, 2, 3))
 FOREIGN_ORDERS = 3
 
 _DAY = 24 * 60 * 60.0
@@ -60,81 +51,70 @@ _SOURCES = ("en", "en", "en", "de", "tr")
 _TARGETS = ("fr", "es", "it", "pt-BR", "ja", "ko", "ar", "nl", "pl")
 _RATES = {0: 0.6, 1: 4.5}
 _DELIVERED = frozenset({COMPLETED, "delivered"})
-
-# Like MongoDB's, an id starts with its moment in seconds, so ids sort by age. The moment is
-# counted from a fixed one rather than the clock: the same seed must give the same ids.
 _ID_EPOCH = 0x65A4F000
 
 
-class SeededOrders:
-    """A source of orders that are wholly decided by a seed.
+def seeded_orders(chance: Random, start: float, count: int) -> Iterator[Order]:
+    """Yield ``count`` orders of the key's account, and a few of another one.
 
     :param start: the moment that their ages are counted from, in seconds since the epoch.
     """
+    statuses = [_MIX[number % len(_MIX)] for number in range(count)]
+    chance.shuffle(statuses)
+    for number, status in enumerate(statuses):
+        folder = {"folderId": (None, *FOLDER_IDS)[number % 4]}
+        yield _seeded_order(chance, start, status) | folder
+    for _ in range(FOREIGN_ORDERS):
+        yield _seeded_order(chance, start, PENDING) | {"clientId": OTHER_CLIENT_ID}
 
-    def __init__(self, seed: int, start: float) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - repeatable, not secret
-        self._start = start
 
-    def of_both_accounts(self, count: int) -> Iterator[Order]:
-        """Yield ``count`` orders of the key's account, and a few of another one."""
-        statuses = [_MIX[number % len(_MIX)] for number in range(count)]
-        self._random.shuffle(statuses)
-        for number, status in enumerate(statuses):
-            yield self._order(status) | {"folderId": (None, *FOLDER_IDS)[number % 4]}
-        for _ in range(FOREIGN_ORDERS):
-            yield self._order(PENDING) | {"clientId": OTHER_CLIENT_ID}
+def _seeded_order(chance: Random, start: float, status: str) -> Order:
+    # The cube puts about two fifths below a week. Work in progress is younger: two fifths of
+    # it are below twelve hours, and so can still be cancelled.
+    share = chance.random() ** (6 if status == ONGOING else 3)
+    age = _YOUNGEST_AGE + share * (_LONGEST_AGE - _YOUNGEST_AGE)
+    level = chance.choice((0, 1))
+    order = plain_order(chance, start, start - age) | {
+        "name": f"{chance.choice(_SUBJECTS)} {chance.randint(1, 60)}{chance.choice(_SUFFIXES)}",
+        "sourceLanguage": chance.choice(_SOURCES),
+        "targetLanguage": chance.choice(_TARGETS),
+        "status": status,
+        "type": chance.choice(ORDER_TYPES if age > _OLDER_TYPES_FROM else CREATABLE_TYPES),
+        "projectId": chance.choice(PROJECT_IDS),
+        "level": level,
+        "rate": _RATES[level],
+        "finance": {"paymentAmount": round(_RATES[level] * chance.randint(2, 90), 2)},
+    }
+    if status not in _DELIVERED:
+        return order
+    order["latestEvaluation"] = {"score": chance.randint(70, 100)}
+    return order | delivery(order, start - age / 2)
 
-    def plain(self, age: float, now: float) -> Order:
-        """Return a pending order without particulars, created ``age`` seconds before ``now``."""
-        return {
-            "id": self._order_id(now - self._start - age),
-            "name": "Untitled",
-            "sourceLanguage": "en",
-            "targetLanguage": "fr",
-            "status": PENDING,
-            "type": "document",
-            "createdAt": format_time(now - age),
-            "clientId": CLIENT_ID,
-            "projectId": PROJECT_IDS[0],
-            "rate": _RATES[0],
-            "level": 0,
-            "folderId": None,
-            "vttUrl": None,
-            "orderDocs": [],
-            "finance": {"paymentAmount": 0.0},
-            "latestEvaluation": None,
-            "deliveryEvents": [],
-        }
 
-    def _order_id(self, since_start: float) -> str:
-        moment = int(_ID_EPOCH + since_start) & 0xFFFFFFFF
-        return f"{moment:08x}{self._random.getrandbits(64):016x}"
-
-    def _age(self, status: str) -> float:
-        # The cube puts about two fifths below a week. Work in progress is younger: two fifths of
-        # it are below twelve hours, and so can still be cancelled.
-        power = 6 if status == ONGOING else 3
-        return _YOUNGEST_AGE + self._random.random() ** power * (_LONGEST_AGE - _YOUNGEST_AGE)
-
-    def _order(self, status: str) -> Order:
-        choice, number = self._random.choice, self._random.randint
-        age, level = self._age(status), choice((0, 1))
-        order = self.plain(age, now=self._start) | {
-            "name": f"{choice(_SUBJECTS)} {number(1, 60)}{choice(_SUFFIXES)}",
-            "sourceLanguage": choice(_SOURCES),
-            "targetLanguage": choice(_TARGETS),
-            "status": status,
-            "type": choice(ORDER_TYPES if age > _OLDER_TYPES_FROM else CREATABLE_TYPES),
-            "projectId": choice(PROJECT_IDS),
-            "level": level,
-            "rate": _RATES[level],
-            "finance": {"paymentAmount": round(_RATES[level] * number(2, 90), 2)},
-        }
-        if status not in _DELIVERED:
-            return order
-        order["latestEvaluation"] = {"score": number(70, 100)}
-        return order | delivery(order, self._start - age / 2)
+def plain_order(chance: Random, start: float, created: float) -> Order:
+    """Return a pending order without particulars."""
+    # Like MongoDB's, an id starts with its moment in seconds, so ids sort by age. The moment is
+    # counted from a fixed one rather than the clock: the same seed must give the same ids.
+    moment = int(_ID_EPOCH + created - start) & 0xFFFFFFFF
+    return {
+        "id": f"{moment:08x}{chance.getrandbits(64):016x}",
+        "name": "Untitled",
+        "sourceLanguage": "en",
+        "targetLanguage": "fr",
+        "status": PENDING,
+        "type": "document",
+        "createdAt": format_time(created),
+        "clientId": CLIENT_ID,
+        "projectId": PROJECT_IDS[0],
+        "rate": _RATES[0],
+        "level": 0,
+        "folderId": None,
+        "vttUrl": None,
+        "orderDocs": [],
+        "finance": {"paymentAmount": 0.0},
+        "latestEvaluation": None,
+        "deliveryEvents": [],
+    }
 
 
 def delivery(order: Order, moment: float) -> Order:

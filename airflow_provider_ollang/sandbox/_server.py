@@ -82,7 +82,7 @@ class Sandbox:
         self._fault_rates = parse_faults(faults) if isinstance(faults, str) else faults
         self._seed = seed
         self._address = (host, port)
-        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
         self.limit_rate(rate_limit)
         self._start_over()
         self._app = create_app(self)
@@ -93,7 +93,7 @@ class Sandbox:
 
         :raises RuntimeError: the sandbox is not running.
         """
-        if self._server is None:
+        if self._thread is None:
             raise RuntimeError("the sandbox is not running; use it in a with statement")
         host, port = self._address
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -154,18 +154,43 @@ class Sandbox:
 
         :raises OSError: the address cannot be listened on.
         """
-        if self._server is not None:
+        if self._thread is not None:
             raise RuntimeError("the sandbox is running already")
         listener = _listen(*self._address)
         self._address = listener.getsockname()[:2]
-        self._server = _Server(self._app, listener)
-        self._server.start()
+        ready = threading.Event()
+        serving = self._serve(listener, ready)
+        self._thread = threading.Thread(target=asyncio.run, args=[serving], daemon=True)
+        self._thread.start()
+        if not ready.wait(timeout=10):
+            raise RuntimeError("the sandbox's server did not start")
 
     def stop(self) -> None:
         """Abort all connections and stop listening. A later start has the same address."""
-        if self._server is not None:
-            self._server.stop()
-            self._server = None
+        if self._thread is not None:
+            self._loop.call_soon_threadsafe(self._stopping.set)
+            self._thread.join()
+            self._thread = None
+
+    async def _serve(self, listener: socket.socket, ready: threading.Event) -> None:
+        # uvicorn's own loop looks every 0.1 seconds whether to stop, which a test would wait for.
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        server = _uvicorn(self._app)
+        await server.startup([listener])
+        await server.on_tick(0)
+        ready.set()
+        while not self._stopping.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), timeout=1)
+            await server.on_tick(0)  # it sets the header Date
+        # Not uvicorn's orderly end: it waits for clients, and a test may leave one hanging.
+        for it in server.servers:
+            it.close()
+        for connection in list(server.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
+        for task in list(server.server_state.tasks):
+            task.cancel()
 
     def __enter__(self) -> Self:
         self.start()
@@ -180,58 +205,22 @@ def _check(name: str, value: object, is_valid: bool, expected: str) -> None:
         raise ValueError(f"{name} must be {expected}, got {value!r}")
 
 
-class _Server(uvicorn.Server):
-    """A uvicorn server on a thread of its own, which stops at once."""
-
-    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http=_Protocol,
-                ws="none",
-                lifespan="off",
-                interface="asgi3",
-                log_config=None,
-                log_level="error",
-                access_log=False,
-                proxy_headers=False,
-                timeout_keep_alive=60,
-            )
-        )
-        self._ready = threading.Event()
-        self._thread = threading.Thread(
-            target=self.run, args=([listener],), name="ollang-sandbox", daemon=True
-        )
-
-    def start(self) -> None:
-        """Return once requests are served."""
-        self._thread.start()
-        if not self._ready.wait(timeout=10):
-            raise RuntimeError("the sandbox's server did not start")
-
-    def stop(self) -> None:
-        """Return once the server is gone."""
-        self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join()
-
-    async def main_loop(self) -> None:
-        # uvicorn's own loop looks every 0.1 seconds whether to stop, which a test would wait for.
-        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        self._ready.set()
-        while not self._stopping.is_set():
-            await self.on_tick(0)  # it sets the header Date
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), timeout=1)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Not uvicorn's orderly end: it waits for clients, and a test may leave one hanging.
-        for server in self.servers:
-            server.close()
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
-        await asyncio.sleep(0)
-        for task in list(self.server_state.tasks):
-            task.cancel()
+def _uvicorn(app: ASGIApp) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        proxy_headers=False,
+        timeout_keep_alive=60,
+    )
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    return server
 
 
 class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
