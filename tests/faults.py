@@ -46,7 +46,7 @@ def _truncated(response: Response) -> Response:
     return truncated
 
 
-def _retry_after(header: Callable[[], str | None]) -> Callable[[Request], ErrorResponse]:
+def _retry_after(header: Callable[[], str]) -> Callable[[Request], ErrorResponse]:
     return lambda request: too_many_requests(header())
 
 
@@ -84,7 +84,7 @@ KINDS = faults.KINDS | {
         Fault("slow-drip", lambda request: _Drip()),
         Fault("truncated", after=_truncated),
         Fault("429-date", _retry_after(_soon)),
-        Fault("429-bare", _retry_after(lambda: None)),
+        Fault("429-bare", lambda request: ErrorResponse(429, "Too Many Requests")),
         Fault("429-nonsense", _retry_after(lambda: "soon")),
         Fault("429-hour", _retry_after(lambda: "3600")),
         Fault("redirect", lambda request: HTMLResponse("Moved", 302, ELSEWHERE)),

@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         from airflow_provider_ollang.sandbox import Sandbox
     except ImportError as error:  # the extra is missing
-        return _fail(error)
+        sys.exit(f"ollang-sandbox: {error}")
     parser = create_parser()
     options = vars(parser.parse_args(arguments))
     try:
@@ -28,17 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sandbox.start()
     except OSError as error:
         address = f"{options['host']}:{options['port']}"
-        return _fail(f"cannot listen on {address}: {error.strerror}")
+        sys.exit(f"ollang-sandbox: cannot listen on {address}: {error.strerror}")
     sys.stdout.write(f"Ollang sandbox on {sandbox.url}\n")
     sys.stdout.flush()
     received = signal.sigwait(_EXIT_CODES)
     sandbox.stop()
     return _EXIT_CODES[received]
-
-
-def _fail(message: object) -> int:
-    sys.stderr.write(f"ollang-sandbox: {message}\n")
-    return 1
 
 
 def create_parser() -> argparse.ArgumentParser:
@@ -65,8 +60,9 @@ def create_parser() -> argparse.ArgumentParser:
     add("--rate-limit", type=float, help="requests a second; beyond it, the response is a 429")
     faults = "kinds and rates, such as 500=0.1,429=0.05, or all=0.1 for every kind together"
     add("--faults", default="", help=f"{faults}; the kinds are {', '.join(KINDS)}")
-    formats = "how errors are written"
-    add("--error-format", default="documented", choices=ERROR_FORMATS, help=formats)
+    add(
+        "--error-format", default="documented", choices=ERROR_FORMATS, help="how errors are written"
+    )
     return parser
 
 

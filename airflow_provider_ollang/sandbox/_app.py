@@ -19,18 +19,15 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_provider_ollang.sandbox._errors import ErrorResponse
-from airflow_provider_ollang.sandbox._faults import Fault, too_many_requests
+from airflow_provider_ollang.sandbox._faults import KINDS, too_many_requests
 from airflow_provider_ollang.sandbox._listing import list_page
 
 if TYPE_CHECKING:
     from airflow_provider_ollang.sandbox._orders import Orders
     from airflow_provider_ollang.sandbox._server import Sandbox
 
-_CONTROL = "/_sandbox/"
 _CREATE = "/integration/orders/create"
 _ORDER_ID = re.compile(r"/integration/orders/(?:cancel/)?([^/]+)")
-# Names that Orders.add() gives a meaning of its own.
-_NO_FIELDS = frozenset({"age", "foreign", "without"})
 
 
 @dataclass(slots=True)
@@ -56,11 +53,6 @@ class RecordedRequest:
         return self.method == "POST" and self.path.startswith("/integration/orders/cancel/")
 
     @property
-    def is_listing(self) -> bool:
-        """Whether this asked for a page of orders."""
-        return self.method == "GET" and self.path.partition("?")[0] == "/integration/orders"
-
-    @property
     def query(self) -> dict[str, str]:
         """The query's parameters, decoded."""
         return dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
@@ -71,10 +63,7 @@ def create_app(sandbox: Sandbox) -> Starlette:
     app = Starlette(
         routes=ROUTES,
         middleware=[Middleware(Gateway)],
-        exception_handlers={
-            ErrorResponse: _respond_with_error,
-            HTTPException: _respond_without_route,
-        },
+        exception_handlers=dict.fromkeys((ErrorResponse, HTTPException), _respond_with_error),
     )
     app.router.redirect_slashes = False
     app.state.sandbox = sandbox
@@ -89,7 +78,7 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        if scope["path"].startswith(_CONTROL):
+        if scope["path"].startswith("/_sandbox/"):
             await self.app(scope, receive, send)
             return
         request = Request(scope, receive)
@@ -113,23 +102,18 @@ class Gateway:
         stub = sandbox.take_stub(request.method, request.scope["path"])
         if stub is not None:
             await asyncio.sleep(stub.delay)
-            fault = stub.chosen_fault
+            fault = KINDS[stub.fault] if isinstance(stub.fault, str) else stub.fault
         elif wait := sandbox.rate_limiter.acquire(time.monotonic()):
             return too_many_requests(str(wait)).response(sandbox.error_format)
         else:
             fault = next(sandbox.faults)
         if fault is None:
             return stub.response() if stub else None
-        response = await self._meet(fault, request)
-        if isinstance(response, ErrorResponse):
-            return response.response(sandbox.error_format)
-        return response
-
-    async def _meet(self, fault: Fault, request: Request) -> Response | ErrorResponse | None:
         request.state.recorded.fault = fault.kind
-        if fault.after is None:
-            return fault.instead(request)
-        return fault.after(await self._captured(request))
+        if fault.after:
+            return fault.after(await self._captured(request))
+        met = fault.instead(request)
+        return met.response(sandbox.error_format) if isinstance(met, ErrorResponse) else met
 
     async def _captured(self, request: Request) -> Response:
         """Let the API act on the request, and return its response instead of sending it."""
@@ -163,13 +147,10 @@ def _record(request: Request, api_key: str) -> RecordedRequest:
 
 
 async def _respond_with_error(request: Request, error: Any) -> Response:
+    if isinstance(error, HTTPException):  # there is no such route
+        error = ErrorResponse(404, f"Cannot {request.method} {request.url.path}")
     response: Response = error.response(_sandbox(request).error_format)
     return response
-
-
-async def _respond_without_route(request: Request, error: Exception) -> Response:
-    missing = ErrorResponse(404, f"Cannot {request.method} {request.url.path}")
-    return await _respond_with_error(request, missing)
 
 
 def _sandbox(request: Request) -> Sandbox:
@@ -231,12 +212,11 @@ async def _put_order(request: Request) -> Response:
     body, orders = await _json_body(request), _sandbox(request).orders
     if not isinstance(body, dict):
         raise ErrorResponse(400, "An order must be a JSON object")
-    fields = {name: value for name, value in body.items() if name not in _NO_FIELDS}
-    order_id = fields.get("id")
+    foreign, order_id = body.pop("foreign", False), body.get("id")
+    fields = {name: value for name, value in body.items() if name not in ("age", "without")}
     if isinstance(order_id, str) and orders.get(order_id) is not None:
         return JSONResponse(orders.change(order_id, **fields), status_code=201)
-    order = orders.add(foreign=body.get("foreign") is True, **fields)
-    return JSONResponse(order, status_code=201)
+    return JSONResponse(orders.add(foreign=foreign is True, **fields), status_code=201)
 
 
 async def _show_requests(request: Request) -> Response:

@@ -18,7 +18,6 @@ from starlette.types import Receive, Scope, Send
 from airflow_provider_ollang.sandbox._errors import ErrorResponse
 from airflow_provider_ollang.sandbox._model import parse_numbers
 
-ALL = "all"
 # On, with no time to linger: closing then sends a reset instead of an orderly end.
 _ABRUPT = struct.pack("ii", 1, 0)
 
@@ -70,10 +69,10 @@ class TruncatedResponse(NoResponse):
         await super().__call__(scope, receive, send)
 
 
-def too_many_requests(retry_after: str | None) -> ErrorResponse:
-    """Return a 429 with this ``Retry-After``, or with none."""
+def too_many_requests(retry_after: str) -> ErrorResponse:
+    """Return a 429 with this ``Retry-After``."""
     error = ErrorResponse(429, "ThrottlerException: Too Many Requests")
-    error.headers = {} if retry_after is None else {"retry-after": retry_after}
+    error.headers["retry-after"] = retry_after
     return error
 
 
@@ -114,11 +113,11 @@ def parse_faults(text: str, kinds: Mapping[str, Fault] = KINDS) -> dict[Fault, f
 
     :raises ValueError: a kind is unknown, or a rate, or their sum, is not from 0 to 1.
     """
-    rates = parse_numbers(text, "faults", (*kinds, ALL), most=1)
+    rates = parse_numbers(text, "faults", (*kinds, "all"), most=1)
     if sum(rates.values()) > 1:
         raise ValueError("the rates of faults must not exceed 1 together")
-    others = [kind for kind in kinds if kind not in rates] if ALL in rates else []
-    each = rates.pop(ALL, 0.0) / max(1, len(others))
+    others = [kind for kind in kinds if kind not in rates] if "all" in rates else []
+    each = rates.pop("all", 0.0) / max(1, len(others))
     return {kinds[kind]: rate for kind, rate in (rates | dict.fromkeys(others, each)).items()}
 
 
@@ -143,10 +142,7 @@ class RateLimiter:
         self._level = self._seen_at = 0.0
 
     def acquire(self, now: float) -> int:
-        """Let a request through and return 0, or return the whole seconds it should wait.
-
-        :param now: seconds on a clock that never goes back.
-        """
+        """Let a request through now and return 0, or return the whole seconds it should wait."""
         if self.per_second is None:
             return 0
         leaked = (now - self._seen_at) * self.per_second
@@ -187,11 +183,6 @@ class Stub:
         """Return a stub response whose body is ``value`` as JSON."""
         content_type = {"content-type": "application/json; charset=utf-8"}
         return cls(status, content_type | dict(headers or {}), json.dumps(value).encode(), delay)
-
-    @property
-    def chosen_fault(self) -> Fault | None:
-        """The fault that the request meets."""
-        return KINDS[self.fault] if isinstance(self.fault, str) else self.fault
 
     def response(self) -> Response | None:
         """Return the response, or ``None`` where the API itself shall respond."""

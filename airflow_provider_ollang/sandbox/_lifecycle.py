@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from urllib.request import ProxyHandler, Request, build_opener
+
+import requests
 
 from airflow_provider_ollang.sandbox._model import (
     COMPLETED,
     ONGOING,
     PENDING,
     Order,
+    delivery,
     format_time,
     parse_numbers,
 )
 from airflow_provider_ollang.sandbox._orders import Orders
-from airflow_provider_ollang.sandbox._seed import delivery
 
-CALLBACK_TIMEOUT = 5.0
-_WITHOUT_PROXY = build_opener(ProxyHandler({}))  # who is called is on this machine
 MAX_SECONDS = 1_000_000
 
 
@@ -69,7 +67,7 @@ def _call(url: str, order: Order) -> None:
     fields = ("orderDocs", "status", "targetLanguage", "vttUrl")
     completed = {"orderId": order["id"], "orderType": order["type"]}
     completed |= {"completedAt": format_time(time.time())}
-    body = json.dumps(completed | {field: order[field] for field in fields}).encode()
-    request = Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - checked
-    with _WITHOUT_PROXY.open(request, timeout=CALLBACK_TIMEOUT):
-        pass
+    completed |= {field: order[field] for field in fields}
+    with requests.Session() as session:
+        session.trust_env = False  # no proxy: who is called is on this machine
+        session.post(url, json=completed, timeout=5)

@@ -15,20 +15,17 @@ from airflow_provider_ollang.sandbox._model import (
     CANCELLED,
     CREATABLE_TYPES,
     ONGOING,
+    OTHER_CLIENT_ID,
     PENDING,
+    PROJECT_IDS,
     Order,
     parse_time,
-)
-from airflow_provider_ollang.sandbox._seed import (
-    OTHER_CLIENT_ID,
-    PROJECT_IDS,
     plain_order,
     seeded_orders,
 )
 
+# How long after its creation an ongoing order can still be cancelled.
 EARLY = timedelta(hours=12)
-"""How long after its creation an ongoing order can still be cancelled."""
-
 MAX_MEMORIES = 20
 SUB_TYPES = ("closedCaption", "timecodedTranscription")
 STYLES = ("overdub", "lipsync", "audioDescription")
@@ -53,7 +50,8 @@ class Orders:
         """Start over with the seed's orders, their ages counted from now."""
         with self._lock:
             self.clear()
-            self._start, self._random = time.time(), Random(self._seed)
+            self._start = time.time()
+            self._random = Random(self._seed)  # noqa: S311 - repeatable, not secret
             for order in seeded_orders(self._random, self._start, self._count):
                 self._keep(order)
 
@@ -191,28 +189,21 @@ def _requested(body: Mapping[str, Any]) -> Iterator[Order]:
 
 
 def _check(body: Any) -> None:
-    """Check that the API would take ``body``.
-
-    :raises ErrorResponse: 400, with every field that breaks a rule.
-    """
     given = body.get if isinstance(body, dict) else {}.get
-    level, languages = given("level"), given("targetLanguageConfigs")
-    memories = given("selectedMemories", [])
+    languages, memories = given("targetLanguageConfigs"), given("selectedMemories", [])
+    are_languages = languages != [] and _is_list_of(_is_language, languages)
+    are_memories = _is_list_of(_is_text, memories) and len(memories) <= MAX_MEMORIES
     require(
         {
             "projectId must be a non-empty string": _is_text(given("projectId")),
             one_of("orderType", CREATABLE_TYPES): given("orderType") in CREATABLE_TYPES,
-            "level must be 0 or 1": level in (0, 1) and not isinstance(level, bool),
-            "targetLanguageConfigs must be a non-empty array of languages": (
-                languages != [] and _is_list_of(_is_language, languages)
-            ),
+            "level must be 0 or 1": given("level") in (0, 1),
+            "targetLanguageConfigs must be a non-empty array of languages": are_languages,
             one_of("orderSubType", SUB_TYPES): given("orderSubType") in (None, *SUB_TYPES),
             one_of("dubbingStyle", STYLES): given("dubbingStyle") in (None, *STYLES),
             "callbackUrl must be a URL address": _is_url(given("callbackUrl", "http://unset")),
             "autoQc must be a boolean value": isinstance(given("autoQc", False), bool),
-            f"selectedMemories must be an array of at most {MAX_MEMORIES} ids": (
-                _is_list_of(_is_text, memories) and len(memories) <= MAX_MEMORIES
-            ),
+            f"selectedMemories must be an array of at most {MAX_MEMORIES} ids": are_memories,
         }
     )
 
@@ -226,9 +217,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_language(value: Any) -> bool:
-    if not isinstance(value, dict):
-        return False
-    return _is_text(value.get("language")) and isinstance(value.get("isRush", False), bool)
+    return isinstance(value, dict) and _is_text(value.get("language"))
 
 
 def _is_url(value: Any) -> bool:

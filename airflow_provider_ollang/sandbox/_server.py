@@ -6,7 +6,6 @@ import asyncio
 import math
 import socket
 import threading
-from collections.abc import Mapping
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import Any, Self
@@ -17,13 +16,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from airflow_provider_ollang.sandbox._app import RecordedRequest, create_app
 from airflow_provider_ollang.sandbox._errors import ERROR_FORMATS
-from airflow_provider_ollang.sandbox._faults import (
-    Fault,
-    RateLimiter,
-    Stub,
-    draw_faults,
-    parse_faults,
-)
+from airflow_provider_ollang.sandbox._faults import RateLimiter, Stub, draw_faults, parse_faults
 from airflow_provider_ollang.sandbox._lifecycle import Lifecycle
 from airflow_provider_ollang.sandbox._orders import Orders
 
@@ -41,7 +34,7 @@ class Sandbox:
     :param latency_ms: milliseconds added to every response.
     :param rate_limit: requests a second, beyond which the response is a 429; ``None`` for no limit.
     :param faults: kinds and rates, such as ``500=0.1,reset-after=0.05``; ``all=0.1`` for every
-        kind, at this rate together; or the rate of each ``Fault``.
+        kind, at this rate together.
     :param error_format: how errors are written: ``documented``, ``envelope`` (the vendor's generic
         one) or ``framework`` (NestJS's own).
     :param lifecycle: seconds that a created order stays in each status before it is completed, such
@@ -60,7 +53,7 @@ class Sandbox:
         api_key: str = "sandbox-key",
         latency_ms: float = 0,
         rate_limit: float | None = None,
-        faults: str | Mapping[Fault, float] = "",
+        faults: str = "",
         error_format: str = "documented",
         lifecycle: str = "",
         callback_twice: float = 0,
@@ -79,12 +72,13 @@ class Sandbox:
         self.error_format = error_format
         self.latency = latency_ms / 1000
         self.log: list[RecordedRequest] = []
-        self._fault_rates = parse_faults(faults) if isinstance(faults, str) else faults
+        self._fault_rates = parse_faults(faults)
         self._seed = seed
         self._address = (host, port)
         self._thread: threading.Thread | None = None
+        self.faults = draw_faults(self._fault_rates, seed)
         self.limit_rate(rate_limit)
-        self._start_over()
+        self.respond_normally()
         self._app = create_app(self)
 
     @property
@@ -126,12 +120,11 @@ class Sandbox:
 
     def take_stub(self, method: str, path: str) -> Stub | None:
         """Return the stub response to this request, or ``None`` where the API shall respond."""
-        for stubs in (self._next, self._always):
-            for stub in stubs:
-                if fnmatchcase(method, stub[0]) and fnmatchcase(path, stub[1]):
-                    if stubs is self._next:
-                        stubs.remove(stub)
-                    return stub[2]
+        for entry in self._next + self._always:
+            if fnmatchcase(method, entry[0]) and fnmatchcase(path, entry[1]):
+                if entry in self._next:
+                    self._next.remove(entry)
+                return entry[2]
         return None
 
     def limit_rate(self, per_second: float | None) -> None:
@@ -142,12 +135,9 @@ class Sandbox:
         """Start over: the seed's orders, no requests received, no stub responses."""
         self.orders.reset()
         self.log.clear()
-        self.limit_rate(self.rate_limiter.per_second)
-        self._start_over()
-
-    def _start_over(self) -> None:
-        self.respond_normally()
         self.faults = draw_faults(self._fault_rates, self._seed)
+        self.limit_rate(self.rate_limiter.per_second)
+        self.respond_normally()
 
     def start(self) -> None:
         """Listen, and return once requests are served.
@@ -213,7 +203,6 @@ def _uvicorn(app: ASGIApp) -> uvicorn.Server:
         lifespan="off",
         log_config=None,
         log_level="error",
-        access_log=False,
         proxy_headers=False,
         timeout_keep_alive=60,
     )

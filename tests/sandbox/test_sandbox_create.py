@@ -1,6 +1,6 @@
 import pytest
 
-from airflow_provider_ollang.sandbox._seed import PROJECT_IDS
+from airflow_provider_ollang.sandbox._model import PROJECT_IDS
 
 CREATE = "/integration/orders/create"
 BODY = {
