@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_ollang.sandbox._orders import Orders
     from airflow_provider_ollang.sandbox._server import Sandbox
 
-_CREATE = "/integration/orders/create"
-_ORDER_ID = re.compile(r"/integration/orders/(?:cancel/)?([^/]+)")
+_ORDER_ID = re.compile(r"/integration/orders/(?:cancel/)?(?!create$)([^/]+)")
 
 
 @dataclass(slots=True)
@@ -134,9 +133,9 @@ def _record(request: Request, api_key: str) -> RecordedRequest:
         # For a client that sends the key in the wrong place.
         return text.replace(api_key, "***")
 
-    scope, path = request.scope, request.scope["path"]
+    scope = request.scope
     query = b"?" + scope["query_string"] if scope["query_string"] else b""
-    order_id = None if path == _CREATE else _ORDER_ID.fullmatch(masked(path))
+    order_id = _ORDER_ID.fullmatch(masked(scope["path"]))
     return RecordedRequest(
         method=request.method,
         path=masked((scope["raw_path"] + query).decode("latin-1")),
@@ -168,11 +167,14 @@ def _orders(request: Request) -> Orders:
     return _sandbox(request).orders
 
 
-async def _json_body(request: Request) -> Any:
+async def _json_object(request: Request) -> dict[str, Any]:
     try:
-        return await request.json()
+        body = await request.json()
     except ValueError as error:
         raise ErrorResponse(400, f"The body is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise ErrorResponse(400, "The body is not a JSON object")
+    return body
 
 
 async def _list_orders(request: Request) -> Response:
@@ -190,7 +192,7 @@ async def _cancel_order(request: Request) -> Response:
 
 
 async def _create_orders(request: Request) -> Response:
-    orders, body = _orders(request), await _json_body(request)
+    orders, body = _orders(request), await _json_object(request)
     created = orders.create(body)
     request.state.recorded.acted = time.time()
     _sandbox(request).lifecycle.begin([it["orderId"] for it in created], body.get("callbackUrl"))
@@ -209,9 +211,7 @@ async def _show_orders(request: Request) -> Response:
 
 
 async def _put_order(request: Request) -> Response:
-    body, orders = await _json_body(request), _sandbox(request).orders
-    if not isinstance(body, dict):
-        raise ErrorResponse(400, "An order must be a JSON object")
+    body, orders = await _json_object(request), _sandbox(request).orders
     foreign, order_id = body.pop("foreign", False), body.get("id")
     fields = {name: value for name, value in body.items() if name not in ("age", "without")}
     if isinstance(order_id, str) and orders.get(order_id) is not None:
@@ -230,7 +230,7 @@ async def _reset(request: Request) -> Response:
 
 ROUTES = [
     Route("/integration/orders/cancel/{order_id}", _cancel_order, methods=["POST"]),
-    Route(_CREATE, _create_orders, methods=["POST"]),
+    Route("/integration/orders/create", _create_orders, methods=["POST"]),
     Route("/integration/orders/{order_id}", _read_order),
     Route("/integration/orders", _list_orders),
     Route("/health", _health),

@@ -21,8 +21,6 @@ from airflow_provider_ollang.sandbox._model import (
 )
 from airflow_provider_ollang.sandbox._orders import Orders
 
-MAX_SECONDS = 1_000_000
-
 
 class Lifecycle:
     """Takes created orders to their completion, and calls their ``callbackUrl`` then.
@@ -35,7 +33,7 @@ class Lifecycle:
 
     def __init__(self, orders: Orders, schedule: str, twice: float, seed: int) -> None:
         self._orders = orders
-        self._seconds = parse_numbers(schedule, "lifecycle", (PENDING, ONGOING), most=MAX_SECONDS)
+        self._seconds = parse_numbers(schedule, "lifecycle", (PENDING, ONGOING), most=1_000_000)
         self._twice = twice
         self._random = random.Random(seed)  # noqa: S311 - repeatable, not secret
         self._tasks: set[asyncio.Task[None]] = set()
@@ -64,10 +62,9 @@ class Lifecycle:
 
 
 def _call(url: str, order: Order) -> None:
-    fields = ("orderDocs", "status", "targetLanguage", "vttUrl")
     completed = {"orderId": order["id"], "orderType": order["type"]}
     completed |= {"completedAt": format_time(time.time())}
-    completed |= {field: order[field] for field in fields}
+    completed |= {it: order[it] for it in ("orderDocs", "status", "targetLanguage", "vttUrl")}
     with requests.Session() as session:
         session.trust_env = False  # no proxy: who is called is on this machine
         session.post(url, json=completed, timeout=5)

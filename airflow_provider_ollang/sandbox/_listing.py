@@ -24,7 +24,6 @@ _SEARCHED_FIELDS = ("name", "id", "type", "sourceLanguage", "targetLanguage")
 _COMPARED_FIELDS = ("type", "name", "status", "projectId")
 _SORTED_FIELDS = ("id", "createdAt", "name", "status")
 _DIRECTIONS = ("desc", "asc")
-MAX_TAKE = 50
 _DATE = "must be a valid ISO 8601 date string"
 _EARLIEST, _LATEST = "0001-01-01", "9999-12-31T23:59:59.999999"
 
@@ -42,11 +41,11 @@ def list_page(orders: Iterable[Order], parameters: Mapping[str, str]) -> dict[st
     wanted = {it: value for it in _COMPARED_FIELDS if (value := given(f"filter[{it}]"))}
     first = parse_time(given("filter[createdAtRange][from]", _EARLIEST))
     last = parse_time(given("filter[createdAtRange][to]", _LATEST))
-    is_take = _is_number(take) and int(take) <= MAX_TAKE
+    is_take = _is_number(take) and int(take) <= 50
     require(
         {
             "pageOptions.page must be an integer number, 1 or more": _is_number(page),
-            f"pageOptions.take must be an integer number from 1 to {MAX_TAKE}": is_take,
+            "pageOptions.take must be an integer number from 1 to 50": is_take,
             one_of("pageOptions.orderBy", _SORTED_FIELDS): order_by in _SORTED_FIELDS,
             one_of("pageOptions.orderDirection", _DIRECTIONS): direction in _DIRECTIONS,
             one_of("filter.type", ORDER_TYPES): wanted.get("type") in (None, *ORDER_TYPES),
@@ -56,19 +55,17 @@ def list_page(orders: Iterable[Order], parameters: Mapping[str, str]) -> dict[st
     )
 
     def is_selected(order: Order) -> bool:
+        text = "\n".join(str(order.get(name)) for name in _SEARCHED_FIELDS)
         created = parse_time(order.get("createdAt"))
-        return (
-            all(order.get(name) == value for name, value in wanted.items())
-            and any(search in str(order.get(name, "")).casefold() for name in _SEARCHED_FIELDS)
-            # A broken date is let through, so that a client's own check is put to use.
-            and not (created < first or created > last)
-        )
+        # A broken date is let through, so that a client's own check is put to use.
+        return search in text.casefold() and not (created < first or created > last)
 
     def sort_key(order: Order) -> tuple[str, str]:
         # The id settles ties, or an order could show up on two pages.
         return str(order.get(order_by)), str(order.get("id"))
 
-    selected = sorted(filter(is_selected, orders), key=sort_key, reverse=direction == "desc")
+    selected = [it for it in orders if wanted.items() <= it.items() and is_selected(it)]
+    selected.sort(key=sort_key, reverse=direction == "desc")
     return _page(selected, int(page), int(take))
 
 

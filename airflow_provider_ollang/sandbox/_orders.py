@@ -102,8 +102,7 @@ class Orders:
 
     def where(self, /, **fields: Any) -> list[Order]:
         """Return the account's orders whose fields have these values."""
-        wanted = fields.items()
-        return [order for order in self if all(order.get(name) == value for name, value in wanted)]
+        return [order for order in self if fields.items() <= order.items()]
 
     @property
     def foreign(self) -> list[Order]:
@@ -111,7 +110,7 @@ class Orders:
         return [dict(order) for order in self._all if _is_foreign(order)]
 
     def __iter__(self) -> Iterator[Order]:
-        return iter([dict(order) for order in self._all if not _is_foreign(order)])
+        return (dict(order) for order in list(self._all) if not _is_foreign(order))
 
     def __len__(self) -> int:
         return len(self.where())
@@ -141,7 +140,7 @@ class Orders:
                 raise ErrorResponse.documented("ORDER_NOT_CANCELLABLE")
             self.change(order_id, status=CANCELLED)
 
-    def create(self, body: Any) -> list[dict[str, str]]:
+    def create(self, body: Mapping[str, Any]) -> list[dict[str, str]]:
         """Create the orders that ``body`` asks for, and return the API's JSON.
 
         There is one for each language; subtitles and AI dubbing come with a ``cc`` order.
@@ -188,8 +187,8 @@ def _requested(body: Mapping[str, Any]) -> Iterator[Order]:
         }
 
 
-def _check(body: Any) -> None:
-    given = body.get if isinstance(body, dict) else {}.get
+def _check(body: Mapping[str, Any]) -> None:
+    given = body.get
     languages, memories = given("targetLanguageConfigs"), given("selectedMemories", [])
     are_languages = languages != [] and _is_list_of(_is_language, languages)
     are_memories = _is_list_of(_is_text, memories) and len(memories) <= MAX_MEMORIES

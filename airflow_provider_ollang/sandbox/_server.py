@@ -173,14 +173,12 @@ class Sandbox:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), timeout=1)
             await server.on_tick(0)  # it sets the header Date
-        # Not uvicorn's orderly end: it waits for clients, and a test may leave one hanging.
+        # Not uvicorn's orderly end: it waits for clients, and a test may leave one hanging. What
+        # still runs is cancelled as the loop ends.
         for it in server.servers:
             it.close()
         for connection in list(server.server_state.connections):
             connection.transport.abort()
-        await asyncio.sleep(0)
-        for task in list(server.server_state.tasks):
-            task.cancel()
 
     def __enter__(self) -> Self:
         self.start()
