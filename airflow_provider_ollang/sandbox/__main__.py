@@ -44,24 +44,26 @@ def create_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ollang-sandbox",
         description="A local server that speaks the Ollang integration API. Orders live in memory.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to listen on")
-    add("--port", default=8484, type=int, help="port; 0 takes a free one")
-    add("--orders", default=240, type=int, help="number of orders to start with")
-    add("--seed", default=0, type=int, help="seed of the orders and the faults")
-    add("--api-key", default="sandbox-key", help="the key to accept")
-    life = "seconds that a created order stays in a status, such as pending=30,ongoing=60"
+    add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    add("--port", default=8484, type=int, help="port; 0 takes a free one (%(default)s)")
+    add("--orders", default=240, type=int, help="number of orders to start with (%(default)s)")
+    add("--seed", default=0, type=int, help="seed of the orders and the faults (%(default)s)")
+    add("--api-key", default="sandbox-key", help="the key to accept (%(default)s)")
+    life = "seconds that a created order stays in a status, such as pending=30,ongoing=60 (forever)"
     add("--lifecycle", default="", metavar="SCHEDULE", help=life)
-    twice = "share of completed orders whose callbackUrl is called twice"
+    twice = "share of completed orders whose callbackUrl is called twice (none)"
     add("--callback-twice", default=0.0, type=float, metavar="RATE", help=twice)
-    add("--latency-ms", default=0.0, type=float, help="milliseconds added to every response")
-    add("--rate-limit", type=float, help="requests a second; beyond it, the response is a 429")
-    faults = "kinds and rates, such as 500=0.1,429=0.05, or all=0.1 for every kind together"
+    add("--latency-ms", default=0.0, type=float, help="milliseconds added to every response (0)")
+    add("--rate-limit", type=float, help="requests a second; beyond it, 429 (no limit)")
+    faults = "kinds and rates, such as 500=0.1,429=0.05, or all=0.1 for every kind together (none)"
     add("--faults", default="", help=f"{faults}; the kinds are {', '.join(KINDS)}")
     add(
-        "--error-format", default="documented", choices=ERROR_FORMATS, help="how errors are written"
+        "--error-format",
+        default="documented",
+        choices=ERROR_FORMATS,
+        help="how errors are written (%(default)s)",
     )
     return parser
 
