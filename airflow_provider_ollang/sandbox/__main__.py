@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sandbox = Sandbox(order_count=options.pop("orders"), **options)
     except ValueError as error:
         parser.error(str(error))
-    # Before the server's thread starts, which inherits it. They are waited for instead.
+    # Before the server's thread starts, as it inherits this: the signals are waited for below.
     signal.pthread_sigmask(signal.SIG_BLOCK, _EXIT_CODES)
     try:
         sandbox.start()
@@ -59,12 +59,8 @@ def create_parser() -> argparse.ArgumentParser:
     add("--rate-limit", type=float, help="requests a second; beyond it, 429 (no limit)")
     faults = "kinds and rates, such as 500=0.1,429=0.05, or all=0.1 for every kind together (none)"
     add("--faults", default="", help=f"{faults}; the kinds are {', '.join(KINDS)}")
-    add(
-        "--error-format",
-        default="documented",
-        choices=ERROR_FORMATS,
-        help="how errors are written (%(default)s)",
-    )
+    formats = "how errors are written (%(default)s)"
+    add("--error-format", default="documented", choices=ERROR_FORMATS, help=formats)
     return parser
 
 
