@@ -13,15 +13,12 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from airflow_provider_ollang.sandbox import _faults as faults
+from airflow_provider_ollang.sandbox._errors import ErrorResponse
 from airflow_provider_ollang.sandbox._faults import (
-    Act,
     ConnectionReset,
     Fault,
     NoResponse,
-    Responder,
     TruncatedResponse,
-    after,
-    instead,
     too_many_requests,
 )
 
@@ -49,8 +46,8 @@ def _truncated(response: Response) -> Response:
     return truncated
 
 
-def _retry_after(header: Callable[[], str | None]) -> Responder:
-    return instead(lambda request: too_many_requests(request, header()))
+def _retry_after(header: Callable[[], str]) -> Callable[[Request], ErrorResponse]:
+    return lambda request: too_many_requests(header())
 
 
 def _soon() -> str:
@@ -67,37 +64,33 @@ def _empty(response: Response) -> Response:
     return Response(status_code=200 if response.status_code == 204 else response.status_code)
 
 
-async def _never_end(request: Request, act: Act) -> Response | None:
-    recorded = request.state.recorded
-    if not (recorded.is_listing and recorded.key_accepted):
-        return None
-    page = json.loads((await act()).body)
+def _never_end(response: Response) -> Response:
+    page = json.loads(response.body or "null")
+    if not (isinstance(page, dict) and "meta" in page):
+        return response
     page["meta"]["hasNextPage"] = True
     return JSONResponse(page)
 
 
-async def _moves_on(request: Request, act: Act) -> Response | None:
+def _moves_on(request: Request) -> None:
     orders, order_id = request.app.state.sandbox.orders, request.state.recorded.order_id
-    if order_id is None:
-        return None
-    if (orders.get(order_id) or {}).get("status") == "pending":
+    if order_id is not None and (orders.get(order_id) or {}).get("status") == "pending":
         orders.change(order_id, status="ongoing")
-    return await act()
 
 
 KINDS = faults.KINDS | {
     fault.kind: fault
     for fault in (
-        Fault("slow-drip", instead(lambda request: _Drip())),
-        Fault("truncated", after(_truncated)),
+        Fault("slow-drip", lambda request: _Drip()),
+        Fault("truncated", after=_truncated),
         Fault("429-date", _retry_after(_soon)),
-        Fault("429-bare", _retry_after(lambda: None)),
+        Fault("429-bare", lambda request: ErrorResponse(429, "Too Many Requests")),
         Fault("429-nonsense", _retry_after(lambda: "soon")),
         Fault("429-hour", _retry_after(lambda: "3600")),
-        Fault("redirect", instead(lambda request: HTMLResponse("Moved", 302, ELSEWHERE))),
-        Fault("wrong-type", after(_wrong_type)),
-        Fault("empty", after(_empty)),
-        Fault("page-without-end", _never_end),
+        Fault("redirect", lambda request: HTMLResponse("Moved", 302, ELSEWHERE)),
+        Fault("wrong-type", after=_wrong_type),
+        Fault("empty", after=_empty),
+        Fault("page-without-end", after=_never_end),
         Fault("moves-on", _moves_on),
     )
 }

@@ -9,17 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider_ollang.sandbox._middleware import RecordedRequest
+    from airflow_provider_ollang.sandbox._app import RecordedRequest
+    from airflow_provider_ollang.sandbox._faults import Stub
     from airflow_provider_ollang.sandbox._server import Sandbox
-    from airflow_provider_ollang.sandbox._stubs import Stub
 
 __all__ = ["RecordedRequest", "Sandbox", "Stub"]
-
-_MODULES = {
-    "RecordedRequest": "_middleware",
-    "Sandbox": "_server",
-    "Stub": "_stubs",
-}
 
 
 def __getattr__(name: str) -> Any:
@@ -27,11 +21,9 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
+        return getattr(import_module(f"{__name__}._server"), name)
+    except ModuleNotFoundError as error:
         raise ImportError(
             "the sandbox needs its extra: pip install 'airflow-provider-ollang[sandbox]', "
             "in a checkout pip install '.[sandbox]'"
         ) from error
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

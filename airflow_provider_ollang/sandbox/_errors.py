@@ -10,22 +10,14 @@ from starlette.responses import JSONResponse
 
 ERROR_FORMATS = ("documented", "envelope", "framework")
 
-# The status, error and message of each code in the reference.
+# The status and message of each code in the reference.
 _DOCUMENTED = {
-    "UNAUTHORIZED": (401, "Unauthorized", "Invalid or missing API key"),
-    "ACCESS_DENIED": (403, "Access denied", "You do not have permission to access this order"),
-    "ORDER_NOT_FOUND": (404, "Order not found", "No order found with the provided orderId"),
-    "PROJECT_NOT_FOUND": (404, "Project not found", "No project found with the provided projectId"),
-    "ORDER_NOT_CANCELLABLE": (
-        400,
-        "Order not cancellable",
-        "The order is already in progress or completed",
-    ),
-    "ORDER_ALREADY_CANCELLED": (
-        409,
-        "Order already cancelled",
-        "The order has already been cancelled",
-    ),
+    "UNAUTHORIZED": (401, "Invalid or missing API key"),
+    "ACCESS_DENIED": (403, "You do not have permission to access this order"),
+    "ORDER_NOT_FOUND": (404, "No order found with the provided orderId"),
+    "PROJECT_NOT_FOUND": (404, "No project found with the provided projectId"),
+    "ORDER_NOT_CANCELLABLE": (400, "The order is already in progress or completed"),
+    "ORDER_ALREADY_CANCELLED": (409, "The order has already been cancelled"),
 }
 
 
@@ -36,32 +28,29 @@ class ErrorResponse(Exception):
     :param code: only where the reference documents one.
     """
 
-    def __init__(
-        self, status: int, message: str | list[str], error: str = "", code: str = ""
-    ) -> None:
+    def __init__(self, status: int, message: str | list[str], code: str = "") -> None:
         super().__init__(message)
-        self.status, self.message, self.error, self.code = status, message, error, code
+        self.status, self.message, self.code = status, message, code
+        self.headers: dict[str, str] = {}
 
     @classmethod
     def documented(cls, code: str) -> ErrorResponse:
         """Return the error that the reference documents under ``code``."""
-        status, error, message = _DOCUMENTED[code]
-        return cls(status, message, error, code)
+        return cls(*_DOCUMENTED[code], code)
 
     def response(self, error_format: str) -> JSONResponse:
         """Return the response in one of ``ERROR_FORMATS``."""
-        return JSONResponse(self._body(error_format), self.status)
-
-    def _body(self, error_format: str) -> dict[str, Any]:
         phrase = HTTPStatus(self.status).phrase
+        body: dict[str, Any] = {"error": phrase, "message": self.message}
+        if self.code:
+            body |= {"error": self.code.replace("_", " ").capitalize(), "code": self.code}
         if error_format == "envelope":
             detail = self.message if isinstance(self.message, str) else "; ".join(self.message)
-            generic = {"code": -1, "error": "UnknownError", "message": "unknown error"}
-            return generic | {"detail": detail}
-        if error_format == "framework":
-            return {"statusCode": self.status, "message": self.message, "error": phrase}
-        body = {"error": self.error or phrase, "message": self.message}
-        return body | ({"code": self.code} if self.code else {})
+            body = {"code": -1, "error": "UnknownError", "message": "unknown error"}
+            body |= {"detail": detail}
+        elif error_format == "framework":
+            body = {"statusCode": self.status, "message": self.message, "error": phrase}
+        return JSONResponse(body, self.status, self.headers)
 
 
 def require(rules: Mapping[str, bool]) -> None:

@@ -1,12 +1,15 @@
-"""Faults on purpose: their kinds, and how often a request meets one."""
+"""What requests get instead of the API's response: faults, stub responses, the rate limit."""
 
 from __future__ import annotations
 
+import json
+import math
 import random
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -15,22 +18,22 @@ from starlette.types import Receive, Scope, Send
 from airflow_provider_ollang.sandbox._errors import ErrorResponse
 from airflow_provider_ollang.sandbox._model import parse_numbers
 
-ALL = "all"
 # On, with no time to linger: closing then sends a reset instead of an orderly end.
 _ABRUPT = struct.pack("ii", 1, 0)
-
-Act = Callable[[], Awaitable[Response]]
-"""Lets the API act on the request, and returns its response."""
-Responder = Callable[[Request, Act], Awaitable[Response | None]]
-"""Returns the response to a request, or ``None`` where the API itself shall respond."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A kind of fault, by its name, and what responds to a request that meets it."""
+    """A kind of fault, by its name.
+
+    :param instead: returns the response of a request that the API does not act on; ``None``
+        lets the API respond after all.
+    :param after: lets the API act, and makes another response of its response.
+    """
 
     kind: str
-    respond: Responder
+    instead: Callable[[Request], Response | ErrorResponse | None] = lambda request: None
+    after: Callable[[Response], Response] | None = None
 
 
 class NoResponse(Response):
@@ -66,39 +69,16 @@ class TruncatedResponse(NoResponse):
         await super().__call__(scope, receive, send)
 
 
-def too_many_requests(request: Request, retry_after: str | None) -> Response:
-    """Return a 429 with this ``Retry-After``, or with none."""
-    response = _error(request, 429, "ThrottlerException: Too Many Requests")
-    if retry_after is not None:
-        response.headers["retry-after"] = retry_after
-    return response
+def too_many_requests(retry_after: str) -> ErrorResponse:
+    """Return a 429 with this ``Retry-After``."""
+    error = ErrorResponse(429, "ThrottlerException: Too Many Requests")
+    error.headers["retry-after"] = retry_after
+    return error
 
 
-def _error(request: Request, status: int, message: str) -> Response:
-    return ErrorResponse(status, message).response(request.app.state.sandbox.error_format)
-
-
-def instead(make: Callable[[Request], Response]) -> Responder:
-    """Return what keeps the API from acting, and responds with what ``make`` returns."""
-
-    async def respond(request: Request, act: Act) -> Response:
-        return make(request)
-
-    return respond
-
-
-def after(make: Callable[[Response], Response]) -> Responder:
-    """Return what lets the API act, and responds with what ``make`` makes of its response."""
-
-    async def respond(request: Request, act: Act) -> Response:
-        return make(await act())
-
-    return respond
-
-
-def _web_page(status: int, title: str) -> Responder:
+def _web_page(status: int, title: str) -> Callable[[Request], Response]:
     page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
-    return instead(lambda request: HTMLResponse(page, status))
+    return lambda request: HTMLResponse(page, status)
 
 
 def _malformed(response: Response) -> Response:
@@ -110,20 +90,20 @@ def _malformed(response: Response) -> Response:
 KINDS = {
     fault.kind: fault
     for fault in (
-        Fault("reset-before", instead(lambda request: ConnectionReset())),
-        Fault("reset-after", after(lambda response: ConnectionReset())),
-        Fault("timeout-before", instead(lambda request: NoResponse())),
-        Fault("timeout-after", after(lambda response: NoResponse())),
-        Fault("429", instead(lambda request: too_many_requests(request, "1"))),
-        Fault("500", instead(lambda request: _error(request, 500, "Internal server error"))),
+        Fault("reset-before", lambda request: ConnectionReset()),
+        Fault("reset-after", after=lambda response: ConnectionReset()),
+        Fault("timeout-before", lambda request: NoResponse()),
+        Fault("timeout-after", after=lambda response: NoResponse()),
+        Fault("429", lambda request: too_many_requests("1")),
+        Fault("500", lambda request: ErrorResponse(500, "Internal server error")),
         Fault("502", _web_page(502, "502 Bad Gateway")),
-        Fault("503", instead(lambda request: _error(request, 503, "Service Unavailable"))),
+        Fault("503", lambda request: ErrorResponse(503, "Service Unavailable")),
         Fault("504", _web_page(504, "504 Gateway Time-out")),
         Fault("html", _web_page(200, "Please log in")),
-        Fault("malformed", after(_malformed)),
+        Fault("malformed", after=_malformed),
     )
 }
-"""The kinds of faults by name. The API acts before ``…-after`` and ``malformed`` alone."""
+"""The kinds of faults by name."""
 
 
 def parse_faults(text: str, kinds: Mapping[str, Fault] = KINDS) -> dict[Fault, float]:
@@ -133,30 +113,81 @@ def parse_faults(text: str, kinds: Mapping[str, Fault] = KINDS) -> dict[Fault, f
 
     :raises ValueError: a kind is unknown, or a rate, or their sum, is not from 0 to 1.
     """
-    rates = parse_numbers(text, "faults", (*kinds, ALL), most=1)
+    rates = parse_numbers(text, "faults", (*kinds, "all"), most=1)
     if sum(rates.values()) > 1:
         raise ValueError("the rates of faults must not exceed 1 together")
-    others = [kind for kind in kinds if kind not in rates] if ALL in rates else []
-    each = rates.pop(ALL, 0.0) / max(1, len(others))
+    others = [kind for kind in kinds if kind not in rates] if "all" in rates else []
+    each = rates.pop("all", 0.0) / max(1, len(others))
     return {kinds[kind]: rate for kind, rate in (rates | dict.fromkeys(others, each)).items()}
 
 
-class FaultInjector:
-    """Draws, for each request, the fault that it meets, from a seeded generator.
+def draw_faults(rates: Mapping[Fault, float], seed: int) -> Iterator[Fault | None]:
+    """Yield, for each request, the fault that it meets, or ``None``; repeatable by the seed."""
+    chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
+    faults, weights = [None, *rates], [1 - sum(rates.values()), *rates.values()]
+    while True:
+        yield chance.choices(faults, weights)[0]
 
-    :param rates: how often each fault comes, as a share of 1.
+
+class RateLimiter:
+    """A bucket that holds one second's worth of requests, and leaks as many a second.
+
+    :param per_second: how many requests are let through in a second; ``None`` for any number.
     """
 
-    def __init__(self, rates: Mapping[Fault, float], seed: int) -> None:
-        self._faults = [None, *rates]
-        self._weights = [1 - sum(rates.values()), *rates.values()]
-        self._seed = seed
-        self.reset()
+    def __init__(self, per_second: float | None) -> None:
+        if per_second is not None and not 0 < per_second < math.inf:
+            raise ValueError(f"rate_limit must be a number above 0, got {per_second!r}")
+        self.per_second = per_second
+        self._level = self._seen_at = 0.0
 
-    def reset(self) -> None:
-        """Start the same sequence over."""
-        self._random = random.Random(self._seed)  # noqa: S311 - repeatable, not secret
+    def acquire(self, now: float) -> int:
+        """Let a request through now and return 0, or return the whole seconds it should wait."""
+        if self.per_second is None:
+            return 0
+        leaked = (now - self._seen_at) * self.per_second
+        self._level, self._seen_at = max(0.0, self._level - leaked), now
+        excess = self._level + 1 - max(1.0, self.per_second)
+        if excess > 0:
+            return max(1, math.ceil(excess / self.per_second))
+        self._level += 1
+        return 0
 
-    def draw(self) -> Fault | None:
-        """Return the fault of the next request, or ``None`` for none."""
-        return self._random.choices(self._faults, self._weights)[0]
+
+@dataclass(frozen=True)
+class Stub:
+    """What a request gets, instead of what the API would say.
+
+    With neither ``status`` nor ``fault`` the API itself responds, after ``delay``. A
+    ``Content-Length`` in ``headers`` that promises more than ``body`` cuts the response off.
+    """
+
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    delay: float = 0.0
+    """Seconds to wait first."""
+    fault: str | Fault | None = None
+    """A kind that ``--faults`` takes, such as ``reset-after``, or a fault of your own."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.fault, str) and self.fault not in KINDS:
+            raise ValueError(f"fault must be one of {', '.join(KINDS)}, got {self.fault!r}")
+        if self.fault is not None and self.status is not None:
+            raise ValueError("a stub response has a status or a fault, not both")
+
+    @classmethod
+    def json(
+        cls, status: int, value: Any, headers: Mapping[str, str] | None = None, delay: float = 0.0
+    ) -> Stub:
+        """Return a stub response whose body is ``value`` as JSON."""
+        content_type = {"content-type": "application/json; charset=utf-8"}
+        return cls(status, content_type | dict(headers or {}), json.dumps(value).encode(), delay)
+
+    def response(self) -> Response | None:
+        """Return the response, or ``None`` where the API itself shall respond."""
+        if self.status is None:
+            return None
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        cut_off = int(headers.get("content-length", "0")) > len(self.body)
+        return (TruncatedResponse if cut_off else Response)(self.body, self.status, headers)

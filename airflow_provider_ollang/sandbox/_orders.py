@@ -5,34 +5,27 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import timedelta
-from heapq import heappop, heappush
+from random import Random
 from typing import Any
 
 from airflow_provider_ollang.sandbox._errors import ErrorResponse, one_of, require
-from airflow_provider_ollang.sandbox._lifecycle import Lifecycle
-from airflow_provider_ollang.sandbox._listing import ListingQuery
 from airflow_provider_ollang.sandbox._model import (
     CANCELLED,
-    COMPLETED,
     CREATABLE_TYPES,
     ONGOING,
+    OTHER_CLIENT_ID,
     PENDING,
+    PROJECT_IDS,
     Order,
     parse_time,
-)
-from airflow_provider_ollang.sandbox._seed import (
-    OTHER_CLIENT_ID,
-    PROJECT_IDS,
-    SeededOrders,
-    delivery,
+    plain_order,
+    seeded_orders,
 )
 
+# How long after its creation an ongoing order can still be cancelled.
 EARLY = timedelta(hours=12)
-"""How long after its creation an ongoing order can still be cancelled."""
-
 MAX_MEMORIES = 20
 SUB_TYPES = ("closedCaption", "timecodedTranscription")
 STYLES = ("overdub", "lipsync", "audioDescription")
@@ -45,13 +38,11 @@ class Orders:
 
     :param count: how many orders the account starts with.
     :param seed: decides those orders, apart from their ages being counted from the start.
-    :param lifecycle: what created orders go through; ``None`` leaves them pending.
     """
 
-    def __init__(self, count: int = 240, seed: int = 0, lifecycle: Lifecycle | None = None) -> None:
+    def __init__(self, count: int = 240, seed: int = 0) -> None:
         self._count = count
         self._seed = seed
-        self._lifecycle = lifecycle
         self._lock = threading.RLock()
         self.reset()
 
@@ -59,20 +50,16 @@ class Orders:
         """Start over with the seed's orders, their ages counted from now."""
         with self._lock:
             self.clear()
-            self._seeded = SeededOrders(self._seed, time.time())
-            for order in self._seeded.own(self._count):
+            self._start = time.time()
+            self._random = Random(self._seed)  # noqa: S311 - repeatable, not secret
+            for order in seeded_orders(self._random, self._start, self._count):
                 self._keep(order)
-            for order in self._seeded.foreign():
-                self._keep(order, foreign=True)
 
     def clear(self) -> None:
         """Drop every order, so that a test can add just what it needs."""
         with self._lock:
-            self._own: list[Order] = []
-            self._foreign: list[Order] = []
+            self._all: list[Order] = []
             self._by_id: dict[str, Order] = {}
-            self._changes: list[tuple[float, int, str, str, str]] = []
-            self._selected: dict[Hashable, list[Order]] = {}
 
     def add(
         self,
@@ -91,12 +78,12 @@ class Orders:
         :param fields: any fields by their names in the API, with any values, broken ones too.
         """
         with self._lock:
-            order = self._seeded.plain(age.total_seconds(), now=time.time())
+            created = time.time() - age.total_seconds()
+            order = plain_order(self._random, self._start, created) | fields
             order |= {"clientId": OTHER_CLIENT_ID} if foreign else {}
-            order |= fields
             for field in without:
                 del order[field]
-            self._keep(order, foreign=foreign)
+            self._keep(order)
             return dict(order)
 
     def change(self, order_id: str, /, **fields: Any) -> Order:
@@ -104,65 +91,56 @@ class Orders:
 
         :raises KeyError: there is no such order.
         """
-        with self._up_to_date():
-            self._change(self._by_id[order_id], **fields)
+        with self._lock:
+            self._by_id[order_id].update(fields)
             return dict(self._by_id[order_id])
 
     def get(self, order_id: str) -> Order | None:
         """Return an order of either account, or ``None`` where there is none."""
-        with self._up_to_date():
-            order = self._by_id.get(order_id)
-            return dict(order) if order is not None else None
+        order = self._by_id.get(order_id)
+        return None if order is None else dict(order)
 
     def where(self, /, **fields: Any) -> list[Order]:
         """Return the account's orders whose fields have these values."""
-        wanted = fields.items()
-        return [order for order in self if all(order.get(name) == value for name, value in wanted)]
+        return [order for order in self if fields.items() <= order.items()]
 
     @property
     def foreign(self) -> list[Order]:
         """The orders that belong to another account."""
-        with self._lock:
-            return [dict(order) for order in self._foreign]
+        return [dict(order) for order in self._all if _is_foreign(order)]
 
     def __iter__(self) -> Iterator[Order]:
-        with self._up_to_date():
-            return iter([dict(order) for order in self._own])
+        return (dict(order) for order in list(self._all) if not _is_foreign(order))
 
     def __len__(self) -> int:
-        with self._lock:
-            return len(self._own)
-
-    def page(self, query: ListingQuery) -> dict[str, Any]:
-        """Return a listing's page as the API's JSON."""
-        with self._up_to_date():
-            # Kept from page to page: sorting and filtering 100,000 orders takes a while.
-            if query.selection not in self._selected:
-                self._selected = {query.selection: query.select(self._own)}
-            return query.page_of(self._selected[query.selection])
+        return len(self.where())
 
     def read(self, order_id: str) -> Order:
         """Return an order as its account may read it.
 
         :raises ErrorResponse: 403 for another account's order, 404 for none.
         """
-        with self._up_to_date():
-            return dict(self._accessible(order_id))
+        order = self.get(order_id)
+        if order is None:
+            raise ErrorResponse.documented("ORDER_NOT_FOUND")
+        if _is_foreign(order):
+            raise ErrorResponse.documented("ACCESS_DENIED")
+        return order
 
     def cancel(self, order_id: str) -> None:
         """Cancel an order as its account may.
 
         :raises ErrorResponse: 400, 403, 404 or 409, as the API documents them.
         """
-        with self._up_to_date():
-            order = self._accessible(order_id)
+        with self._lock:
+            order = self.read(order_id)
             if order.get("status") == CANCELLED:
                 raise ErrorResponse.documented("ORDER_ALREADY_CANCELLED")
             if not _is_cancellable(order):
                 raise ErrorResponse.documented("ORDER_NOT_CANCELLABLE")
-            self._change(order, status=CANCELLED)
+            self.change(order_id, status=CANCELLED)
 
-    def create(self, body: Any) -> list[dict[str, str]]:
+    def create(self, body: Mapping[str, Any]) -> list[dict[str, str]]:
         """Create the orders that ``body`` asks for, and return the API's JSON.
 
         There is one for each language; subtitles and AI dubbing come with a ``cc`` order.
@@ -172,60 +150,25 @@ class Orders:
         _check(body)
         if body["projectId"] not in PROJECT_IDS:
             raise ErrorResponse.documented("PROJECT_NOT_FOUND")
-        with self._lock:
-            orders = [self.add(age=timedelta(), **it) for it in _requested(body)]
-            if self._lifecycle:
-                self._plan([order["id"] for order in orders], self._lifecycle)
+        orders = [self.add(age=timedelta(), **it) for it in _requested(body)]
         if len({order["type"] for order in orders}) == 1:
             return [{"orderId": order["id"]} for order in orders]
         return [{"orderId": order["id"], "orderType": order["type"]} for order in orders]
 
-    def _plan(self, order_ids: list[str], lifecycle: Lifecycle) -> None:
-        for number, (moment, before, after) in enumerate(lifecycle.changes(time.time())):
-            for order_id in order_ids:
-                heappush(self._changes, (moment, number, order_id, before, after))
-
-    @contextmanager
-    def _up_to_date(self) -> Iterator[None]:
-        """Hold the lock, with every order in the status that it has by now."""
-        with self._lock:
-            while self._changes and self._changes[0][0] <= time.time():
-                moment, _, order_id, before, after = heappop(self._changes)
-                self._move_on(self._by_id[order_id], before, after, moment)
-            yield
-
-    def _move_on(self, order: Order, before: str, after: str, moment: float) -> None:
-        if order.get("status") != before:  # it was cancelled, or changed by hand
-            return
-        self._change(order, status=after)
-        if after == COMPLETED:
-            order |= delivery(order, parse_time(order["createdAt"]) or moment, moment)
-
-    def _change(self, order: Order, **fields: Any) -> None:
-        order.update(fields)
-        self._selected.clear()
-
-    def _accessible(self, order_id: str) -> Order:
-        order = self._by_id.get(order_id)
-        if order is None:
-            raise ErrorResponse.documented("ORDER_NOT_FOUND")
-        if any(order is other for other in self._foreign):
-            raise ErrorResponse.documented("ACCESS_DENIED")
-        return order
-
-    def _keep(self, order: Order, *, foreign: bool = False) -> None:
-        (self._foreign if foreign else self._own).append(order)
+    def _keep(self, order: Order) -> None:
+        self._all.append(order)
         if isinstance(order.get("id"), str):
             self._by_id[order["id"]] = order
-        self._selected.clear()
+
+
+def _is_foreign(order: Order) -> bool:
+    return order.get("clientId") == OTHER_CLIENT_ID
 
 
 def _is_cancellable(order: Order) -> bool:
-    if order.get("status") == PENDING:
-        return True
-    created = parse_time(order.get("createdAt"))
-    early = created is not None and time.time() - created < EARLY.total_seconds()
-    return order.get("status") == ONGOING and early
+    # Without a readable date there is no age, and no comparison holds.
+    is_early = time.time() - parse_time(order.get("createdAt")) < EARLY.total_seconds()
+    return order.get("status") == PENDING or (order.get("status") == ONGOING and is_early)
 
 
 def _requested(body: Mapping[str, Any]) -> Iterator[Order]:
@@ -244,29 +187,22 @@ def _requested(body: Mapping[str, Any]) -> Iterator[Order]:
         }
 
 
-def _check(body: Any) -> None:
-    """Check that the API would take ``body``.
-
-    :raises ErrorResponse: 400, with every field that breaks a rule.
-    """
-    given = body.get if isinstance(body, dict) else {}.get
-    level, languages = given("level"), given("targetLanguageConfigs")
-    memories = given("selectedMemories", [])
+def _check(body: Mapping[str, Any]) -> None:
+    given = body.get
+    languages, memories = given("targetLanguageConfigs"), given("selectedMemories", [])
+    are_languages = languages != [] and _is_list_of(_is_language, languages)
+    are_memories = _is_list_of(_is_text, memories) and len(memories) <= MAX_MEMORIES
     require(
         {
             "projectId must be a non-empty string": _is_text(given("projectId")),
             one_of("orderType", CREATABLE_TYPES): given("orderType") in CREATABLE_TYPES,
-            "level must be 0 or 1": level in (0, 1) and not isinstance(level, bool),
-            "targetLanguageConfigs must be a non-empty array of languages": (
-                languages != [] and _is_list_of(_is_language, languages)
-            ),
+            "level must be 0 or 1": given("level") in (0, 1),
+            "targetLanguageConfigs must be a non-empty array of languages": are_languages,
             one_of("orderSubType", SUB_TYPES): given("orderSubType") in (None, *SUB_TYPES),
             one_of("dubbingStyle", STYLES): given("dubbingStyle") in (None, *STYLES),
             "callbackUrl must be a URL address": _is_url(given("callbackUrl", "http://unset")),
             "autoQc must be a boolean value": isinstance(given("autoQc", False), bool),
-            f"selectedMemories must be an array of at most {MAX_MEMORIES} ids": (
-                _is_list_of(_is_text, memories) and len(memories) <= MAX_MEMORIES
-            ),
+            f"selectedMemories must be an array of at most {MAX_MEMORIES} ids": are_memories,
         }
     )
 
@@ -280,9 +216,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_language(value: Any) -> bool:
-    if not isinstance(value, dict):
-        return False
-    return _is_text(value.get("language")) and isinstance(value.get("isRush", False), bool)
+    return isinstance(value, dict) and _is_text(value.get("language"))
 
 
 def _is_url(value: Any) -> bool:

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_ollang.operators.ollang import CreateOrderOperator
 from airflow_provider_ollang.sandbox import Sandbox, Stub
-from airflow_provider_ollang.sandbox._seed import PROJECT_IDS
+from airflow_provider_ollang.sandbox._model import PROJECT_IDS
 from tests.faults import KINDS
 
 from .conftest import State

@@ -27,7 +27,7 @@ from airflow_provider_ollang.api._watching import read_orders
 from airflow_provider_ollang.api.errors import ServerError
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.sandbox import Sandbox, Stub
-from airflow_provider_ollang.sandbox._seed import PROJECT_IDS
+from airflow_provider_ollang.sandbox._model import PROJECT_IDS
 from airflow_provider_ollang.sensors.ollang import OrderStatusSensor
 from airflow_provider_ollang.triggers import _poller as poller
 from airflow_provider_ollang.triggers.ollang import OrderStatusTrigger

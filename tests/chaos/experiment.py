@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from airflow_provider_ollang.sandbox import Sandbox
-from airflow_provider_ollang.sandbox._faults import parse_faults
+from airflow_provider_ollang.sandbox._faults import draw_faults, parse_faults
 from demo.airflow_home import airflow_home
 from demo.standalone import Process, processes_of, standalone
 from tests.chaos.verdict import Verdict, cancelled_at, judge, lines_of
@@ -68,7 +68,8 @@ def observe(orders: int, chunk_size: int, seed: int) -> Observation:
     :param chunk_size: orders of one mapped task
     :param seed: decides the orders and the faults
     """
-    with Sandbox(order_count=0, seed=seed, faults=parse_faults(FAULTS, KINDS)) as sandbox:
+    with Sandbox(order_count=0, seed=seed) as sandbox:
+        sandbox.faults = draw_faults(parse_faults(FAULTS, KINDS), seed)
         stale = _add_orders(sandbox, orders, random.Random(seed))
         with airflow_home(sandbox, DAGS) as environment:
             environment = {**environment, **AIRFLOW, "CLEANUP_CHUNK_SIZE": str(chunk_size)}

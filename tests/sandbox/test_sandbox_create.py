@@ -1,6 +1,6 @@
 import pytest
 
-from airflow_provider_ollang.sandbox._seed import PROJECT_IDS
+from airflow_provider_ollang.sandbox._model import PROJECT_IDS
 
 CREATE = "/integration/orders/create"
 BODY = {
@@ -69,14 +69,16 @@ def test_a_bad_field_creates_nothing(sandbox, client, change, complaint):
     assert len(sandbox.orders) == 240
 
 
-@pytest.mark.parametrize("body", ["[]", "{}"])
-def test_every_missing_field_is_named(client, body):
-    message = client.post(CREATE, data=body).json()["message"]
+def test_every_missing_field_is_named(client):
+    message = client.post(CREATE, json={}).json()["message"]
     missing = ["projectId", "orderType", "level", "targetLanguageConfigs"]
     assert [line.split()[0] for line in message] == missing
 
 
-def test_a_body_that_is_not_json_is_a_bad_request(client):
-    response = client.post(CREATE, data="{")
+@pytest.mark.parametrize(
+    ("body", "message"), [("{", "The body is not JSON: "), ("[]", "The body is not a JSON object")]
+)
+def test_a_body_that_is_no_json_object_is_a_bad_request(client, body, message):
+    response = client.post(CREATE, data=body)
     assert response.status_code == 400
-    assert response.json()["message"].startswith("The body is not JSON")
+    assert response.json()["message"].startswith(message)

@@ -73,4 +73,4 @@ def test_the_format_can_change(sandbox, client):
         "pageOptions.take must be an integer number from 1 to 50; filter.type must be one of the "
     )
     with pytest.raises(ValueError, match="error_format must be one of documented, envelope, fr"):
-        sandbox.error_format = "xml"
+        Sandbox(error_format="xml")

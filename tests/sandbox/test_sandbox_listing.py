@@ -7,12 +7,8 @@ import requests
 
 from .conftest import bracketed
 
-LISTED = {"id", "name", "sourceLanguage", "targetLanguage", "status", "type", "createdAt"}
-LISTED |= {"clientId", "projectId"}
-
-
-def test_a_page_shows_the_documented_fields(client):
-    assert {frozenset(order) for order in client.list(take=50)["data"]} == {frozenset(LISTED)}
+FIELDS = "id name sourceLanguage targetLanguage status type createdAt clientId projectId"
+LISTED = frozenset(FIELDS.split())
 
 
 def test_the_first_page_has_ten_orders_by_id_downwards(sandbox, client):
@@ -20,6 +16,7 @@ def test_the_first_page_has_ten_orders_by_id_downwards(sandbox, client):
 
     ids = sorted((order["id"] for order in sandbox.orders), reverse=True)
     assert [order["id"] for order in page["data"]] == ids[:10]
+    assert {frozenset(order) for order in page["data"]} == {LISTED}
     assert page["meta"] == {
         "page": 1,
         "take": 10,
@@ -65,17 +62,6 @@ def test_a_value_out_of_its_limits_is_a_bad_request(client, parameters, complain
     assert message.startswith(complaint)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("status", "pending"), ("type", "cc"), ("projectId", "65a1f00d3c5e7a0011223302")],
-)
-def test_a_filter_selects_by_a_field(sandbox, client, name, value):
-    expected = sandbox.orders.where(**{name: value})
-    page = client.list(take=50, **{name: value})
-    assert 0 < page["meta"]["itemCount"] == len(expected) < 240
-    assert {order[name] for order in page["data"]} == {value}
-
-
 def test_a_name_is_matched_exactly_and_a_search_is_not(sandbox, client):
     sandbox.orders.clear()
     named = sandbox.orders.add(name="Quarterly Zebra figures")
@@ -117,9 +103,8 @@ def test_an_order_is_read_in_full(sandbox, client):
     response = client.get(f"/integration/orders/{order['id']}")
     assert (response.status_code, response.json()) == (200, order)
     assert order["finance"]["paymentAmount"] > 0
-    moments = [order["createdAt"], *(event["occurredAt"] for event in order["deliveryEvents"])]
-    assert len(moments) == 5
-    assert moments == sorted(moments)
+    [event] = order["deliveryEvents"]
+    assert order["createdAt"] < event["occurredAt"]
 
 
 def test_only_the_accounts_own_orders_can_be_read(sandbox, client):

@@ -3,7 +3,7 @@
 import pytest
 from ollang import Ollang, OllangAPIError
 
-from airflow_provider_ollang.sandbox._seed import PROJECT_IDS
+from airflow_provider_ollang.sandbox._model import PROJECT_IDS
 
 
 @pytest.fixture

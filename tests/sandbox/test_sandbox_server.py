@@ -1,3 +1,5 @@
+import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -7,6 +9,8 @@ from airflow_provider_ollang import sandbox as package
 from airflow_provider_ollang.sandbox import Sandbox
 
 from .conftest import Client
+
+pytest_plugins = ["airflow_provider_ollang.sandbox.fixture"]
 
 
 def test_a_stopped_sandbox_can_be_started_again_at_its_address():
@@ -43,3 +47,13 @@ def test_the_public_names_are_there():
     assert all(getattr(package, name) for name in package.__all__)
     with pytest.raises(AttributeError, match="NoSuchName"):
         _ = package.NoSuchName
+
+
+def test_the_fixtures_connection_leads_to_a_sandbox_of_the_tests_own(ollang_sandbox):
+    connection = json.loads(os.environ["AIRFLOW_CONN_OLLANG_DEFAULT"])
+    assert connection == {
+        "conn_type": "ollang",
+        "host": ollang_sandbox.url,
+        "password": ollang_sandbox.api_key,
+    }
+    assert len(ollang_sandbox.orders) == 240
