@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ollang.sandbox._errors import one_of, require
 from airflow_provider_ollang.sandbox._model import ORDER_TYPES, Order, parse_time
+
+if TYPE_CHECKING:
+    from airflow_provider_ollang.sandbox._orders import Orders
 
 _LISTED_FIELDS = (
     "id",
@@ -28,7 +31,7 @@ _DATE = "must be a valid ISO 8601 date string"
 _EARLIEST, _LATEST = "0001-01-01", "9999-12-31T23:59:59.999999"
 
 
-def list_page(orders: Iterable[Order], parameters: Mapping[str, str]) -> dict[str, Any]:
+def list_page(orders: Orders, parameters: Mapping[str, str]) -> dict[str, Any]:
     """Return the JSON of one page of the ``orders`` that the parameters select.
 
     :raises ErrorResponse: 400, with every parameter that is out of its limits.
@@ -64,9 +67,12 @@ def list_page(orders: Iterable[Order], parameters: Mapping[str, str]) -> dict[st
         # The id settles ties, or an order could show up on two pages.
         return str(order.get(order_by)), str(order.get("id"))
 
-    selected = [it for it in orders if wanted.items() <= it.items() and is_selected(it)]
-    selected.sort(key=sort_key, reverse=direction == "desc")
-    return _page(selected, int(page), int(take))
+    def select() -> list[Order]:
+        selected = [it for it in orders if wanted.items() <= it.items() and is_selected(it)]
+        return sorted(selected, key=sort_key, reverse=direction == "desc")
+
+    listing = (order_by, direction, search, first, last, *wanted.items())
+    return _page(orders.selection(listing, select), int(page), int(take))
 
 
 def _page(selected: Sequence[Order], page: int, take: int) -> dict[str, Any]:

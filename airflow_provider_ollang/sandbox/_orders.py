@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -60,6 +60,7 @@ class Orders:
         with self._lock:
             self._all: list[Order] = []
             self._by_id: dict[str, Order] = {}
+            self._selections: dict[Hashable, list[Order]] = {}
 
     def add(
         self,
@@ -93,6 +94,7 @@ class Orders:
         """
         with self._lock:
             self._by_id[order_id].update(fields)
+            self._selections.clear()
             return dict(self._by_id[order_id])
 
     def get(self, order_id: str) -> Order | None:
@@ -155,7 +157,15 @@ class Orders:
             return [{"orderId": order["id"]} for order in orders]
         return [{"orderId": order["id"], "orderType": order["type"]} for order in orders]
 
+    def selection(self, listing: Hashable, select: Callable[[], list[Order]]) -> list[Order]:
+        """Return what ``select`` returns, once for all pages of a listing while nothing changes."""
+        with self._lock:
+            if listing not in self._selections:
+                self._selections = {listing: select()}
+            return self._selections[listing]
+
     def _keep(self, order: Order) -> None:
+        self._selections.clear()
         self._all.append(order)
         if isinstance(order.get("id"), str):
             self._by_id[order["id"]] = order
