@@ -17,7 +17,7 @@ from airflow_provider_ollang.api.rate_limiter import RateLimiter, no_waiting
 from airflow_provider_ollang.api.retry import RetryPolicy
 from airflow_provider_ollang.cleanup.batch import NO_CONDITIONS, Batch
 from airflow_provider_ollang.cleanup.conditions import Conditions, NamePattern
-from airflow_provider_ollang.cleanup.report import FileReport, PartedReport, ReportError
+from airflow_provider_ollang.cleanup.report import ReportError, ReportWriter
 from airflow_provider_ollang.cleanup.result import BatchResult, OrderResult, Outcome
 from airflow_provider_ollang.sandbox import Sandbox, Stub
 from tests.api.conftest import CANCEL, client_of, wait_until
@@ -191,7 +191,7 @@ def test_the_report_agrees_with_the_account_order_by_order(sandbox, tmp_path):
     # Even an order that meets every fault gets a response at last.
     policy = RetryPolicy(max_attempts=len(faults) + 1)
     with no_waiting(), client_of(sandbox, retry_policy=policy) as client:
-        result = run(client, order_ids, report=FileReport(path.open("xb")))
+        result = run(client, order_ids, report=ReportWriter(path))
 
     lines = [json.loads(line) for line in path.read_bytes().splitlines()]
     assert sorted(line["id"] for line in lines) == sorted(order_ids)
@@ -229,7 +229,7 @@ def test_a_report_that_breaks_at_the_end_leaves_no_cancelled_order_unnamed(sandb
     caplog.set_level(logging.INFO)
     order_ids = add_orders(sandbox, 3)
     path = MemoryPath({})
-    report = PartedReport(path)
+    report = ReportWriter(path)
     path.refuses = "part0001"  # all results are in it: it is due at the end
 
     with pytest.raises(ReportError):
@@ -522,7 +522,7 @@ def test_an_interrupted_batch_has_a_complete_report(sandbox, tmp_path, delay, se
     sandbox.respond_always(Stub(delay=delay), path=CANCEL)
     path = tmp_path / "report.jsonl"
     with client_of(sandbox) as client:
-        batch = Batch(client, order_ids, max_workers=4, report=FileReport(path.open("xb")))
+        batch = Batch(client, order_ids, max_workers=4, report=ReportWriter(path))
         signal.setitimer(signal.ITIMER_REAL, *seconds)  # the last: again and again while it ends
         with pytest.raises(Interrupted):
             batch.run()
