@@ -15,13 +15,11 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.errors import OllangError, RateLimitedError, TransportError
 from airflow_provider_ollang.api.models import is_one_of, quoted
-from airflow_provider_ollang.api.rate_limiter import RateLimiter
 from airflow_provider_ollang.api.retry import RetryState
 from airflow_provider_ollang.cleanup.conditions import Conditions
 from airflow_provider_ollang.cleanup.report import ReportError, ReportWriter
@@ -87,7 +85,7 @@ class Batch:
         self._report = report
         self._cancelled_earlier = cancelled_earlier
         self._on_progress = on_progress
-        self._outage = _Outage(client.rate_limiter, down_seconds)
+        self._down_seconds = down_seconds
         self._waiting = iter(order_ids)
         # Orders without a result yet, and what was sent for them.
         self._in_progress: dict[str, RetryState] = {}
@@ -96,7 +94,9 @@ class Batch:
         self._results: queue.SimpleQueue[OrderResult | None] = queue.SimpleQueue()
         self._workers = min(max_workers, len(order_ids))
         self._give_up_at = math.inf
-        self._begun_at = self._progress_at = time.monotonic()
+        self._begun_at = self._progress_at = self._silent_since = time.monotonic()
+        # Orders that began after the last response to any, and got none.
+        self._silent = 0
         self._is_complete = threading.Event()
         self._report_error: Exception | None = None
 
@@ -156,20 +156,7 @@ class Batch:
             return order_id
 
     def _try(self, order_id: str) -> OrderResult:
-        try:
-            return self._result_of(order_id, self._in_progress[order_id])
-        except Exception as error:  # one order's failure does not stop the rest
-            log.exception("Order %s: an internal error", order_id)
-            attempts = self._in_progress[order_id].attempts
-            return OrderResult(
-                order_id,
-                Outcome.FAILED,
-                attempts=attempts,
-                response_lost=attempts > 0,
-                message=f"an internal error: {type(error).__name__}: {error}",
-            )
-
-    def _result_of(self, order_id: str, retry_state: RetryState) -> OrderResult:
+        retry_state = self._in_progress[order_id]
         try:
             if self.result.preview:
                 return self._preview(order_id)
@@ -178,6 +165,10 @@ class Batch:
             self._end_if_pointless(error, retry_state)
             was_read = self.result.preview or retry_state.attempts == 0
             return OrderResult.from_error(order_id, error, was_read=was_read)
+        except Exception as error:  # one order's failure does not stop the rest
+            log.exception("Order %s: an internal error", order_id)
+            message = f"an internal error: {type(error).__name__}: {error}"
+            return _failed(order_id, retry_state.attempts, message)
 
     def _preview(self, order_id: str) -> OrderResult:
         order = self._client.get_order(order_id)
@@ -216,8 +207,24 @@ class Batch:
             if error.retry_after is not None and error.retry_after > longest:
                 self.result.retry_after = error.retry_after
                 self._end_early(f"the API asks to wait {error.retry_after:g} s")
-        elif isinstance(error, TransportError) and self._outage.is_down(retry_state.begun_at):
-            self._end_early(self._outage.reason)
+        elif isinstance(error, TransportError) and self._is_down(retry_state.begun_at):
+            seconds = time.monotonic() - self._silent_since
+            self._end_early(f"the API is down: no response to any order for {seconds:.0f} s")
+
+    def _is_down(self, begun_at: float) -> bool:
+        """Count an order that began then and got no response; return whether the API is down.
+
+        Only orders count that began after the last response to any: where every third order gets
+        none, all workers soon wait for such orders, and these end together, long after that
+        response.
+        """
+        with self._taking:
+            silent_since = max(self._silent_since, self._client.rate_limiter.last_response_at)
+            if silent_since > self._silent_since:
+                self._silent_since, self._silent = silent_since, 0
+            self._silent += begun_at >= silent_since
+            is_long = time.monotonic() - silent_since >= self._down_seconds
+            return is_long and self._silent >= DOWN_ORDERS
 
     # In the collector's thread.
 
@@ -226,9 +233,6 @@ class Batch:
         try:
             self._collect()
             self._add_the_rest()
-            if self._report and self._report_error:
-                with suppress(Exception):
-                    self._report.close()
             self._with_report(lambda report: report.close())
             self._on_progress(self.result)
         except Exception as error:  # the caller must neither wait forever nor take it for success
@@ -262,14 +266,11 @@ class Batch:
                 self._add(self._unfinished(order_id, attempts=0))
 
     def _unfinished(self, order_id: str, attempts: int) -> OrderResult:
-        if not attempts:
-            reason = self.result.stop_reason or "the client was stopped"
-            message = f"no cancel request was sent: {reason}"
-            return OrderResult(order_id, Outcome.NOT_TRIED, message=message)
-        message = "the task ended before a response arrived"
-        return OrderResult(
-            order_id, Outcome.FAILED, attempts=attempts, response_lost=True, message=message
-        )
+        if attempts:
+            return _failed(order_id, attempts, "the task ended before a response arrived")
+        reason = self.result.stop_reason or "the client was stopped"
+        message = f"no cancel request was sent: {reason}"
+        return OrderResult(order_id, Outcome.NOT_TRIED, message=message)
 
     def _add(self, result: OrderResult) -> None:
         if result.outcome is Outcome.ALREADY_CANCELLED and result.id in self._cancelled_earlier:
@@ -313,6 +314,16 @@ class Batch:
         self._on_progress(self.result)
 
 
+def _failed(order_id: str, attempts: int, message: str) -> OrderResult:
+    return OrderResult(
+        order_id,
+        Outcome.FAILED,
+        attempts=attempts,
+        response_lost=attempts > 0,
+        message=message,
+    )
+
+
 def _log_result(result: OrderResult) -> None:
     skipped = (logging.WARNING, f"not cancelled ({result.outcome})")
     level, text = _LOG_LINES.get(result.outcome, skipped)
@@ -331,40 +342,3 @@ _LOG_LINES: Mapping[Outcome, tuple[int, str]] = MappingProxyType(
         Outcome.NOT_TRIED: (logging.WARNING, "not tried"),
     }
 )
-
-
-class _Outage:
-    """Tells whether the API is down: no order gets a response anymore.
-
-    Only orders count that began after the last response to any: where every third order gets none,
-    all workers soon wait for such orders, and these end together, long after that response.
-    """
-
-    def __init__(self, rate_limiter: RateLimiter, seconds: float) -> None:
-        self._rate_limiter = rate_limiter
-        self._seconds = seconds
-        self._begun_at = time.monotonic()
-        self._without_response: list[float] = []
-        self._lock = threading.Lock()
-
-    def is_down(self, begun_at: float) -> bool:
-        """Count an order that began then and got no response; return whether the API is down."""
-        with self._lock:
-            silent_since = self._silent_since
-            began = [*self._without_response, begun_at]
-            self._without_response = [moment for moment in began if moment >= silent_since]
-            is_long = time.monotonic() - silent_since >= self._seconds
-            return is_long and len(self._without_response) >= DOWN_ORDERS
-
-    @property
-    def reason(self) -> str:
-        seconds = time.monotonic() - self._silent_since
-        moment = datetime.now(UTC) - timedelta(seconds=seconds)
-        return (
-            f"the API is down: no response to any order since {moment:%Y-%m-%d %H:%M:%S} UTC "
-            f"({seconds:.0f} s ago)"
-        )
-
-    @property
-    def _silent_since(self) -> float:
-        return max(self._begun_at, self._rate_limiter.last_response_at)

@@ -107,10 +107,8 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         """Refuse what no single parser can see."""
         if not isinstance(self.deferrable, bool):  # the text 'False' would be true
             error = parameters.invalid("deferrable", self.deferrable, "True or False, no template")
-        elif not 0 < self.poke_interval < float("inf"):
+        elif not self.poke_interval > 0:  # 0 would ask the API all the time
             error = parameters.invalid("poke_interval", self.poke_interval, "seconds above 0")
-        elif not 0 <= self.timeout < float("inf"):
-            error = parameters.invalid("timeout", self.timeout, "seconds, 0 or more")
         elif overlap := self._overlap(self.target_statuses, self.failure_statuses):
             error = overlap
         else:
@@ -190,21 +188,16 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         """Return, or raise, what the trigger's event says."""
         with self._airflow_exceptions():
             match event:
-                case {"event": "done", "orders": list(orders)} if self._are_reached(orders):
-                    return sorted(orders, key=lambda it: self._order_ids.index(it["id"]))
+                case {"event": "done", "statuses": dict(statuses)} if all(
+                    is_one_of(statuses.get(it), self._target_statuses) for it in self._order_ids
+                ):
+                    return [{"id": it, "status": statuses[it]} for it in self._order_ids]
                 case {"event": "failed", "message": str(message)}:
                     raise AirflowFailException(f"{message} {self._where()}")
                 case {"event": "timeout", "message": str(message)}:
                     return self._look_last(message)
         # Not one of Airflow's exceptions: under soft_fail, those would skip the task.
         raise RuntimeError(f"The trigger ended with an unexpected event: {event!s:.2000}")
-
-    def _are_reached(self, orders: list[Any]) -> bool:
-        """Return whether an event's orders are those of the task, in statuses it waits for."""
-        if not all(isinstance(it, dict) and it.keys() == {"id", "status"} for it in orders):
-            return False
-        is_target = [is_one_of(it["status"], self._target_statuses) for it in orders]
-        return all(is_target) and sorted(str(it["id"]) for it in orders) == sorted(self._order_ids)
 
     def _look_last(self, message: str) -> list[dict[str, Any]]:
         """Return the orders if all are done by now: a finished order is not cancelled."""
@@ -288,7 +281,7 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         if not self._has_begun():
             return
         # In a thread: the signal may have come while this one was speaking with Airflow.
-        thread = threading.Thread(target=self._cancel_if_ended, daemon=True)
+        thread = threading.Thread(target=self._cancel_orders, args=(self._is_over,), daemon=True)
         thread.start()
         thread.join(KILL_SECONDS)
 
@@ -303,24 +296,20 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
             return False
         return True
 
-    def _cancel_if_ended(self) -> None:
-        try:
-            if not self._may_cancel:
-                return
-            ti = self._context["ti"]
-            state = read_task_state(ti)
-            is_last_try = ti.try_number > ti.max_tries
-            if state in ("failed", "skipped") or (state == "running" and is_last_try):
-                self._cancel_orders()
-            else:
-                self.log.info("No orders were cancelled: the task is %s, and may run again.", state)
-        except Exception:
-            self.log.exception("The orders were not cancelled")
+    def _is_over(self) -> bool:
+        """Return whether the task has ended, and no further try will wait."""
+        ti = self._context["ti"]
+        state = read_task_state(ti)
+        is_last_try = ti.try_number > ti.max_tries
+        if state in ("failed", "skipped") or (state == "running" and is_last_try):
+            return True
+        self.log.info("No orders were cancelled: the task is %s, and may run again.", state)
+        return False
 
-    def _cancel_orders(self) -> None:
+    def _cancel_orders(self, is_wanted: Callable[[], bool] = lambda: True) -> None:
         """Cancel the orders if that is asked for. Never raises: the task has ended another way."""
         try:
-            if self._may_cancel:
+            if self._may_cancel and is_wanted():
                 cancel_unwanted(
                     self._ollang_conn_id,
                     self._order_ids,

@@ -24,6 +24,9 @@ from airflow_provider_ollang.hooks.ollang import OllangHook
 if TYPE_CHECKING:
     from airflow_provider_ollang.api.client import OllangClient
 
+#: Seconds after which a poller looks at the latest whether a reading is due.
+TICK = 1.0
+
 #: The running pollers: one for each event loop and connection.
 _pollers: dict[tuple[asyncio.AbstractEventLoop, str], _Poller] = {}
 
@@ -43,25 +46,19 @@ def waiting(
     :param interval: seconds between two readings
     """
     key = (asyncio.get_running_loop(), ollang_conn_id)
-    poller = _pollers.get(key)
-    if poller is None or poller.has_ended:
-        poller = _pollers[key] = _Poller(ollang_conn_id)
+    poller = _pollers.get(key) or _Poller(key)
     waiter = Waiter(created, interval)
-    poller.add(waiter)
+    poller.waiters.add(waiter)
     try:
         yield waiter
     finally:
-        poller.remove(waiter)
-        if poller.has_ended and _pollers.get(key) is poller:
-            del _pollers[key]
+        poller.waiters.remove(waiter)
+        if not poller.waiters:
+            poller.end()
 
 
 class Waiter:
-    """What one trigger waits for, and what is known of it.
-
-    :param created: the ``createdAt`` text of each order, ``None`` where it is unknown
-    :param interval: seconds between two readings
-    """
+    """What one trigger waits for, and what is known of it."""
 
     def __init__(self, created: Mapping[str, str | None], interval: float) -> None:
         self.created = dict(created)
@@ -72,147 +69,114 @@ class Waiter:
         #: Why the last reading was not complete; it is tried again.
         self.problem: str | None = None
         self._failure: Exception | None = None
-        self._changed = asyncio.Event()
+        self._was_read = asyncio.Event()
 
-    @property
-    def due(self) -> float:
-        """When the orders are to be read next."""
-        return self.read_at + self.interval
-
-    async def changed(self) -> None:
-        """Return when something else is known than before.
+    async def next_reading(self) -> None:
+        """Return when the orders have been read again.
 
         :raises PollingFailedError: the orders can never be read
         """
-        await self._changed.wait()
-        self._changed.clear()
+        await self._was_read.wait()
+        self._was_read.clear()
         if self._failure:
             raise self._failure
 
     def tell(self, seen: Mapping[str, Snapshot], problem: str | None) -> None:
-        """Take what a reading has found, and wake who waits if it is new."""
-        found = {order_id: seen[order_id] for order_id in self.created.keys() & seen.keys()}
-        self.created |= {it.id: it.created_at for it in found.values() if it.created_at}
-        if self.problem != problem or self.seen != self.seen | found:
-            self.seen |= found
-            self.problem = problem
-            self._changed.set()
+        """Take what a reading has found."""
+        self.read_at = time.monotonic()
+        self.seen |= {order_id: seen[order_id] for order_id in self.created.keys() & seen.keys()}
+        self.created |= {it.id: it.created_at for it in self.seen.values() if it.created_at}
+        self.problem = problem
+        self._was_read.set()
 
     def fail(self, error: Exception) -> None:
         """End the wait."""
         self._failure = error
-        self._changed.set()
+        self._was_read.set()
 
 
 class _Poller:
     """Reads orders for its waiters, round after round."""
 
-    def __init__(self, ollang_conn_id: str) -> None:
-        self.has_ended = False
-        self._ollang_conn_id = ollang_conn_id
-        self._waiters: set[Waiter] = set()
+    def __init__(self, key: tuple[asyncio.AbstractEventLoop, str]) -> None:
+        self.waiters: set[Waiter] = set()
+        self._key = key
         self._client: OllangClient | None = None
         self._failures = 0
-        self._not_before = self._next_round = 0.0
-        self._joined = asyncio.Event()
+        self._not_before = 0.0
         # A thread of its own, so that a slow API takes none from other triggers.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ollang-poller")
         # In an empty context, or it would write into the log of its first waiter.
-        self._task = asyncio.get_running_loop().create_task(
-            self._run(), context=contextvars.Context()
-        )
+        self._task = key[0].create_task(self._run(), context=contextvars.Context())
+        _pollers[key] = self
 
-    def add(self, waiter: Waiter) -> None:
-        self._waiters.add(waiter)
-        if waiter.due < self._next_round:
-            self._joined.set()
-
-    def remove(self, waiter: Waiter) -> None:
-        """Forget a waiter; end if it was the last one."""
-        self._waiters.discard(waiter)
-        if not self._waiters:
-            self.has_ended = True
-            self._task.cancel()
-            self._drop_client()
-            self._thread.shutdown(wait=False)
+    def end(self) -> None:
+        """Read no more. Whoever waits next gets another poller."""
+        if _pollers.get(self._key) is self:
+            del _pollers[self._key]
+        self._task.cancel()
+        self._drop_client()
+        self._thread.shutdown(wait=False)
 
     async def _run(self) -> None:
         try:
             while True:
-                await self._wait_for_round()
+                await asyncio.sleep(min(TICK, *(it.interval for it in self.waiters)))
                 await self._read()
-        except Exception as error:  # nobody may wait for a poller that has ended
-            self.has_ended = True
-            for waiter in self._waiters:
+        except Exception as error:
+            for waiter in self.waiters:
                 waiter.fail(error)
-
-    async def _wait_for_round(self) -> None:
-        while True:
-            self._joined.clear()
-            first_due = min(waiter.due for waiter in self._waiters)
-            self._next_round = max(first_due, self._not_before)
-            try:
-                async with asyncio.timeout(max(0.0, self._next_round - time.monotonic())):
-                    await self._joined.wait()
-            except TimeoutError:
-                return
+            self.end()
 
     async def _read(self) -> None:
-        """Read the orders of all who wait, but for those who have just been told."""
+        """Read the orders of all who wait if one is due, but for those who have just been told."""
         now = time.monotonic()
-        due = [it for it in self._waiters if now - it.read_at >= it.interval / 2]
-        seen, problem = await self._snapshots({k: v for it in due for k, v in it.created.items()})
-        now = time.monotonic()
-        for waiter in due:
-            waiter.read_at = now
-            waiter.tell(seen, problem)
-
-    async def _snapshots(
-        self, created: Mapping[str, str | None]
-    ) -> tuple[dict[str, Snapshot], str | None]:
-        """Return the orders as they are now, and what went wrong if some are missing."""
+        waits = [(now - waiter.read_at) / waiter.interval for waiter in self.waiters]
+        if now < self._not_before or max(waits) < 1:
+            return
+        due = [waiter for waiter, wait in zip(self.waiters, waits, strict=True) if wait >= 0.5]
+        created = {k: v for waiter in due for k, v in waiter.created.items()}
         seen: dict[str, Snapshot] = {}
         is_new = self._client is None
+        problem = None
         try:
             client = await self._connected()
-        except (AirflowNotFoundException, OllangError) as error:  # the connection is wrong
-            raise PollingFailedError(str(error)) from error
-        except Exception as error:  # Airflow itself could not be asked
-            return seen, self._put_off(f"{type(error).__name__}: {error}", None)
-        try:
-            await asyncio.get_running_loop().run_in_executor(
+            await self._key[0].run_in_executor(
                 self._thread,
                 lambda: seen.update((it.id, it) for it in read_orders(client, created)),
             )
+            self._failures = 0
         except OllangError as error:
-            return seen, self._take_problem(error, is_new)
-        self._failures = 0
-        return seen, None
+            problem = self._put_off(error, is_new)
+        for waiter in due:
+            waiter.tell(seen, problem)
 
     async def _connected(self) -> OllangClient:
         """Return the client; Airflow is asked for its connection in a thread that it knows of."""
         if self._client is None:
             look_up = sync_to_async(
-                OllangHook(self._ollang_conn_id).get_conn,
-                thread_sensitive=False,
-                executor=self._thread,
+                OllangHook(self._key[1]).get_conn, thread_sensitive=False, executor=self._thread
             )
-            self._client = await look_up()
+            try:
+                self._client = await look_up()
+            except AirflowNotFoundException as error:
+                raise PollingFailedError(str(error)) from error
+            except OllangError:
+                raise
+            except Exception as error:  # Airflow itself could not be asked
+                raise OllangError(f"{type(error).__name__}: {error}") from error
         return self._client
 
-    def _take_problem(self, error: OllangError, is_new: bool) -> str:
+    def _put_off(self, error: OllangError, is_new: bool) -> str:
         """Put off the next round, or end it all if no later one can help."""
         if error.is_final and is_new:
             raise PollingFailedError(with_hint(str(error), error.hint)) from error
         if error.is_final:  # the connection may have a new key by now
             self._drop_client()
-        return self._put_off(str(error), error.retry_after)
-
-    def _put_off(self, problem: str, retry_after: float | None) -> str:
         self._failures += 1
-        wait = seconds_to_back_off(self._failures, retry_after)
+        wait = seconds_to_back_off(self._failures, error.retry_after)
         self._not_before = time.monotonic() + wait
-        return f"{problem}. Checking again in {wait:.0f} s."
+        return f"{error}. Checking again in {wait:.0f} s."
 
     def _drop_client(self) -> None:
         if self._client:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import time
 import traceback
 from collections.abc import AsyncIterator, Collection, Mapping
@@ -66,15 +67,7 @@ class OrderStatusTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what makes the same trigger again. Airflow keeps it as plain JSON."""
-        names = (
-            "created",
-            "target_statuses",
-            "failure_statuses",
-            "deadline",
-            "poke_interval",
-            "cancel_on_kill",
-            "ollang_conn_id",
-        )
+        names = inspect.signature(OrderStatusTrigger).parameters
         return (
             "airflow_provider_ollang.triggers.ollang.OrderStatusTrigger",
             {name: getattr(self, name) for name in names},
@@ -99,13 +92,13 @@ class OrderStatusTrigger(BaseTrigger):
                 return {"event": "timeout", "message": str(progress)}
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(left, SECONDS_A_LINE)):
-                    await waiter.changed()
+                    await waiter.next_reading()
             progress = self._progress(waiter)
             self._log_line(f"{progress}. {waiter.problem or ''}")
         if progress.failed:
             return {"event": "failed", "message": progress.failure()}
-        orders = [{"id": it.id, "status": it.status} for it in progress.reached]
-        return {"event": "done", "orders": orders}
+        statuses = {it.id: it.status for it in progress.reached}
+        return {"event": "done", "statuses": statuses}
 
     def _progress(self, waiter: Waiter) -> Progress:
         return Progress.of(self.created, waiter.seen, self.target_statuses, self.failure_statuses)

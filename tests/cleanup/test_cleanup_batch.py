@@ -215,7 +215,6 @@ def test_a_report_that_breaks_ends_the_batch_and_the_log_goes_on(
         batch.run()
 
     assert isinstance(caught.value.__cause__, OSError)
-    assert report.closed
     assert batch.result.done == batch.result.total == 30
     assert batch.result.counts[Outcome.NOT_TRIED] > 0
     assert len(sandbox.orders.where(status="cancelled")) == batch.result.counts[Outcome.CANCELLED]
@@ -292,7 +291,7 @@ def test_an_api_that_does_not_respond_any_more_ends_the_batch(sandbox, options, 
     assert counts["not_tried"] == 100 - responses - counts["failed"]
     assert result.retry_may_help
     assert re.fullmatch(
-        r"the API is down: no response to any order since \S+ \S+ UTC \(\d s ago\)",
+        r"the API is down: no response to any order for \d s",
         str(result.stop_reason),
     )
 
