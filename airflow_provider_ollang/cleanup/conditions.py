@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Literal, NamedTuple
 
 from airflow_provider_ollang.api._secret import Masked
@@ -40,25 +41,6 @@ _AROUND_NAMES = " *%-\"'\u2022\u2026\u201c\u201d\u2018\u2019"
 #: A pattern that matches the empty text in one of these matches any name.
 _PROBES = ("", "\ua66e", "0")
 
-
-class _Readable(dict[int, str]):
-    """For ``str.translate``: white space becomes a space, an invisible character what is given."""
-
-    def __init__(self, invisible: str) -> None:
-        self._invisible = invisible
-
-    def __missing__(self, code: int) -> str:
-        char = chr(code)
-        if char.isspace() or char == _BLANK_BRAILLE:
-            char = " "
-        elif unicodedata.category(char) in _INVISIBLE_CATEGORIES or _IGNORABLE.match(char):
-            char = self._invisible
-        self[code] = char
-        return char
-
-
-_SEEN = _Readable("")
-_SPACED = _Readable(" ")
 #: What word processors write for the characters of a keyboard.
 _TYPED = str.maketrans(
     {
@@ -86,33 +68,29 @@ class NamePattern:
         as_written = re.compile(pattern)
         if _matches_nothing(as_written):
             raise ValueError("it matches the empty text, and so every name")
-        self._as_written = as_written
         self._composed = _compiled(_rewritten(pattern, _composed)) or as_written
         self._folded = _compiled(_folded_pattern(pattern)) or self._composed
-        self._literals = tuple(_literals(pattern, as_written.flags))
+        literals = _literals(pattern, as_written.flags)
+        self._variants = tuple(dict.fromkeys((as_written, self._folded, *literals)))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.pattern!r})"
 
     def matches(self, name: str) -> bool:
         """Return whether the name matches in any of its spellings, for an exclusion."""
-        variants = dict.fromkeys((self._as_written, self._composed, self._folded, *self._literals))
-        return any(variant.search(text) for text in _spellings(name) for variant in variants)
+        spellings = _spellings(name)
+        return any(variant.search(text) for text in spellings for variant in self._variants)
 
     def matches_surely(self, name: str) -> bool:
         """Return whether the name matches as it is seen, for what must not include too much."""
         # Unicode's compatibility forms also equate what a person can tell apart (² and 2): here,
         # they can only rule a name out.
-        seen = _composed(name.translate(_SEEN))
+        seen = _composed(_seen(name))
         return bool(self._composed.search(seen) and self._folded.search(_folded(seen)))
 
 
 class Unmet(NamedTuple):
-    """Why an order is not to be cancelled.
-
-    :param outcome: ``invalid`` where it cannot be judged
-    :param reason: part of a sentence, for a person
-    """
+    """Why an order is not to be cancelled: ``invalid`` where it cannot be judged."""
 
     outcome: Literal["status_changed", "excluded", "invalid"]
     reason: str
@@ -208,17 +186,23 @@ def is_id(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _spellings(name: str) -> Iterator[str]:
-    """Yield the ways in which a name can be read, each once."""
-    if name.isascii() and name.isprintable():
-        yield from dict.fromkeys([name, " ".join(name.split())])
-        return
-    seen, spaced = name.translate(_SEEN), name.translate(_SPACED)
-    folded = [_folded(text) for text in (name, seen, spaced)]
-    one_spaced = [" ".join(text.split()) for text in folded]
-    composed = [_composed(text) for text in (name, seen)]
-    decomposed = [unicodedata.normalize("NFD", text) for text in (name, seen)]
-    yield from dict.fromkeys([name, *composed, *decomposed, *folded, *one_spaced])
+def _spellings(name: str) -> Collection[str]:
+    """Return the ways in which a name can be read: an invisible character may be a gap, or not."""
+    folded = [_folded(text) for text in (name, _seen(name), _seen(name, " "))]
+    return dict.fromkeys([name, *folded, *(" ".join(text.split()) for text in folded)])
+
+
+@cache
+def _seen_char(char: str, invisible: str) -> str:
+    if char.isspace() or char == _BLANK_BRAILLE:
+        return " "
+    is_invisible = unicodedata.category(char) in _INVISIBLE_CATEGORIES or _IGNORABLE.match(char)
+    return invisible if is_invisible else char
+
+
+def _seen(text: str, invisible: str = "") -> str:
+    """Return a text with plain spaces, and with what is given for invisible characters."""
+    return "".join(_seen_char(char, invisible) for char in text)
 
 
 def _composed(text: str) -> str:
@@ -236,7 +220,7 @@ def _literals(pattern: str, flags: int) -> Iterator[re.Pattern[str]]:
     pasted = dict.fromkeys((plain, html.unescape(plain)))
     parts = [part.strip(_AROUND_NAMES) for text in pasted for part in re.split(r"[|,;\n\t]", text)]
     for name in (*pasted, *(part for part in parts if len(part) >= _SHORTEST_NAME)):
-        for text in dict.fromkeys((name, _composed(name.translate(_SEEN)), _folded(name))):
+        for text in (name, _folded(name), _folded(_seen(name))):
             if text.strip():
                 yield re.compile(re.escape(text), flags & re.IGNORECASE)
 
@@ -255,7 +239,7 @@ def _rewritten(pattern: str, change: Callable[[str], str]) -> str:
     """Return a pattern as it is seen, with its text changed; escapes stay."""
 
     def readable(text: str) -> str:  # ASCII white space may be syntax, as in (?x)
-        return re.sub(r"[^\x00-\x7f]+", lambda found: found[0].translate(_SEEN), text)
+        return re.sub(r"[^\x00-\x7f]+", lambda found: _seen(found[0]), text)
 
     pieces = re.split(r"(\\.)", pattern, flags=re.DOTALL)
     return "".join(it if it.startswith("\\") else change(readable(it)) for it in pieces)
