@@ -173,15 +173,11 @@ class Batch:
     def _preview(self, order_id: str) -> OrderResult:
         order = self._client.get_order(order_id)
         self._conditions.check(order)
-        status = quoted(order.status)
+        message = f"its status is {quoted(order.status)}"
         if is_one_of(order.status, USUALLY_CANCELLABLE):
-            return OrderResult(order.id, Outcome.WOULD_CANCEL, message=f"its status is {status}")
-        return OrderResult(
-            order.id,
-            Outcome.NOT_CANCELLABLE,
-            message="a cancel request would be sent, but the API usually rejects it for status "
-            f"{status}",
-        )
+            return OrderResult(order_id, Outcome.WOULD_CANCEL, message=message)
+        message = f"a cancel request would be sent, but {message}: the API usually rejects it"
+        return OrderResult(order_id, Outcome.NOT_CANCELLABLE, message=message)
 
     def _cancel(self, order_id: str, retry_state: RetryState) -> OrderResult:
         receipt = self._client.cancel_order(

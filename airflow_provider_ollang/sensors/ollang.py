@@ -20,7 +20,7 @@ from airflow.providers.common.compat.sdk import (
     get_current_context,
 )
 
-from airflow_provider_ollang.api.errors import InvalidInputError, OllangError
+from airflow_provider_ollang.api.errors import OllangError
 from airflow_provider_ollang.api.models import is_one_of
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators import _parameters as parameters
@@ -105,25 +105,21 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
 
     def _check_wait(self) -> None:
         """Refuse what no single parser can see."""
+        statuses = (self.target_statuses, self.failure_statuses)
+        both: set[str] = set()
+        if not any(map(parameters.is_rendered_later, statuses)):
+            targets, failures = (parameters.awaited_statuses("", it) for it in statuses)
+            both = set(targets) & set(failures)
         if not isinstance(self.deferrable, bool):  # the text 'False' would be true
             error = parameters.invalid("deferrable", self.deferrable, "True or False, no template")
         elif not self.poke_interval > 0:  # 0 would ask the API all the time
             error = parameters.invalid("poke_interval", self.poke_interval, "seconds above 0")
-        elif overlap := self._overlap(self.target_statuses, self.failure_statuses):
-            error = overlap
+        elif both:
+            expected = "other statuses than target_statuses"
+            error = parameters.invalid("failure_statuses", sorted(both), expected)
         else:
             return
         raise InvalidParameterError(f"{error.message} (task {self.task_id!r})") from error
-
-    def _overlap(self, target: Any, failure: Any) -> InvalidInputError | None:
-        if parameters.is_rendered_later(target) or parameters.is_rendered_later(failure):
-            return None
-        statuses = parameters.awaited_statuses("target_statuses", target)
-        both = set(statuses) & set(parameters.awaited_statuses("failure_statuses", failure))
-        if not both:
-            return None
-        expected = "other statuses than target_statuses"
-        return parameters.invalid("failure_statuses", sorted(both), expected)
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Wait for the orders, here or in the triggerer.
@@ -145,8 +141,6 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
 
     def _prepare(self) -> None:
         self._take_parameters()
-        if error := self._overlap(self._target_statuses, self._failure_statuses):
-            raise error
         self._created = dict.fromkeys(self._order_ids)
         self._may_cancel = self._cancel_on_kill and not self._is_preview()
 

@@ -446,12 +446,3 @@ def test_a_connection_that_is_gone_fails_the_wait(add_orders, monkeypatch):
 def test_a_bad_value_is_refused_when_the_dag_is_parsed(name, value):
     with pytest.raises((ValueError, AirflowException), match=name):
         OrderStatusSensor(task_id="wait", **{"order_ids": ["abc"], name: value})
-
-
-def test_overlapping_statuses_that_templates_bring_are_refused_before_any_request(
-    sandbox, make_run
-):
-    operator = sensor("abc", target_statuses="{{ params.value }}")
-    with pytest.raises(AirflowFailException, match="failure_statuses"):
-        make_run(params={"value": ["failed"]}).execute(operator)
-    assert sandbox.requests == []
