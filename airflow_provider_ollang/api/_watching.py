@@ -93,47 +93,33 @@ def _listed(
             times = {it: time for it, time in times.items() if time < newest}
 
 
-@dataclass(frozen=True, slots=True)
 class Progress:
-    """How far orders are that somebody waits for.
+    """How far orders are that somebody waits for, as they were last seen."""
 
-    :param reached: those that have a status that was waited for
-    :param failed: those that will never have one
-    :param waiting: all others: how many, by their statuses
-    """
-
-    reached: list[Snapshot]
-    failed: list[Snapshot]
-    waiting: Counter[str]
-
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         order_ids: Collection[str],
         seen: Mapping[str, Snapshot],
         target_statuses: Collection[str],
         failure_statuses: Collection[str],
-    ) -> Progress:
-        """Return how far the orders are, as they were seen; unknown statuses are waited on."""
-        reached, failed, waiting = [], [], Counter[str]()
+    ) -> None:
+        #: Those that have a status that was waited for.
+        self.reached: list[Snapshot] = []
+        #: Those that will never have one.
+        self.failed: list[Snapshot] = []
+        #: How many others there are, by their statuses; unknown ones are waited on.
+        self.waiting = Counter[str]()
         for order_id in order_ids:
             snapshot = seen.get(order_id, Snapshot(order_id))
             if snapshot.problem or is_one_of(snapshot.status, failure_statuses):
-                failed.append(snapshot)
+                self.failed.append(snapshot)
             elif is_one_of(snapshot.status, target_statuses):
-                reached.append(snapshot)
+                self.reached.append(snapshot)
             else:
                 is_read = snapshot.status is not None
-                waiting[quoted(snapshot.status).strip("'") if is_read else "unread"] += 1
-        return cls(reached, failed, waiting)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether waiting on can change nothing."""
-        return bool(self.failed) or not self.waiting
+                self.waiting[quoted(snapshot.status).strip("'") if is_read else "unread"] += 1
 
     def __str__(self) -> str:
-        """Say it in a sentence."""
         total = len(self.reached) + len(self.failed) + self.waiting.total()
         parts = [f"{number} {status}" for status, number in self.waiting.most_common()]
         text = f"{len(self.reached)} of {total} orders done"

@@ -35,7 +35,7 @@ from airflow_provider_ollang.operators._mode import refuse_preview
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg
 
-    from airflow_provider_ollang.api._watching import Progress, Snapshot
+    from airflow_provider_ollang.api._watching import Snapshot
     from airflow_provider_ollang.api.client import OllangClient
 
 #: A worker that is told to stop has a few seconds before it is killed.
@@ -77,6 +77,8 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
     _killer: OllangClient | None = None
     #: Whether orders may be cancelled; not before the parameters are known.
     _may_cancel = False
+    #: How far the orders were at the last look.
+    _standing = ""
 
     def __init__(
         self,
@@ -132,7 +134,8 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         with self._airflow_exceptions(), self._cancelling_on_timeout():
             self._prepare()
             if self.deferrable:
-                return self._execute_deferred()
+                with self._client() as client:
+                    return self._look(client) or self._defer()
             if self._may_cancel:  # on_kill is too late to ask Airflow for it
                 self._killer = OllangHook(self._ollang_conn_id).get_conn()
             with self._client() as self._poking:
@@ -152,13 +155,6 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
             self.log.warning("cancel_on_kill has no effect. %s", error)
             return True
         return False
-
-    def _execute_deferred(self) -> list[dict[str, Any]]:
-        with self._client() as client:
-            progress = self._look(client)
-        if not progress or not progress.is_over:
-            self._defer()
-        return self._result(progress)
 
     def _defer(self) -> NoReturn:
         from airflow_provider_ollang.triggers.ollang import OrderStatusTrigger
@@ -196,17 +192,15 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
     def _look_last(self, message: str) -> list[dict[str, Any]]:
         """Return the orders if all are done by now: a finished order is not cancelled."""
         with self._client() as client:
-            progress = self._look(client)
-        if progress and progress.is_over:
-            return self._result(progress)
-        raise AirflowSensorTimeout(f"Timed out after {self.timeout:g} s: {progress or message}.")
+            if orders := self._look(client):
+                return orders
+        standing = self._standing or message
+        raise AirflowSensorTimeout(f"Timed out after {self.timeout:g} s: {standing}.")
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the orders once."""
-        progress = self._look(self._poking)
-        if progress is None or not progress.is_over:
-            return PokeReturnValue(False)
-        return PokeReturnValue(True, self._result(progress))
+        orders = self._look(self._poking)
+        return PokeReturnValue(orders is not None, orders)
 
     def _get_next_poke_interval(
         self, started_at: Any, run_duration: Callable[[], float], poke_count: int
@@ -215,8 +209,8 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         interval: float = super()._get_next_poke_interval(started_at, run_duration, poke_count)
         return max(interval, min(self._back_off_seconds, self.timeout - run_duration()))
 
-    def _look(self, client: OllangClient) -> Progress | None:
-        """Return how far the orders are, ``None`` after a transient error."""
+    def _look(self, client: OllangClient) -> list[dict[str, Any]] | None:
+        """Return the orders if all are done, ``None`` if not, or after a transient error."""
         from airflow_provider_ollang.api._watching import Progress, read_orders, seconds_to_back_off
 
         seen: dict[str, Snapshot] = {}
@@ -233,20 +227,20 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         self._failures, self._back_off_seconds = 0, 0.0
         self._created = {it.id: it.created_at for it in seen.values()}
         statuses = self._target_statuses, self._failure_statuses
-        progress = Progress.of(self._order_ids, seen, *statuses)
+        progress = Progress(self._order_ids, seen, *statuses)
+        self._standing = str(progress)
         self._log_line(f"{progress}.")
-        return progress
+        if progress.failed:
+            raise AirflowFailException(f"{progress.failure()} {self._where()}")
+        if progress.waiting:
+            return None
+        return [{"id": it.id, "status": it.status} for it in progress.reached]
 
     def _log_line(self, text: str) -> None:
         now = time.monotonic()
         if now - self._logged_at >= SECONDS_A_LINE:
             self._logged_at = now
             self.log.info("%s", text)
-
-    def _result(self, progress: Progress) -> list[dict[str, Any]]:
-        if progress.failed:
-            raise AirflowFailException(f"{progress.failure()} {self._where()}")
-        return [{"id": it.id, "status": it.status} for it in progress.reached]
 
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context

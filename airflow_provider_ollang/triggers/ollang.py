@@ -85,23 +85,21 @@ class OrderStatusTrigger(BaseTrigger):
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _wait(self, waiter: Waiter) -> dict[str, Any]:
-        progress = self._progress(waiter)
-        while not progress.is_over:
+        while True:
+            statuses = self.target_statuses, self.failure_statuses
+            progress = Progress(self.created, waiter.seen, *statuses)
+            self._log_line(f"{progress}. {waiter.problem or ''}")
+            if progress.failed:
+                return {"event": "failed", "message": progress.failure()}
+            if not progress.waiting:
+                reached = {it.id: it.status for it in progress.reached}
+                return {"event": "done", "statuses": reached}
             left = self.deadline - time.time()
             if left <= 0:
                 return {"event": "timeout", "message": str(progress)}
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(left, SECONDS_A_LINE)):
                     await waiter.next_reading()
-            progress = self._progress(waiter)
-            self._log_line(f"{progress}. {waiter.problem or ''}")
-        if progress.failed:
-            return {"event": "failed", "message": progress.failure()}
-        statuses = {it.id: it.status for it in progress.reached}
-        return {"event": "done", "statuses": statuses}
-
-    def _progress(self, waiter: Waiter) -> Progress:
-        return Progress.of(self.created, waiter.seen, self.target_statuses, self.failure_statuses)
 
     def _log_line(self, text: str) -> None:
         """Log what is new, at most one line a minute."""
