@@ -129,7 +129,7 @@ class _Poller:
             self.end()
 
     async def _read(self) -> None:
-        """Read the orders of all who wait if one is due, but for those who have just been told."""
+        """Read the orders of all who wait if one is due, but not of those who were just told."""
         now = time.monotonic()
         waits = [(now - waiter.read_at) / waiter.interval for waiter in self.waiters]
         if now < self._not_before or max(waits) < 1:
@@ -139,33 +139,26 @@ class _Poller:
         seen: dict[str, Snapshot] = {}
         is_new = self._client is None
         problem = None
+        # In a thread that Airflow knows of: it is asked for its connection there.
+        look = sync_to_async(self._look, thread_sensitive=False, executor=self._thread)
         try:
-            client = await self._connected()
-            await self._key[0].run_in_executor(
-                self._thread,
-                lambda: seen.update((it.id, it) for it in read_orders(client, created)),
-            )
+            await look(created, seen)
             self._failures = 0
         except OllangError as error:
             problem = self._put_off(error, is_new)
         for waiter in due:
             waiter.tell(seen, problem)
 
-    async def _connected(self) -> OllangClient:
-        """Return the client; Airflow is asked for its connection in a thread that it knows of."""
-        if self._client is None:
-            look_up = sync_to_async(
-                OllangHook(self._key[1]).get_conn, thread_sensitive=False, executor=self._thread
-            )
-            try:
-                self._client = await look_up()
-            except AirflowNotFoundException as error:
-                raise PollingFailedError(str(error)) from error
-            except OllangError:
-                raise
-            except Exception as error:  # Airflow itself could not be asked
-                raise OllangError(f"{type(error).__name__}: {error}") from error
-        return self._client
+    def _look(self, created: Mapping[str, str | None], seen: dict[str, Snapshot]) -> None:
+        try:
+            client = self._client = self._client or OllangHook(self._key[1]).get_conn()
+        except AirflowNotFoundException as error:
+            raise PollingFailedError(str(error)) from error
+        except OllangError:
+            raise
+        except Exception as error:  # Airflow itself could not be asked
+            raise OllangError(f"{type(error).__name__}: {error}") from error
+        seen.update((it.id, it) for it in read_orders(client, created))
 
     def _put_off(self, error: OllangError, is_new: bool) -> str:
         """Put off the next round, or end it all if no later one can help."""
