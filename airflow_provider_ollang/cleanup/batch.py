@@ -163,8 +163,7 @@ class Batch:
             return self._cancel(order_id, retry_state)
         except OllangError as error:
             self._end_if_pointless(error, retry_state)
-            was_read = self.result.preview or retry_state.attempts == 0
-            return OrderResult.from_error(order_id, error, was_read=was_read)
+            return OrderResult.from_error(order_id, error, retry_state.attempts)
         except Exception as error:  # one order's failure does not stop the rest
             log.exception("Order %s: an internal error", order_id)
             message = f"an internal error: {type(error).__name__}: {error}"
@@ -208,16 +207,13 @@ class Batch:
             self._end_early(f"the API is down: no response to any order for {seconds:.0f} s")
 
     def _is_down(self, begun_at: float) -> bool:
-        """Count an order that began then and got no response; return whether the API is down.
-
-        Only orders count that began after the last response to any: where every third order gets
-        none, all workers soon wait for such orders, and these end together, long after that
-        response.
-        """
+        """Count an order that began then and got no response; return whether the API is down."""
         with self._taking:
             silent_since = max(self._silent_since, self._client.rate_limiter.last_response_at)
             if silent_since > self._silent_since:
                 self._silent_since, self._silent = silent_since, 0
+            # Where every third order gets no response, all workers soon wait for such orders, which
+            # began before that response and end together.
             self._silent += begun_at >= silent_since
             is_long = time.monotonic() - silent_since >= self._down_seconds
             return is_long and self._silent >= DOWN_ORDERS
@@ -256,17 +252,15 @@ class Batch:
 
     def _add_the_rest(self) -> None:
         with self._taking:
-            for order_id, retry_state in self._in_progress.items():
-                self._add(self._unfinished(order_id, retry_state.attempts))
-            for order_id in self._waiting:
-                self._add(self._unfinished(order_id, attempts=0))
-
-    def _unfinished(self, order_id: str, attempts: int) -> OrderResult:
-        if attempts:
-            return _failed(order_id, attempts, "the task ended before a response arrived")
+            rest = self._in_progress | {order_id: RetryState() for order_id in self._waiting}
         reason = self.result.stop_reason or "the client was stopped"
-        message = f"no cancel request was sent: {reason}"
-        return OrderResult(order_id, Outcome.NOT_TRIED, message=message)
+        not_tried = f"no cancel request was sent: {reason}"
+        for order_id, retry_state in rest.items():
+            if attempts := retry_state.attempts:
+                message = "the task ended before a response arrived"
+                self._add(_failed(order_id, attempts, message))
+            else:
+                self._add(OrderResult(order_id, Outcome.NOT_TRIED, message=not_tried))
 
     def _add(self, result: OrderResult) -> None:
         if result.outcome is Outcome.ALREADY_CANCELLED and result.id in self._cancelled_earlier:
@@ -320,15 +314,6 @@ def _failed(order_id: str, attempts: int, message: str) -> OrderResult:
     )
 
 
-def _log_result(result: OrderResult) -> None:
-    skipped = (logging.WARNING, f"not cancelled ({result.outcome})")
-    level, text = _LOG_LINES.get(result.outcome, skipped)
-    if result.outcome is Outcome.FAILED and result.response_lost:
-        text = "may or may not be cancelled (failed)"
-    reason = f": {result.message}" if result.message else ""
-    log.log(level, "Order %s %s%s.", result.id, text, reason)
-
-
 _LOG_LINES: Mapping[Outcome, tuple[int, str]] = MappingProxyType(
     {
         Outcome.CANCELLED: (logging.INFO, "cancelled"),
@@ -338,3 +323,12 @@ _LOG_LINES: Mapping[Outcome, tuple[int, str]] = MappingProxyType(
         Outcome.NOT_TRIED: (logging.WARNING, "not tried"),
     }
 )
+
+
+def _log_result(result: OrderResult) -> None:
+    skipped = (logging.WARNING, f"not cancelled ({result.outcome})")
+    level, text = _LOG_LINES.get(result.outcome, skipped)
+    if result.outcome is Outcome.FAILED and result.response_lost:
+        text = "may or may not be cancelled (failed)"
+    reason = f": {result.message}" if result.message else ""
+    log.log(level, "Order %s %s%s.", result.id, text, reason)

@@ -48,8 +48,6 @@ def _now() -> str:
 class OrderResult:
     """What became of one order: one line of the report.
 
-    :param id: the order
-    :param outcome: what became of it
     :param http_status: the last response's HTTP status
     :param code: what the response means, as the API's documentation words it
     :param attempts: cancel requests sent for it, 0 for none
@@ -70,12 +68,10 @@ class OrderResult:
     hint: str = ""
 
     @classmethod
-    def from_error(
-        cls, order_id: str, error: OllangError, *, was_read: bool = False
-    ) -> OrderResult:
+    def from_error(cls, order_id: str, error: OllangError, attempts: int) -> OrderResult:
         """Return what an error says became of an order.
 
-        :param was_read: the order was being read, so no cancel request was sent
+        :param attempts: cancel requests that were sent; with none, the order was being read
         """
         outcome = Outcome(error.outcome)
         # A read shows that an order is cancelled by its status, without a code.
@@ -83,7 +79,7 @@ class OrderResult:
         if outcome is Outcome.ALREADY_CANCELLED:
             code = OrderAlreadyCancelledError.documented_code
         message = error.details
-        if was_read and not isinstance(error, (StoppedError, ConditionNotMetError)):
+        if not attempts and not isinstance(error, (StoppedError, ConditionNotMetError)):
             message = f"no cancel request was sent, the order could not be read: {message}"
         elif outcome is Outcome.ALREADY_CANCELLED and error.response_lost:
             message = f"{message}; {LOST_RESPONSE_NOTE}"
@@ -92,8 +88,8 @@ class OrderResult:
             outcome,
             http_status=error.status,
             code=code,
-            attempts=0 if was_read or outcome is Outcome.NOT_TRIED else error.attempts,
-            response_lost=error.response_lost and not was_read,
+            attempts=attempts,
+            response_lost=error.response_lost and attempts > 0,
             message=message,
             hint=error.hint,
         )
@@ -109,12 +105,7 @@ class OrderResult:
 class BatchResult:
     """What a batch has done so far, never what it is going to do.
 
-    :param total: orders in the batch
-    :param preview: whether it sends no cancel requests
-    :param tolerated_codes: error codes that are not failures
-    :param counts: how many orders had which outcome
     :param failures: how many outcomes are not tolerated
-    :param first_failure: the first of them
     :param cancelled: the ids of the first 1,000 orders that are ``cancelled``
     :param likely_ours: how many of the orders found cancelled this task most likely cancelled
     :param by_earlier_tries: how many of the cancelled orders an earlier try cancelled

@@ -34,9 +34,9 @@ def order_result(outcome: Outcome, code: str | None = None, order_id: str = "o-1
     ],
 )
 def test_an_error_has_one_outcome(error, outcome, code):
-    error.attempts, error.response_lost = 3, True
-    of_cancel = OrderResult.from_error("o-1", error)
-    of_read = OrderResult.from_error("o-1", error, was_read=True)
+    error.response_lost = True
+    of_cancel = OrderResult.from_error("o-1", error, attempts=3)
+    of_read = OrderResult.from_error("o-1", error, attempts=0)
     assert (of_cancel.outcome, of_cancel.code) == (outcome, code)
     assert of_cancel.http_status == error.status
     assert (of_cancel.attempts, of_cancel.response_lost) == (3, True)
@@ -45,7 +45,7 @@ def test_an_error_has_one_outcome(error, outcome, code):
 
 
 def test_a_stop_before_the_request_is_not_tried():
-    of_stop = OrderResult.from_error("o-1", errors.StoppedError("m"))
+    of_stop = OrderResult.from_error("o-1", errors.StoppedError("m"), attempts=0)
     assert (of_stop.outcome, of_stop.attempts) == (Outcome.NOT_TRIED, 0)
 
 
