@@ -24,11 +24,11 @@ from airflow_provider_ollang.hooks.ollang import OllangHook
 if TYPE_CHECKING:
     from airflow_provider_ollang.api.client import OllangClient
 
-#: Seconds after which a poller looks at the latest whether a reading is due.
-TICK = 1.0
+#: How long a reading waits for other triggers that are about to join it.
+GATHER_SECONDS = 0.1
 
 #: The running pollers: one for each event loop and connection.
-_pollers: dict[tuple[asyncio.AbstractEventLoop, str], _Poller] = {}
+_pollers: dict[tuple[asyncio.AbstractEventLoop, str], Poller] = {}
 
 
 class PollingFailedError(Exception):
@@ -36,122 +36,82 @@ class PollingFailedError(Exception):
 
 
 @contextmanager
-def waiting(
-    ollang_conn_id: str, created: Mapping[str, str | None], interval: float
-) -> Iterator[Waiter]:
-    """Have orders read, together with those that others wait for.
-
-    :param ollang_conn_id: the connection
-    :param created: the ``createdAt`` text of each order, ``None`` where it is unknown
-    :param interval: seconds between two readings
-    """
+def shared_poller(ollang_conn_id: str) -> Iterator[Poller]:
+    """Yield the poller of a connection; the last one to leave ends it."""
     key = (asyncio.get_running_loop(), ollang_conn_id)
-    poller = _pollers.get(key) or _Poller(key)
-    waiter = Waiter(created, interval)
-    poller.waiters.add(waiter)
+    poller = _pollers[key] = _pollers.get(key) or Poller(ollang_conn_id)
+    poller.users += 1
     try:
-        yield waiter
+        yield poller
     finally:
-        poller.waiters.remove(waiter)
-        if not poller.waiters:
+        poller.users -= 1
+        if not poller.users:
+            del _pollers[key]
             poller.end()
 
 
-class Waiter:
-    """What one trigger waits for, and what is known of it."""
+class Poller:
+    """Reads orders for all who wait for some."""
 
-    def __init__(self, created: Mapping[str, str | None], interval: float) -> None:
-        self.created = dict(created)
-        self.interval = interval
-        self.read_at = time.monotonic()
-        #: The orders as they were last seen.
-        self.seen: dict[str, Snapshot] = {}
-        #: Why the last reading was not complete; it is tried again.
-        self.problem: str | None = None
-        self._failure: Exception | None = None
-        self._was_read = asyncio.Event()
-
-    async def next_reading(self) -> None:
-        """Return when the orders have been read again.
-
-        :raises PollingFailedError: the orders can never be read
-        """
-        await self._was_read.wait()
-        self._was_read.clear()
-        if self._failure:
-            raise self._failure
-
-    def tell(self, seen: Mapping[str, Snapshot], problem: str | None) -> None:
-        """Take what a reading has found."""
-        self.read_at = time.monotonic()
-        self.seen |= {order_id: seen[order_id] for order_id in self.created.keys() & seen.keys()}
-        self.created |= {it.id: it.created_at for it in self.seen.values() if it.created_at}
-        self.problem = problem
-        self._was_read.set()
-
-    def fail(self, error: Exception) -> None:
-        """End the wait."""
-        self._failure = error
-        self._was_read.set()
-
-
-class _Poller:
-    """Reads orders for its waiters, round after round."""
-
-    def __init__(self, key: tuple[asyncio.AbstractEventLoop, str]) -> None:
-        self.waiters: set[Waiter] = set()
-        self._key = key
+    def __init__(self, ollang_conn_id: str) -> None:
+        self.users = 0
+        self._ollang_conn_id = ollang_conn_id
         self._client: OllangClient | None = None
+        self._wanted: dict[str, str | None] = {}
+        self._reading: asyncio.Task[dict[str, Snapshot]] | None = None
         self._failures = 0
         self._not_before = 0.0
+        #: Why the last reading was not complete, if so; it is tried again.
+        self.problem = ""
         # A thread of its own, so that a slow API takes none from other triggers.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ollang-poller")
-        # In an empty context, or it would write into the log of its first waiter.
-        self._task = key[0].create_task(self._run(), context=contextvars.Context())
-        _pollers[key] = self
+
+    async def next_reading(
+        self, created: Mapping[str, str | None], interval: float
+    ) -> dict[str, Snapshot]:
+        """Return the orders as they are when they are read next, together with those of others.
+
+        :param created: the ``createdAt`` text of each order, ``None`` where it is unknown
+        :param interval: seconds between two readings
+        :raises PollingFailedError: the orders can never be read
+        """
+        # All who have the same interval wait for the same moment.
+        await asyncio.sleep(interval - time.monotonic() % interval)
+        self._wanted |= created
+        if self._reading is None:
+            # In an empty context, or it would write into the log of the first who waits.
+            self._reading = asyncio.get_running_loop().create_task(
+                self._read(), context=contextvars.Context()
+            )
+        seen = await asyncio.shield(self._reading)
+        return {order_id: seen[order_id] for order_id in created.keys() & seen.keys()}
 
     def end(self) -> None:
-        """Read no more. Whoever waits next gets another poller."""
-        if _pollers.get(self._key) is self:
-            del _pollers[self._key]
-        self._task.cancel()
+        """Read no more."""
+        if self._reading:
+            self._reading.cancel()
         self._drop_client()
         self._thread.shutdown(wait=False)
 
-    async def _run(self) -> None:
-        try:
-            while True:
-                await asyncio.sleep(min(TICK, *(it.interval for it in self.waiters)))
-                await self._read()
-        except Exception as error:
-            for waiter in self.waiters:
-                waiter.fail(error)
-            self.end()
-
-    async def _read(self) -> None:
-        """Read the orders of all who wait if one is due, but not of those who were just told."""
-        now = time.monotonic()
-        waits = [(now - waiter.read_at) / waiter.interval for waiter in self.waiters]
-        if now < self._not_before or max(waits) < 1:
-            return
-        due = [waiter for waiter, wait in zip(self.waiters, waits, strict=True) if wait >= 0.5]
-        created = {k: v for waiter in due for k, v in waiter.created.items()}
+    async def _read(self) -> dict[str, Snapshot]:
+        await asyncio.sleep(GATHER_SECONDS)
+        created, self._wanted, self._reading = self._wanted, {}, None
         seen: dict[str, Snapshot] = {}
+        if time.monotonic() < self._not_before:
+            return seen
         is_new = self._client is None
-        problem = None
         # In a thread that Airflow knows of: it is asked for its connection there.
         look = sync_to_async(self._look, thread_sensitive=False, executor=self._thread)
         try:
             await look(created, seen)
-            self._failures = 0
+            self._failures, self.problem = 0, ""
         except OllangError as error:
-            problem = self._put_off(error, is_new)
-        for waiter in due:
-            waiter.tell(seen, problem)
+            self._put_off(error, is_new)
+        return seen
 
     def _look(self, created: Mapping[str, str | None], seen: dict[str, Snapshot]) -> None:
         try:
-            client = self._client = self._client or OllangHook(self._key[1]).get_conn()
+            client = self._client = self._client or OllangHook(self._ollang_conn_id).get_conn()
         except AirflowNotFoundException as error:
             raise PollingFailedError(str(error)) from error
         except OllangError:
@@ -160,8 +120,8 @@ class _Poller:
             raise OllangError(f"{type(error).__name__}: {error}") from error
         seen.update((it.id, it) for it in read_orders(client, created))
 
-    def _put_off(self, error: OllangError, is_new: bool) -> str:
-        """Put off the next round, or end it all if no later one can help."""
+    def _put_off(self, error: OllangError, is_new: bool) -> None:
+        """Put off the next reading, or end it all if no later one can help."""
         if error.is_final and is_new:
             raise PollingFailedError(with_hint(str(error), error.hint)) from error
         if error.is_final:  # the connection may have a new key by now
@@ -169,7 +129,7 @@ class _Poller:
         self._failures += 1
         wait = seconds_to_back_off(self._failures, error.retry_after)
         self._not_before = time.monotonic() + wait
-        return f"{error}. Checking again in {wait:.0f} s."
+        self.problem = f"{error}. Checking again in {wait:.0f} s."
 
     def _drop_client(self) -> None:
         if self._client:

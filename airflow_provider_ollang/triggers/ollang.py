@@ -14,9 +14,9 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_ollang.api._watching import Progress
+from airflow_provider_ollang.api._watching import Progress, Snapshot
 from airflow_provider_ollang.operators._kill import cancel_unwanted, read_task_state
-from airflow_provider_ollang.triggers._poller import PollingFailedError, Waiter, waiting
+from airflow_provider_ollang.triggers._poller import Poller, PollingFailedError, shared_poller
 
 #: Log at most one line about progress in this many seconds.
 SECONDS_A_LINE = 60.0
@@ -76,19 +76,20 @@ class OrderStatusTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield one event."""
         try:
-            with waiting(self.ollang_conn_id, self.created, self.poke_interval) as waiter:
-                event = await self._wait(waiter)
+            with shared_poller(self.ollang_conn_id) as poller:
+                event = await self._wait(poller)
         except PollingFailedError as error:
             event = {"event": "failed", "message": str(error)}
         except Exception:
             event = {"event": "error", "message": traceback.format_exc()}
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
-    async def _wait(self, waiter: Waiter) -> dict[str, Any]:
+    async def _wait(self, poller: Poller) -> dict[str, Any]:
+        seen: dict[str, Snapshot] = {}
         while True:
             statuses = self.target_statuses, self.failure_statuses
-            progress = Progress(self.created, waiter.seen, *statuses)
-            self._log_line(f"{progress}. {waiter.problem or ''}")
+            progress = Progress(self.created, seen, *statuses)
+            self._log_line(f"{progress}. {poller.problem}")
             if progress.failed:
                 return {"event": "failed", "message": progress.failure()}
             if not progress.waiting:
@@ -98,8 +99,9 @@ class OrderStatusTrigger(BaseTrigger):
             if left <= 0:
                 return {"event": "timeout", "message": str(progress)}
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(left, SECONDS_A_LINE)):
-                    await waiter.next_reading()
+                async with asyncio.timeout(left):
+                    seen |= await poller.next_reading(self.created, self.poke_interval)
+            self.created |= {it.id: it.created_at for it in seen.values() if it.created_at}
 
     def _log_line(self, text: str) -> None:
         """Log what is new, at most one line a minute."""
