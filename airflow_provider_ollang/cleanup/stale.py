@@ -327,9 +327,7 @@ def _read_folders(client: OllangClient, rule: StaleRule, finding: Finding) -> No
         )
 
 
-def _read_each(
-    client: OllangClient, order_ids: Sequence[str]
-) -> Iterator[tuple[str, Order | None]]:
+def _read_each(client: OllangClient, ids: Sequence[str]) -> Iterator[tuple[str, Order | None]]:
     """Yield each order as it is now, ``None`` for one that is not found."""
 
     def read(order_id: str) -> Order | None:
@@ -340,9 +338,9 @@ def _read_each(
 
     pool = ThreadPoolExecutor(READERS, thread_name_prefix="ollang-order")
     try:
-        for start in range(0, len(order_ids), _READ_AHEAD):
-            ids = order_ids[start : start + _READ_AHEAD]
-            yield from zip(ids, pool.map(read, ids), strict=True)
+        for start in range(0, len(ids), _READ_AHEAD):
+            some = ids[start : start + _READ_AHEAD]
+            yield from zip(some, pool.map(read, some), strict=True)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 

@@ -36,7 +36,9 @@ def summarize(orders: Sequence[StaleOrder], *, left_out: int = 0, invalid: int =
     :param invalid: the number of invalid orders
     """
     lines = [_total(len(orders), left_out, invalid)]
-    rows = _rows_that_fit(orders)
+    rows = [_row(_cells(order)) for order in orders[:SHOWN_ORDERS]]
+    sizes = accumulate(len(row.encode()) + 1 for row in rows)
+    rows = [row for row, size in zip(rows, sizes, strict=True) if size <= MAX_BYTES]
     if rows:
         lines += ["", _row(_COLUMNS), _row(["---"] * len(_COLUMNS)), *rows]
     if len(orders) > len(rows):
@@ -46,7 +48,7 @@ def summarize(orders: Sequence[StaleOrder], *, left_out: int = 0, invalid: int =
 
 def escape(value: object, longest: int = 80) -> str:
     """Return text as one Markdown table cell that shows it and nothing else. Cuts a longer one."""
-    text = str(value)
+    text = "" if value is None else str(value)
     if len(text) > longest:
         text = text[: longest - 1] + "…"
     text = "".join(char if char.isprintable() else " " for char in text)
@@ -58,12 +60,6 @@ def _escape_char(char: str) -> str:
     # Entities, not backslashes: no dialect of Markdown takes them for syntax, nor for HTML.
     is_plain = char.isalnum() or char in " -.,…→"
     return char if is_plain else f"&#{ord(char)};"
-
-
-def _rows_that_fit(orders: Sequence[StaleOrder]) -> list[str]:
-    rows = [_row(_cells(order)) for order in orders[:SHOWN_ORDERS]]
-    sizes = accumulate(len(row.encode()) + 1 for row in rows)
-    return [row for row, size in zip(rows, sizes, strict=True) if size <= MAX_BYTES]
 
 
 def _total(stale: int, left_out: int, invalid: int) -> str:
@@ -80,12 +76,12 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _cells(order: StaleOrder) -> list[str]:
-    # About 600 bytes a row let 100 of them into MAX_BYTES: what is approved is what is shown.
+    # Up to 600 bytes a row let 100 of them into MAX_BYTES: what is approved is what is shown.
     between = (_languages(order), order.type, order.projectId, order.status)
     return [
         str(order.age),
-        _cell(order.name, 80),
-        *(_cell(value, 20) for value in between),
+        escape(order.name),
+        *(escape(value, longest=40) for value in between),
         order.id.replace("_", "&#95;"),
     ]
 
@@ -93,7 +89,3 @@ def _cells(order: StaleOrder) -> list[str]:
 def _languages(order: StaleOrder) -> str | None:
     languages = (order.sourceLanguage, order.targetLanguage)
     return " → ".join(it or "?" for it in languages) if any(languages) else None
-
-
-def _cell(value: object, longest: int) -> str:
-    return "" if value is None else escape(value, longest)

@@ -145,16 +145,12 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
     def _prepare(self) -> None:
         self._take_parameters()
         self._created = dict.fromkeys(self._order_ids)
-        self._may_cancel = self._cancel_on_kill and not self._is_preview()
-
-    def _is_preview(self) -> bool:
-        """Return whether the run is, or may be, a preview: such a run never cancels."""
-        try:
-            refuse_preview(self._context)
-        except AirflowFailException as error:
-            self.log.warning("cancel_on_kill has no effect. %s", error)
-            return True
-        return False
+        if self._cancel_on_kill:
+            try:
+                refuse_preview(self._context)  # a run that may be a preview never cancels
+                self._may_cancel = True
+            except AirflowFailException as error:
+                self.log.warning("cancel_on_kill has no effect. %s", error)
 
     def _defer(self) -> NoReturn:
         from airflow_provider_ollang.triggers.ollang import OrderStatusTrigger
@@ -185,17 +181,13 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
                 case {"event": "failed", "message": str(message)}:
                     raise AirflowFailException(f"{message} {self._where()}")
                 case {"event": "timeout", "message": str(message)}:
-                    return self._look_last(message)
+                    with self._client() as client:  # an order that is done is not cancelled
+                        if orders := self._look(client):
+                            return orders
+                    standing = self._standing or message
+                    raise AirflowSensorTimeout(f"Timed out after {self.timeout:g} s: {standing}.")
         # Not one of Airflow's exceptions: under soft_fail, those would skip the task.
         raise RuntimeError(f"The trigger ended with an unexpected event: {event!s:.2000}")
-
-    def _look_last(self, message: str) -> list[dict[str, Any]]:
-        """Return the orders if all are done by now: a finished order is not cancelled."""
-        with self._client() as client:
-            if orders := self._look(client):
-                return orders
-        standing = self._standing or message
-        raise AirflowSensorTimeout(f"Timed out after {self.timeout:g} s: {standing}.")
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the orders once."""
