@@ -194,14 +194,13 @@ class Batch:
 
     def _end_if_pointless(self, error: OllangError, retry_state: RetryState) -> None:
         """End the batch where every other order would meet the same error."""
+        asked, longest = error.retry_after or 0, self._client.retry_policy.retry_after_max
         if error.affects_all_orders:
             self.result.is_final = error.is_final
             self._end_early(error.message)
-        elif isinstance(error, RateLimitedError):
-            longest = self._client.retry_policy.retry_after_max
-            if error.retry_after is not None and error.retry_after > longest:
-                self.result.retry_after = error.retry_after
-                self._end_early(f"the API asks to wait {error.retry_after:g} s")
+        elif isinstance(error, RateLimitedError) and asked > longest:
+            self.result.retry_after = asked
+            self._end_early(f"the API asks to wait {asked:g} s")
         elif isinstance(error, TransportError) and self._is_down(retry_state.begun_at):
             seconds = time.monotonic() - self._silent_since
             self._end_early(f"the API is down: no response to any order for {seconds:.0f} s")

@@ -107,14 +107,10 @@ class StaleRule:
     def matches(self, order: Order) -> bool:
         """Return whether a valid order is stale, if no exclusion applies to it."""
         return (
-            self._criteria.unmet(order) is None
+            self.criteria.unmet(order) is None
             and _allows(self.order_types, order.type)
             and _allows(self.project_ids, order.project_id)
         )
-
-    def excludes(self, order: Order) -> bool:
-        """Return whether an exclusion applies to a valid order."""
-        return self._exclusions.unmet(order) is not None
 
     def invalid_reason(self, order: Order) -> str | None:
         """Return why an order is invalid, ``None`` if it is not."""
@@ -136,7 +132,8 @@ class StaleRule:
         return None
 
     @cached_property
-    def _criteria(self) -> Conditions:
+    def criteria(self) -> Conditions:
+        """What holds for each stale order."""
         return Conditions(
             self.statuses,
             name_matches=self.name_matches,
@@ -145,7 +142,8 @@ class StaleRule:
         )
 
     @cached_property
-    def _exclusions(self) -> Conditions:
+    def exclusions(self) -> Conditions:
+        """What a valid order is left alone by."""
         return Conditions(
             exclude_order_ids=self.exclude_order_ids,
             exclude_name_matches=self.exclude_name_matches,
@@ -201,7 +199,7 @@ class Finding:
             return False
         if not rule.matches(order):
             return True
-        if rule.excludes(order):
+        if rule.exclusions.unmet(order):
             self.excluded += 1
         else:
             self.orders.append(_stale_order(order, rule.reference_time))

@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from asgiref.sync import sync_to_async
 
 from airflow_provider_ollang.api._watching import Snapshot, read_orders, seconds_to_back_off
-from airflow_provider_ollang.api.errors import OllangError, with_hint
+from airflow_provider_ollang.api.errors import InvalidInputError, OllangError
 from airflow_provider_ollang.hooks.ollang import OllangHook
 
 if TYPE_CHECKING:
@@ -29,10 +29,6 @@ GATHER_SECONDS = 0.1
 
 #: The running pollers: one for each event loop and connection.
 _pollers: dict[tuple[asyncio.AbstractEventLoop, str], Poller] = {}
-
-
-class PollingFailedError(Exception):
-    """Orders can never be read: waiting on is of no use."""
 
 
 @contextmanager
@@ -73,7 +69,7 @@ class Poller:
 
         :param created: the ``createdAt`` text of each order, ``None`` where it is unknown
         :param interval: seconds between two readings
-        :raises PollingFailedError: the orders can never be read
+        :raises OllangError: the orders can never be read
         """
         # All who have the same interval wait for the same moment.
         await asyncio.sleep(interval - time.monotonic() % interval)
@@ -106,24 +102,23 @@ class Poller:
             await look(created, seen)
             self._failures, self.problem = 0, ""
         except OllangError as error:
-            self._put_off(error, is_new)
+            if error.is_final and is_new:
+                raise
+            self._put_off(error)
         return seen
 
     def _look(self, created: Mapping[str, str | None], seen: dict[str, Snapshot]) -> None:
         try:
             client = self._client = self._client or OllangHook(self._ollang_conn_id).get_conn()
-        except AirflowNotFoundException as error:
-            raise PollingFailedError(str(error)) from error
         except OllangError:
             raise
+        except AirflowNotFoundException as error:
+            raise InvalidInputError(str(error)) from error
         except Exception as error:  # Airflow itself could not be asked
             raise OllangError(f"{type(error).__name__}: {error}") from error
         seen.update((it.id, it) for it in read_orders(client, created))
 
-    def _put_off(self, error: OllangError, is_new: bool) -> None:
-        """Put off the next reading, or end it all if no later one can help."""
-        if error.is_final and is_new:
-            raise PollingFailedError(with_hint(str(error), error.hint)) from error
+    def _put_off(self, error: OllangError) -> None:
         if error.is_final:  # the connection may have a new key by now
             self._drop_client()
         self._failures += 1

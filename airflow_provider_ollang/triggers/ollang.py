@@ -15,8 +15,9 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_ollang.api._watching import Progress, Snapshot
+from airflow_provider_ollang.api.errors import OllangError, with_hint
 from airflow_provider_ollang.operators._kill import cancel_unwanted, read_task_state
-from airflow_provider_ollang.triggers._poller import Poller, PollingFailedError, shared_poller
+from airflow_provider_ollang.triggers._poller import Poller, shared_poller
 
 #: Log at most one line about progress in this many seconds.
 SECONDS_A_LINE = 60.0
@@ -78,8 +79,8 @@ class OrderStatusTrigger(BaseTrigger):
         try:
             with shared_poller(self.ollang_conn_id) as poller:
                 event = await self._wait(poller)
-        except PollingFailedError as error:
-            event = {"event": "failed", "message": str(error)}
+        except OllangError as error:
+            event = {"event": "failed", "message": with_hint(str(error), error.hint)}
         except Exception:
             event = {"event": "error", "message": traceback.format_exc()}
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]

@@ -238,7 +238,7 @@ def test_no_order_breaks_the_rule_and_only_a_certain_one_is_stale(fields):
     order = Order.from_json(fields)
 
     is_valid = strict.invalid_reason(order) is None
-    if is_valid and strict.matches(order) and not strict.excludes(order):
+    if is_valid and strict.matches(order) and not strict.exclusions.unmet(order):
         assert (fields["status"], fields["type"], fields["projectId"]) == ("pending", "cc", "p-1")
         assert isinstance(fields["name"], str)
         assert re.fullmatch("[A-Za-z0-9_-]{1,128}", fields["id"])
