@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from types import MappingProxyType
 
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.errors import OllangError, RateLimitedError, TransportError
@@ -313,15 +312,13 @@ def _failed(order_id: str, attempts: int, message: str) -> OrderResult:
     )
 
 
-_LOG_LINES: Mapping[Outcome, tuple[int, str]] = MappingProxyType(
-    {
-        Outcome.CANCELLED: (logging.INFO, "cancelled"),
-        Outcome.WOULD_CANCEL: (logging.INFO, "would be cancelled"),
-        Outcome.ALREADY_CANCELLED: (logging.INFO, "was already cancelled"),
-        Outcome.FAILED: (logging.ERROR, "not cancelled (failed)"),
-        Outcome.NOT_TRIED: (logging.WARNING, "not tried"),
-    }
-)
+_LOG_LINES: Mapping[Outcome, tuple[int, str]] = {
+    Outcome.CANCELLED: (logging.INFO, "cancelled"),
+    Outcome.WOULD_CANCEL: (logging.INFO, "would be cancelled"),
+    Outcome.ALREADY_CANCELLED: (logging.INFO, "was already cancelled"),
+    Outcome.FAILED: (logging.ERROR, "not cancelled (failed)"),
+    Outcome.NOT_TRIED: (logging.WARNING, "not tried"),
+}
 
 
 def _log_result(result: OrderResult) -> None:

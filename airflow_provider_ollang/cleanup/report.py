@@ -9,15 +9,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import IO, Any
 
 from airflow_provider_ollang.api.errors import OllangError
 from airflow_provider_ollang.cleanup.result import OrderResult
 
 PART_EVERY_SECONDS = 3.0
-
-_NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
 
 _FILE_PROTOCOLS = frozenset({"", "file", "local"})
 
@@ -36,11 +33,11 @@ class ReportWriter:
     :raises OSError: it cannot be written; object stores raise their own errors
     """
 
-    def __init__(self, path: Any, fields: Mapping[str, Any] = _NO_FIELDS) -> None:
+    def __init__(self, path: Any, fields: Mapping[str, Any] | None = None) -> None:
         #: Results that it was given and has not written yet.
         self.pending: list[OrderResult] = []
         self._path = path
-        self._fields = fields
+        self._fields = fields or {}
         self._file: IO[bytes] | None = None
         self._part = 0
         self._due = 0.0

@@ -96,9 +96,7 @@ class OrderResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as the report holds it."""
-        fields = asdict(self)
-        del fields["hint"]
-        return fields
+        return {name: value for name, value in asdict(self).items() if name != "hint"}
 
 
 @dataclass(slots=True)

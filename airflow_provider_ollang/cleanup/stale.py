@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import math
 import sys
 from collections.abc import Collection, Iterator, Sequence
@@ -28,16 +27,8 @@ from airflow_provider_ollang.api.models import (
     parse_time,
     quoted,
 )
-from airflow_provider_ollang.cleanup.conditions import (
-    EARLIEST,
-    Conditions,
-    NamePattern,
-    is_id,
-)
+from airflow_provider_ollang.cleanup.conditions import EARLIEST, Conditions, NamePattern, is_id
 
-log = logging.getLogger(__name__)
-
-SECONDS_A_DAY = 86_400
 #: Pages of the listing, or single orders, that are read in parallel.
 READERS = 8
 _READ_AHEAD = 100
@@ -152,10 +143,7 @@ class StaleRule:
 
 
 class StaleOrder(NamedTuple):
-    """A stale order: what a person needs to judge it. Times as the API wrote them.
-
-    :param age: days since its creation, to one decimal
-    """
+    """A stale order: what a person needs to judge it. Its age is in days, to one decimal."""
 
     id: str
     name: str | None
@@ -295,9 +283,7 @@ def exceeded_safety_limit(
 
 def _check_clock(rule: StaleRule, page: OrderPage) -> None:
     """Raise if the API's clock has not reached the reference time: young orders would look old."""
-    if page.server_time is None:
-        log.debug("The response has no readable Date: reference_time is not checked.")
-    elif rule.reference_time > page.server_time + CLOCK_TOLERANCE:
+    if page.server_time and rule.reference_time > page.server_time + CLOCK_TOLERANCE:
         raise InvalidInputError(
             f"reference_time: {rule.reference_time.isoformat()} is later than the API's own clock, "
             f"{page.server_time.isoformat()}: young orders would look old. Check the clock of the "
@@ -368,7 +354,7 @@ def _stale_order(order: Order, reference_time: datetime) -> StaleOrder:
         status=sys.intern(str(order.status)),
         createdAt=order.created_at,
         projectId=_text(order.project_id),
-        age=round((reference_time - order.created).total_seconds() / SECONDS_A_DAY, 1),
+        age=round((reference_time - order.created) / timedelta(days=1), 1),
         sourceLanguage=_text(order.source_language),
         targetLanguage=_text(order.target_language),
     )

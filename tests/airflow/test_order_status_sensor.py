@@ -21,13 +21,11 @@ from airflow.providers.common.compat.sdk import (
     AirflowTaskTimeout,
     TaskDeferred,
 )
-from ollang import Ollang
 
 from airflow_provider_ollang.api._watching import read_orders
 from airflow_provider_ollang.api.errors import ServerError
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.sandbox import Sandbox, Stub
-from airflow_provider_ollang.sandbox._seed import PROJECT_IDS
 from airflow_provider_ollang.sensors.ollang import OrderStatusSensor
 from airflow_provider_ollang.triggers import _poller as poller
 from airflow_provider_ollang.triggers.ollang import OrderStatusTrigger
@@ -127,18 +125,6 @@ def test_an_order_that_fails_while_it_waits_fails_the_task_without_retries(
     change_later(sandbox, order, status)
     with pytest.raises(AirflowFailException, match=f"order {order} is {status}"):
         wait(order, other)
-
-
-def test_an_order_that_the_official_sdk_creates_is_waited_for(sandbox, wait):
-    sdk = Ollang(api_key=sandbox.api_key, base_url=sandbox.url)
-    [created] = sdk.orders.create(
-        order_type="cc",
-        level=0,
-        target_language_configs=[{"language": "fr", "isRush": False}],
-        project_id=PROJECT_IDS[0],
-    )
-    change_later(sandbox, created["orderId"], "ongoing", "completed")
-    assert wait(created["orderId"]) == [{"id": created["orderId"], "status": "completed"}]
 
 
 def test_an_order_that_is_not_there_any_more_fails_the_task(sandbox, add_orders, wait):

@@ -423,24 +423,6 @@ def run_and_stop(batch: Batch, condition: Callable[[], object]) -> None:
     assert not runner.is_alive()
 
 
-def test_a_stop_lets_no_further_cancel_start(sandbox):
-    order_ids = add_orders(sandbox, 300)
-    sandbox.respond_always(Stub(delay=0.05), path=CANCEL)
-    report = ListedRecord()
-    with client_of(sandbox) as client:
-        batch = Batch(client, order_ids, max_workers=4, report=report)
-        run_and_stop(batch, lambda: len(sandbox.requests) >= 20)
-
-    # The responses under way were received within the time that a stop gives them.
-    sent = len(sandbox.requests)
-    assert batch.result.to_json() == {"total": 300, "cancelled": sent, "not_tried": 300 - sent}
-    assert batch.result.stop_reason == "enough"
-    assert sorted(result.id for result in report.results) == sorted(order_ids)
-    said = {result.id for result in report.results if result.outcome is Outcome.CANCELLED}
-    assert said == cancelled_ids(sandbox)
-    assert (len(report.threads), report.closed) == (1, True)
-
-
 @pytest.mark.slow("waits for a response that stays away")
 def test_an_order_whose_response_stays_away_after_a_stop_is_a_failure(sandbox):
     order_ids = add_orders(sandbox, 10)

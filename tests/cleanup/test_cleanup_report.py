@@ -53,12 +53,6 @@ def test_a_file_that_is_there_is_never_overwritten(tmp_path):
     assert path.read_bytes() == b"of an earlier run"
 
 
-def test_a_file_that_cannot_be_written_is_refused_at_opening(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="file"):
-        ReportWriter(tmp_path / "file" / "report.jsonl")
-
-
 class FullDisk(MemoryPath):
     protocol = "file"
 
@@ -120,14 +114,6 @@ def test_parts_follow_each_other_as_they_are_due():
     assert [ids_in(part) for part in objects.values()] == [[], ["o-1", "o-2"], ["o-3"]]
 
 
-def test_what_is_not_due_yet_waits_for_the_next_part():
-    objects: dict[str, bytes] = {}
-    report = ReportWriter(MemoryPath(objects))
-    report.write(result("o-1"))
-    report.flush()
-    assert list(objects) == ["report.part0000.jsonl"]
-
-
 @pytest.mark.parametrize("numbers", [(0, 1), (1,)])
 def test_a_report_that_is_there_is_never_overwritten(numbers):
     before = {f"report.part000{number}.jsonl": b"of an earlier run" for number in numbers}
@@ -137,16 +123,3 @@ def test_a_report_that_is_there_is_never_overwritten(numbers):
         report.write(result("o-1"))
         report.close()
     assert {name: objects[name] for name in before} == before
-
-
-def test_a_part_that_failed_is_written_again():
-    path = MemoryPath({})
-    report = ReportWriter(path)
-    report.write(result("o-1"))
-    path.refuses = "part0001"
-    with pytest.raises(PermissionError):
-        report.close()
-    path.refuses = ""
-    report.close()
-
-    assert ids_in(path.objects["report.part0001.jsonl"]) == ["o-1"]

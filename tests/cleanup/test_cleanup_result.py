@@ -87,13 +87,6 @@ def test_a_batch_fails_by_what_is_not_tolerated(outcome, code, is_failure):
     assert result.counts == {outcome: 1}
 
 
-@pytest.mark.parametrize("outcome", [Outcome.ALREADY_CANCELLED, Outcome.NOT_CANCELLABLE])
-def test_nothing_is_tolerated_where_no_code_is(outcome):
-    result = BatchResult(1)
-    result.add(order_result(outcome, f"ORDER_{outcome.upper()}"))
-    assert result.failures == 1
-
-
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_a_preview_fails_only_by_what_it_could_not_find_out(outcome):
     result = BatchResult(1, preview=True)
