@@ -17,20 +17,12 @@ if TYPE_CHECKING:
 #: Seconds before the first new reading after an error; they double up to the longest.
 FIRST_BACKOFF, LONGEST_BACKOFF = 5.0, 300.0
 
-#: The API takes times in milliseconds: an order must not be cut off with a fraction of one.
-_MILLISECOND = timedelta(milliseconds=1)
 _UNKNOWN = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An order as it was read.
-
-    :param id: the order's id
-    :param status: its status, of whatever kind; ``None`` if it could not be read
-    :param created_at: its ``createdAt`` text
-    :param problem: why it can never be read
-    """
+    """An order as it was read. ``problem`` says why it can never be read."""
 
     id: str
     status: Any = None
@@ -82,7 +74,8 @@ def _listed(
         # Many orders can be created in one moment: they may fill more than a page.
         number = number + 1 if max(times.values()) == newest else 1
         newest = max(times.values())
-        until = newest + _MILLISECOND if newest.year < _UNKNOWN.year else None
+        # The API takes milliseconds: an order must not be cut off with a fraction of one.
+        until = newest + timedelta(milliseconds=1) if newest.year < _UNKNOWN.year else None
         page = client.list_orders(OrderQuery(created_to=until, direction="desc"), page=number)
         found = [order for order in page.orders if is_one_of(order.id, missing)]
         yield from found

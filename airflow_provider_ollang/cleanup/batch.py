@@ -219,7 +219,6 @@ class Batch:
     # In the collector's thread.
 
     def _collect_all(self) -> None:
-        """Give every order its outcome, and always say when that is done."""
         try:
             self._collect()
             self._add_the_rest()
@@ -304,11 +303,7 @@ class Batch:
 
 def _failed(order_id: str, attempts: int, message: str) -> OrderResult:
     return OrderResult(
-        order_id,
-        Outcome.FAILED,
-        attempts=attempts,
-        response_lost=attempts > 0,
-        message=message,
+        order_id, Outcome.FAILED, attempts=attempts, response_lost=attempts > 0, message=message
     )
 
 

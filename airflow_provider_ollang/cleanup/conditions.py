@@ -72,9 +72,6 @@ class NamePattern:
         literals = _literals(pattern, as_written.flags)
         self._variants = tuple(dict.fromkeys((as_written, self._folded, *literals)))
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.pattern!r})"
-
     def matches(self, name: str) -> bool:
         """Return whether the name matches in any of its spellings, for an exclusion."""
         spellings = _spellings(name)

@@ -16,8 +16,6 @@ from airflow_provider_ollang.cleanup.result import OrderResult
 
 PART_EVERY_SECONDS = 3.0
 
-_FILE_PROTOCOLS = frozenset({"", "file", "local"})
-
 
 class ReportError(OllangError):
     """A report could not be written to its end: the orders that it lacks are in the task's log."""
@@ -41,7 +39,7 @@ class ReportWriter:
         self._file: IO[bytes] | None = None
         self._part = 0
         self._due = 0.0
-        if getattr(path, "protocol", "") in _FILE_PROTOCOLS:
+        if getattr(path, "protocol", "") in ("", "file", "local"):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("xb")
         else:

@@ -40,10 +40,6 @@ class Outcome(StrEnum):
     NOT_TRIED = "not_tried"
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
 @dataclass(frozen=True, slots=True)
 class OrderResult:
     """What became of one order: one line of the report.
@@ -64,7 +60,7 @@ class OrderResult:
     attempts: int = 0
     response_lost: bool = False
     message: str = ""
-    time: str = field(default_factory=_now)
+    time: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
     hint: str = ""
 
     @classmethod
@@ -149,8 +145,7 @@ class BatchResult:
         if not self.is_tolerated(result):
             self.failures += 1
             self.first_failure = self.first_failure or result
-        was_cancelled = result.outcome is Outcome.ALREADY_CANCELLED
-        self.likely_ours += was_cancelled and result.response_lost
+        self.likely_ours += result.outcome is Outcome.ALREADY_CANCELLED and result.response_lost
         if result.outcome is Outcome.CANCELLED:
             if len(self.cancelled) < KEPT_RESULTS:
                 self.cancelled.append(result.id)

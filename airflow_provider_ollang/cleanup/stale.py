@@ -81,10 +81,7 @@ class StaleRule:
     def query(self, *, of_any_age: bool = False) -> OrderQuery:
         """Return the listing to read: oldest first, so that new orders do not shift its pages.
 
-        It asks the server for less where there is one value to ask for. That is only for speed:
-        every order is checked again.
-
-        :param of_any_age: list every order that has one of ``statuses``
+        It asks for less where that is one value, which is only for speed: all is checked again.
         """
         if of_any_age:
             return OrderQuery(status=_only(self.statuses))
@@ -99,8 +96,8 @@ class StaleRule:
         """Return whether a valid order is stale, if no exclusion applies to it."""
         return (
             self.criteria.unmet(order) is None
-            and _allows(self.order_types, order.type)
-            and _allows(self.project_ids, order.project_id)
+            and (self.order_types is None or is_one_of(order.type, self.order_types))
+            and (self.project_ids is None or is_one_of(order.project_id, self.project_ids))
         )
 
     def invalid_reason(self, order: Order) -> str | None:
@@ -208,8 +205,6 @@ def find_stale_orders(
 ) -> Finding:
     """Read the whole listing and return the orders that are stale by the rule.
 
-    :param client: the API
-    :param rule: what makes an order stale
     :param of_any_age: read every order that has one of the rule's ``statuses``, however young, so
         that ``with_status`` counts all of them
     :raises InvalidInputError: the rule's ``reference_time`` is later than the API's own clock
@@ -257,17 +252,12 @@ def select(
 
 
 def exceeded_safety_limit(
-    stale: int,
-    *,
-    with_status: int | None = None,
-    max_orders: int | None = None,
-    max_share: float | None = None,
+    stale: int, with_status: int | None, max_orders: int | None, max_share: float | None
 ) -> str | None:
     """Return which safety limit is exceeded, or ``None``. A limit of 0 allows none.
 
     :param stale: the number of stale orders
-    :param with_status: the number of orders that have one of the rule's statuses, of any age;
-        needed for ``max_share``
+    :param with_status: the number of orders, of any age, that have one of the rule's statuses
     :param max_share: the share of ``with_status``, 0 to 1
     """
     if max_orders is not None and stale > max_orders:
@@ -305,10 +295,9 @@ def _read_folders(client: OllangClient, rule: StaleRule, finding: Finding) -> No
             finding.not_found.append(order_id)
         else:
             finding.add(order, rule)
-    if len(candidates) >= LEAST_TO_JUDGE and len(finding.invalid) - invalid == len(candidates):
-        finding.failure = (
-            f"all {len(candidates)} orders that were read for their folder are invalid"
-        )
+    count = len(candidates)
+    if count >= LEAST_TO_JUDGE and len(finding.invalid) - invalid == count:
+        finding.failure = f"all {count} orders that were read for their folder are invalid"
 
 
 def _read_each(client: OllangClient, ids: Sequence[str]) -> Iterator[tuple[str, Order | None]]:
@@ -331,10 +320,6 @@ def _read_each(client: OllangClient, ids: Sequence[str]) -> Iterator[tuple[str, 
 
 def _only(values: Collection[str] | None) -> str | None:
     return next(iter(values)) if values is not None and len(values) == 1 else None
-
-
-def _allows(words: Collection[str] | None, value: Any) -> bool:
-    return words is None or is_one_of(value, words)
 
 
 def _text(value: Any) -> str | None:

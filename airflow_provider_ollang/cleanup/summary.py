@@ -77,15 +77,12 @@ def _row(cells: Sequence[str]) -> str:
 
 def _cells(order: StaleOrder) -> list[str]:
     # Up to 600 bytes a row let 100 of them into MAX_BYTES: what is approved is what is shown.
-    between = (_languages(order), order.type, order.projectId, order.status)
+    languages = (order.sourceLanguage, order.targetLanguage)
+    pair = " → ".join(it or "?" for it in languages) if any(languages) else None
+    between = (pair, order.type, order.projectId, order.status)
     return [
         str(order.age),
         escape(order.name),
         *(escape(value, longest=40) for value in between),
         order.id.replace("_", "&#95;"),
     ]
-
-
-def _languages(order: StaleOrder) -> str | None:
-    languages = (order.sourceLanguage, order.targetLanguage)
-    return " → ".join(it or "?" for it in languages) if any(languages) else None

@@ -35,7 +35,6 @@ from airflow_provider_ollang.operators._mode import refuse_preview
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg
 
-    from airflow_provider_ollang.api._watching import Snapshot
     from airflow_provider_ollang.api.client import OllangClient
 
 #: A worker that is told to stop has a few seconds before it is killed.
@@ -205,10 +204,8 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         """Return the orders if all are done, ``None`` if not, or after a transient error."""
         from airflow_provider_ollang.api._watching import Progress, read_orders, seconds_to_back_off
 
-        seen: dict[str, Snapshot] = {}
         try:
-            for snapshot in read_orders(client, self._created):
-                seen[snapshot.id] = snapshot
+            seen = {it.id: it for it in read_orders(client, self._created)}
         except OllangError as error:
             if error.is_final or self._is_killed:
                 raise
@@ -218,8 +215,7 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
             return None
         self._failures, self._back_off_seconds = 0, 0.0
         self._created = {it.id: it.created_at for it in seen.values()}
-        statuses = self._target_statuses, self._failure_statuses
-        progress = Progress(self._order_ids, seen, *statuses)
+        progress = Progress(self._order_ids, seen, self._target_statuses, self._failure_statuses)
         self._standing = str(progress)
         self._log_line(f"{progress}.")
         if progress.failed:
@@ -251,30 +247,26 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
             yield
         except Exception as error:
             reason = error.__cause__ if isinstance(error, AirflowSkipException) else error
-            if reason is None or _is_timeout(reason):
+            is_timeout = isinstance(reason, (AirflowSensorTimeout, AirflowTaskTimeout))
+            # Where Airflow 2 itself ends a trigger, only the text says so.
+            if reason is None or is_timeout or str(reason) == "Trigger timeout":
                 self._cancel_orders()
             raise
 
     def on_kill(self) -> None:
         """Look no more; cancel the orders if that is asked for, and nobody else will wait."""
         super().on_kill()
-        if not self._has_begun():
+        try:
+            if not hasattr(self, "_values"):  # after a deferral, Airflow 2 asks a new instance
+                self._context = get_current_context()
+                self._prepare()
+        except Exception:
+            self.log.info("No orders were cancelled: the task ended before it began to wait.")
             return
         # In a thread: the signal may have come while this one was speaking with Airflow.
         thread = threading.Thread(target=self._cancel_orders, args=(self._is_over,), daemon=True)
         thread.start()
         thread.join(KILL_SECONDS)
-
-    def _has_begun(self) -> bool:
-        """Return whether the task has waited; after a deferral, Airflow 2 asks a new instance."""
-        try:
-            if not hasattr(self, "_values"):
-                self._context = get_current_context()
-                self._prepare()
-        except Exception:
-            self.log.info("No orders were cancelled: the task ended before it began to wait.")
-            return False
-        return True
 
     def _is_over(self) -> bool:
         """Return whether the task has ended, and no further try will wait."""
@@ -299,9 +291,3 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
                 )
         except Exception:
             self.log.exception("The orders were not cancelled")
-
-
-def _is_timeout(error: BaseException) -> bool:
-    """Return whether time is up; where Airflow 2 itself ends a trigger, only the text says so."""
-    is_known = isinstance(error, (AirflowSensorTimeout, AirflowTaskTimeout))
-    return is_known or str(error) == "Trigger timeout"

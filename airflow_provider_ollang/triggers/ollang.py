@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
 import time
 import traceback
 from collections.abc import AsyncIterator, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -25,9 +23,6 @@ SECONDS_A_LINE = 60.0
 #: "deferred" (cleared, or moved to another triggerer) and "queued" among them, somebody still
 #: wants the orders.
 ENDED_STATES = frozenset({"failed", "skipped"})
-
-#: Airflow gives ``on_kill`` a second; what is in a thread by then runs to its end.
-_killers = ThreadPoolExecutor(8, thread_name_prefix="ollang-kill")
 
 
 class OrderStatusTrigger(BaseTrigger):
@@ -64,7 +59,6 @@ class OrderStatusTrigger(BaseTrigger):
         self.poke_interval = poke_interval
         self.cancel_on_kill = cancel_on_kill
         self.ollang_conn_id = ollang_conn_id
-        self._logged, self._logged_at = "", time.monotonic()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what makes the same trigger again. Airflow keeps it as plain JSON."""
@@ -87,10 +81,13 @@ class OrderStatusTrigger(BaseTrigger):
 
     async def _wait(self, poller: Poller) -> dict[str, Any]:
         seen: dict[str, Snapshot] = {}
+        logged, logged_at = "", time.monotonic()
         while True:
-            statuses = self.target_statuses, self.failure_statuses
-            progress = Progress(self.created, seen, *statuses)
-            self._log_line(f"{progress}. {poller.problem}")
+            progress = Progress(self.created, seen, self.target_statuses, self.failure_statuses)
+            line = f"{progress}. {poller.problem}"
+            if line != logged and time.monotonic() - logged_at >= SECONDS_A_LINE:
+                logged, logged_at = line, time.monotonic()
+                self.log.info("%s", line)
             if progress.failed:
                 return {"event": "failed", "message": progress.failure()}
             if not progress.waiting:
@@ -104,13 +101,6 @@ class OrderStatusTrigger(BaseTrigger):
                     seen |= await poller.next_reading(self.created, self.poke_interval)
             self.created |= {it.id: it.created_at for it in seen.values() if it.created_at}
 
-    def _log_line(self, text: str) -> None:
-        """Log what is new, at most one line a minute."""
-        now = time.monotonic()
-        if text != self._logged and now - self._logged_at >= SECONDS_A_LINE:
-            self._logged, self._logged_at = text, now
-            self.log.info("%s", text)
-
     async def on_kill(self) -> None:
         """Cancel the orders if a user, or the run's timeout, has ended the task (Airflow 3.3).
 
@@ -118,10 +108,8 @@ class OrderStatusTrigger(BaseTrigger):
         triggerer: the task's state tells.
         """
         if self.cancel_on_kill and self.task_instance:
-            # In this context, so that it writes into the task's log.
-            run = contextvars.copy_context().run
-            future = _killers.submit(run, self._cancel_if_ended, self.task_instance)
-            await asyncio.shield(asyncio.wrap_future(future))
+            # Airflow gives this a second; what is in a thread by then runs to its end.
+            await asyncio.shield(asyncio.to_thread(self._cancel_if_ended, self.task_instance))
 
     def _cancel_if_ended(self, task_instance: Any) -> None:
         try:
