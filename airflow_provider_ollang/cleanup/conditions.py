@@ -30,7 +30,6 @@ _IGNORABLE = re.compile(
     "\U000e0000-\U000e0fff]"
 )
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs"})
-_BLANK_BRAILLE = "\u2800"
 
 #: A shorter part of a pattern is not taken for a name: it would protect too many orders.
 _SHORTEST_NAME = 3
@@ -180,7 +179,7 @@ def _spellings(name: str) -> Collection[str]:
 
 @cache
 def _seen_char(char: str, invisible: str) -> str:
-    if char.isspace() or char == _BLANK_BRAILLE:
+    if char.isspace() or char == "\u2800":  # a blank Braille cell
         return " "
     is_invisible = unicodedata.category(char) in _INVISIBLE_CATEGORIES or _IGNORABLE.match(char)
     return invisible if is_invisible else char

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import IO, Any
 
 from airflow_provider_ollang.api.errors import OllangError
@@ -40,7 +41,8 @@ class ReportWriter:
         self._part = 0
         self._due = 0.0
         if getattr(path, "protocol", "") in ("", "file", "local"):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):  # a file: opening one below it says so
+                path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("xb")
         else:
             self._write_part(b"")

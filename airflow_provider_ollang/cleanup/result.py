@@ -48,7 +48,6 @@ class OrderResult:
     :param code: what the response means, as the API's documentation words it
     :param attempts: cancel requests sent for it, 0 for none
     :param response_lost: whether one of them may have been acted on although no response says so
-    :param message: the reason, for a person
     :param time: when this was known, in UTC
     :param hint: what a person can do about it; not part of the report
     """
