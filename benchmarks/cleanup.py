@@ -12,7 +12,7 @@ from pathlib import Path
 
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.cleanup.batch import Batch
-from airflow_provider_ollang.cleanup.report import FileReport
+from airflow_provider_ollang.cleanup.report import ReportWriter
 from airflow_provider_ollang.cleanup.result import Outcome
 from airflow_provider_ollang.cleanup.stale import StaleRule, find_stale_orders
 
@@ -22,7 +22,7 @@ def main(url: str, api_key: str) -> None:
     rule = StaleRule(reference_time=datetime.now(UTC), older_than=timedelta(days=7))
     with tempfile.TemporaryDirectory() as folder, OllangClient(api_key, base_url=url) as client:
         orders = find_stale_orders(client, rule).orders
-        report = FileReport((Path(folder) / "report.jsonl").open("xb"))
+        report = ReportWriter(Path(folder) / "report.jsonl")
         result = Batch(client, [order.id for order in orders], report=report).run()
     sys.stdout.write(f"{result.counts[Outcome.CANCELLED]} {_peak_bytes()}\n")
 

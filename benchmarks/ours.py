@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from airflow_provider_ollang.cleanup.batch import Batch
-from airflow_provider_ollang.cleanup.report import FileReport
+from airflow_provider_ollang.cleanup.report import ReportWriter
 from benchmarks.servers import Server
 
 # What it logs of an error response belongs in a task's log, not between the tables.
@@ -21,7 +21,7 @@ CANCEL = "/integration/orders/cancel/"
 def seconds_to_cancel(server: Server, order_ids: Sequence[str], workers: int) -> float:
     """Return how long a batch with a report on disk takes, from its client to its end."""
     with tempfile.TemporaryDirectory() as folder:
-        report = FileReport((Path(folder) / "report.jsonl").open("xb"))
+        report = ReportWriter(Path(folder) / "report.jsonl")
         start = time.perf_counter()
         with server.client() as client:
             result = Batch(client, order_ids, max_workers=workers, report=report).run()

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ollang.api.errors import AccessDeniedError, OrderNotFoundError, ServerError
-from airflow_provider_ollang.api.models import (
-    FINAL_STATUSES,
-    STATUSES,
-    Order,
-    OrderQuery,
-    is_one_of,
-    parse_time,
-    quoted,
-)
+from airflow_provider_ollang.api.models import Order, OrderQuery, is_one_of, parse_time, quoted
 
 if TYPE_CHECKING:
     from airflow_provider_ollang.api.client import OllangClient
@@ -25,21 +17,12 @@ if TYPE_CHECKING:
 #: Seconds before the first new reading after an error; they double up to the longest.
 FIRST_BACKOFF, LONGEST_BACKOFF = 5.0, 300.0
 
-#: The API takes times in milliseconds: an order must not be cut off with a fraction of one.
-_MILLISECOND = timedelta(milliseconds=1)
-#: An order from later than this is read by itself: no time is a millisecond after the last one.
-_LATEST = datetime.max.replace(tzinfo=UTC) - _MILLISECOND
+_UNKNOWN = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An order as it was read.
-
-    :param id: the order's id
-    :param status: its status, of whatever kind; ``None`` if it could not be read
-    :param created_at: its ``createdAt`` text
-    :param problem: why it can never be read
-    """
+    """An order as it was read. ``problem`` says why it can never be read."""
 
     id: str
     status: Any = None
@@ -56,113 +39,80 @@ def read_orders(client: OllangClient, created: Mapping[str, str | None]) -> Iter
     """Yield each order as it is now, as soon as it is read.
 
     A page of the listing shows 50 orders, so it is read newest first, and skips to the newest order
-    that is still missing. That is never more than one request for each order, but for those that
-    the listing does not show: they are read by themselves, at the end.
+    that is still missing. Orders that it does not show are read by themselves, at the end.
 
     :param created: the ``createdAt`` text of each order, ``None`` where it is unknown
     :raises OllangError: a request failed, and not only for one order among others; what was yielded
         before is true
     """
-    missing = dict(created)
-    yield from _read_newest(client, missing)
-    yield from _read_dated(client, missing)
-    failure = None
-    for order_id in list(missing):
+    missing = set(created)
+    for order in _listed(client, created, missing):
+        yield Snapshot.of(order)
+    failures = []
+    for order_id in missing:
         try:
-            yield _read_one(client, order_id, missing)
+            yield Snapshot.of(client.get_order(order_id))
+        except (OrderNotFoundError, AccessDeniedError) as error:
+            yield Snapshot(order_id, problem=str(error))
         except ServerError as error:  # of this order alone, if others are read
-            failure = error
-    if failure and len(missing) == len(created):
-        raise failure
+            failures.append(error)
+    if failures and len(failures) == len(created):
+        raise failures[-1]
 
 
-def _read_newest(client: OllangClient, missing: dict[str, str | None]) -> Iterator[Snapshot]:
-    """Look for orders of unknown age among the newest, as long as that saves requests."""
-    number = 0
-    while sum(text is None for text in missing.values()) > 1:
-        page = client.list_orders(OrderQuery(direction="desc"), page=(number := number + 1))
-        found = list(_take(page.orders, missing))
+def _listed(
+    client: OllangClient, created: Mapping[str, str | None], missing: set[str]
+) -> Iterator[Order]:
+    """Look for orders in the listing, always for the newest that is still missing.
+
+    One of unknown age may be the newest of all. Each order that is found is removed from
+    ``missing``.
+    """
+    times = {order_id: parse_time(created[order_id]) or _UNKNOWN for order_id in missing}
+    newest, number = None, 0
+    while times := {it: time for it, time in times.items() if it in missing}:
+        # Many orders can be created in one moment: they may fill more than a page.
+        number = number + 1 if max(times.values()) == newest else 1
+        newest = max(times.values())
+        # The API takes milliseconds: an order must not be cut off with a fraction of one.
+        until = newest + timedelta(milliseconds=1) if newest.year < _UNKNOWN.year else None
+        page = client.list_orders(OrderQuery(created_to=until, direction="desc"), page=number)
+        found = [order for order in page.orders if is_one_of(order.id, missing)]
         yield from found
-        if len(found) < 2 or not page.has_next:
-            return
-
-
-def _read_dated(client: OllangClient, missing: dict[str, str | None]) -> Iterator[Snapshot]:
-    """Look for orders of known age, always for the newest that is still missing."""
-    times = {order_id: parse_time(text) for order_id, text in missing.items()}
-    dated = sorted((time, order_id) for order_id, time in times.items() if time and time < _LATEST)
-    query, number, oldest = OrderQuery(), 0, None
-    while dated := [it for it in dated if it[1] in missing]:
-        until = dated[-1][0] + _MILLISECOND
-        if oldest is None or until < oldest:
-            query, number = OrderQuery(created_to=until, direction="desc"), 0
-        # Else it is on the next page: many orders can be created in one moment.
-        page = client.list_orders(query, page=(number := number + 1))
-        found = list(_take(page.orders, missing))
-        yield from found
-        oldest = min((it.created for it in page.orders if it.created), default=None)
-        if not found:
-            dated.pop()
+        missing.difference_update(order.id for order in found)
         if not page.has_next:
             return
+        if not found:
+            times = {it: time for it, time in times.items() if time < newest}
 
 
-def _take(orders: Iterable[Order], missing: dict[str, str | None]) -> Iterator[Snapshot]:
-    for order in orders:
-        if is_one_of(order.id, missing):
-            del missing[order.id]
-            yield Snapshot.of(order)
-
-
-def _read_one(client: OllangClient, order_id: str, missing: dict[str, str | None]) -> Snapshot:
-    try:
-        snapshot = Snapshot.of(client.get_order(order_id))
-    except (OrderNotFoundError, AccessDeniedError) as error:
-        snapshot = Snapshot(order_id, problem=str(error))
-    del missing[order_id]
-    return snapshot
-
-
-@dataclass(frozen=True, slots=True)
 class Progress:
-    """How far orders are that somebody waits for.
+    """How far orders are that somebody waits for, as they were last seen."""
 
-    :param reached: those that have a status that was waited for
-    :param failed: those that will never have one
-    :param waiting: all others: how many, by their statuses
-    """
-
-    reached: list[Snapshot]
-    failed: list[Snapshot]
-    waiting: Counter[str]
-
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         order_ids: Collection[str],
         seen: Mapping[str, Snapshot],
         target_statuses: Collection[str],
         failure_statuses: Collection[str],
-    ) -> Progress:
-        """Return how far the orders are, as they were seen; unknown statuses are waited on."""
-        reached, failed, waiting = [], [], Counter[str]()
+    ) -> None:
+        #: Those that have a status that was waited for.
+        self.reached: list[Snapshot] = []
+        #: Those that will never have one.
+        self.failed: list[Snapshot] = []
+        #: How many others there are, by their statuses; unknown ones are waited on.
+        self.waiting = Counter[str]()
         for order_id in order_ids:
             snapshot = seen.get(order_id, Snapshot(order_id))
             if snapshot.problem or is_one_of(snapshot.status, failure_statuses):
-                failed.append(snapshot)
+                self.failed.append(snapshot)
             elif is_one_of(snapshot.status, target_statuses):
-                reached.append(snapshot)
+                self.reached.append(snapshot)
             else:
-                waiting[_status_of(snapshot)] += 1
-        return cls(reached, failed, waiting)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether waiting on can change nothing."""
-        return bool(self.failed) or not self.waiting
+                is_read = snapshot.status is not None
+                self.waiting[quoted(snapshot.status).strip("'") if is_read else "unread"] += 1
 
     def __str__(self) -> str:
-        """Say it in a sentence."""
         total = len(self.reached) + len(self.failed) + self.waiting.total()
         parts = [f"{number} {status}" for status, number in self.waiting.most_common()]
         text = f"{len(self.reached)} of {total} orders done"
@@ -179,10 +129,3 @@ def seconds_to_back_off(failures: int, retry_after: float | None) -> float:
     """Return how long to wait after a number of failed looks in a row."""
     backoff = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0 ** min(failures - 1, 10))
     return max(retry_after or 0.0, backoff)
-
-
-def _status_of(snapshot: Snapshot) -> str:
-    """Return a status as a sentence shows it; one on no list is shown in quotation marks."""
-    if is_one_of(snapshot.status, STATUSES | FINAL_STATUSES):
-        return str(snapshot.status)
-    return "unread" if snapshot.status is None else quoted(snapshot.status)

@@ -15,13 +15,10 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 
 from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.errors import OllangError, RateLimitedError, TransportError
 from airflow_provider_ollang.api.models import is_one_of, quoted
-from airflow_provider_ollang.api.rate_limiter import RateLimiter
 from airflow_provider_ollang.api.retry import RetryState
 from airflow_provider_ollang.cleanup.conditions import Conditions
 from airflow_provider_ollang.cleanup.report import ReportError, ReportWriter
@@ -87,7 +84,7 @@ class Batch:
         self._report = report
         self._cancelled_earlier = cancelled_earlier
         self._on_progress = on_progress
-        self._outage = _Outage(client.rate_limiter, down_seconds)
+        self._down_seconds = down_seconds
         self._waiting = iter(order_ids)
         # Orders without a result yet, and what was sent for them.
         self._in_progress: dict[str, RetryState] = {}
@@ -96,7 +93,9 @@ class Batch:
         self._results: queue.SimpleQueue[OrderResult | None] = queue.SimpleQueue()
         self._workers = min(max_workers, len(order_ids))
         self._give_up_at = math.inf
-        self._begun_at = self._progress_at = time.monotonic()
+        self._begun_at = self._progress_at = self._silent_since = time.monotonic()
+        # Orders that began after the last response to any, and got none.
+        self._silent = 0
         self._is_complete = threading.Event()
         self._report_error: Exception | None = None
 
@@ -156,41 +155,27 @@ class Batch:
             return order_id
 
     def _try(self, order_id: str) -> OrderResult:
-        try:
-            return self._result_of(order_id, self._in_progress[order_id])
-        except Exception as error:  # one order's failure does not stop the rest
-            log.exception("Order %s: an internal error", order_id)
-            attempts = self._in_progress[order_id].attempts
-            return OrderResult(
-                order_id,
-                Outcome.FAILED,
-                attempts=attempts,
-                response_lost=attempts > 0,
-                message=f"an internal error: {type(error).__name__}: {error}",
-            )
-
-    def _result_of(self, order_id: str, retry_state: RetryState) -> OrderResult:
+        retry_state = self._in_progress[order_id]
         try:
             if self.result.preview:
                 return self._preview(order_id)
             return self._cancel(order_id, retry_state)
         except OllangError as error:
             self._end_if_pointless(error, retry_state)
-            was_read = self.result.preview or retry_state.attempts == 0
-            return OrderResult.from_error(order_id, error, was_read=was_read)
+            return OrderResult.from_error(order_id, error, retry_state.attempts)
+        except Exception as error:  # one order's failure does not stop the rest
+            log.exception("Order %s: an internal error", order_id)
+            message = f"an internal error: {type(error).__name__}: {error}"
+            return _failed(order_id, retry_state.attempts, message)
 
     def _preview(self, order_id: str) -> OrderResult:
         order = self._client.get_order(order_id)
         self._conditions.check(order)
-        status = quoted(order.status)
+        message = f"its status is {quoted(order.status)}"
         if is_one_of(order.status, USUALLY_CANCELLABLE):
-            return OrderResult(order.id, Outcome.WOULD_CANCEL, message=f"its status is {status}")
-        return OrderResult(
-            order.id,
-            Outcome.NOT_CANCELLABLE,
-            message="a cancel request would be sent, but the API usually rejects it for status "
-            f"{status}",
-        )
+            return OrderResult(order_id, Outcome.WOULD_CANCEL, message=message)
+        message = f"a cancel request would be sent, but {message}: the API usually rejects it"
+        return OrderResult(order_id, Outcome.NOT_CANCELLABLE, message=message)
 
     def _cancel(self, order_id: str, retry_state: RetryState) -> OrderResult:
         receipt = self._client.cancel_order(
@@ -208,27 +193,35 @@ class Batch:
 
     def _end_if_pointless(self, error: OllangError, retry_state: RetryState) -> None:
         """End the batch where every other order would meet the same error."""
+        asked, longest = error.retry_after or 0, self._client.retry_policy.retry_after_max
         if error.affects_all_orders:
             self.result.is_final = error.is_final
             self._end_early(error.message)
-        elif isinstance(error, RateLimitedError):
-            longest = self._client.retry_policy.retry_after_max
-            if error.retry_after is not None and error.retry_after > longest:
-                self.result.retry_after = error.retry_after
-                self._end_early(f"the API asks to wait {error.retry_after:g} s")
-        elif isinstance(error, TransportError) and self._outage.is_down(retry_state.begun_at):
-            self._end_early(self._outage.reason)
+        elif isinstance(error, RateLimitedError) and asked > longest:
+            self.result.retry_after = asked
+            self._end_early(f"the API asks to wait {asked:g} s")
+        elif isinstance(error, TransportError) and self._is_down(retry_state.begun_at):
+            seconds = time.monotonic() - self._silent_since
+            self._end_early(f"the API is down: no response to any order for {seconds:.0f} s")
+
+    def _is_down(self, begun_at: float) -> bool:
+        """Count an order that began then and got no response; return whether the API is down."""
+        with self._taking:
+            silent_since = max(self._silent_since, self._client.rate_limiter.last_response_at)
+            if silent_since > self._silent_since:
+                self._silent_since, self._silent = silent_since, 0
+            # Where every third order gets no response, all workers soon wait for such orders, which
+            # began before that response and end together.
+            self._silent += begun_at >= silent_since
+            is_long = time.monotonic() - silent_since >= self._down_seconds
+            return is_long and self._silent >= DOWN_ORDERS
 
     # In the collector's thread.
 
     def _collect_all(self) -> None:
-        """Give every order its outcome, and always say when that is done."""
         try:
             self._collect()
             self._add_the_rest()
-            if self._report and self._report_error:
-                with suppress(Exception):
-                    self._report.close()
             self._with_report(lambda report: report.close())
             self._on_progress(self.result)
         except Exception as error:  # the caller must neither wait forever nor take it for success
@@ -256,20 +249,15 @@ class Batch:
 
     def _add_the_rest(self) -> None:
         with self._taking:
-            for order_id, retry_state in self._in_progress.items():
-                self._add(self._unfinished(order_id, retry_state.attempts))
-            for order_id in self._waiting:
-                self._add(self._unfinished(order_id, attempts=0))
-
-    def _unfinished(self, order_id: str, attempts: int) -> OrderResult:
-        if not attempts:
-            reason = self.result.stop_reason or "the client was stopped"
-            message = f"no cancel request was sent: {reason}"
-            return OrderResult(order_id, Outcome.NOT_TRIED, message=message)
-        message = "the task ended before a response arrived"
-        return OrderResult(
-            order_id, Outcome.FAILED, attempts=attempts, response_lost=True, message=message
-        )
+            rest = self._in_progress | {order_id: RetryState() for order_id in self._waiting}
+        reason = self.result.stop_reason or "the client was stopped"
+        not_tried = f"no cancel request was sent: {reason}"
+        for order_id, retry_state in rest.items():
+            if attempts := retry_state.attempts:
+                message = "the task ended before a response arrived"
+                self._add(_failed(order_id, attempts, message))
+            else:
+                self._add(OrderResult(order_id, Outcome.NOT_TRIED, message=not_tried))
 
     def _add(self, result: OrderResult) -> None:
         if result.outcome is Outcome.ALREADY_CANCELLED and result.id in self._cancelled_earlier:
@@ -313,6 +301,21 @@ class Batch:
         self._on_progress(self.result)
 
 
+def _failed(order_id: str, attempts: int, message: str) -> OrderResult:
+    return OrderResult(
+        order_id, Outcome.FAILED, attempts=attempts, response_lost=attempts > 0, message=message
+    )
+
+
+_LOG_LINES: Mapping[Outcome, tuple[int, str]] = {
+    Outcome.CANCELLED: (logging.INFO, "cancelled"),
+    Outcome.WOULD_CANCEL: (logging.INFO, "would be cancelled"),
+    Outcome.ALREADY_CANCELLED: (logging.INFO, "was already cancelled"),
+    Outcome.FAILED: (logging.ERROR, "not cancelled (failed)"),
+    Outcome.NOT_TRIED: (logging.WARNING, "not tried"),
+}
+
+
 def _log_result(result: OrderResult) -> None:
     skipped = (logging.WARNING, f"not cancelled ({result.outcome})")
     level, text = _LOG_LINES.get(result.outcome, skipped)
@@ -320,51 +323,3 @@ def _log_result(result: OrderResult) -> None:
         text = "may or may not be cancelled (failed)"
     reason = f": {result.message}" if result.message else ""
     log.log(level, "Order %s %s%s.", result.id, text, reason)
-
-
-_LOG_LINES: Mapping[Outcome, tuple[int, str]] = MappingProxyType(
-    {
-        Outcome.CANCELLED: (logging.INFO, "cancelled"),
-        Outcome.WOULD_CANCEL: (logging.INFO, "would be cancelled"),
-        Outcome.ALREADY_CANCELLED: (logging.INFO, "was already cancelled"),
-        Outcome.FAILED: (logging.ERROR, "not cancelled (failed)"),
-        Outcome.NOT_TRIED: (logging.WARNING, "not tried"),
-    }
-)
-
-
-class _Outage:
-    """Tells whether the API is down: no order gets a response anymore.
-
-    Only orders count that began after the last response to any: where every third order gets none,
-    all workers soon wait for such orders, and these end together, long after that response.
-    """
-
-    def __init__(self, rate_limiter: RateLimiter, seconds: float) -> None:
-        self._rate_limiter = rate_limiter
-        self._seconds = seconds
-        self._begun_at = time.monotonic()
-        self._without_response: list[float] = []
-        self._lock = threading.Lock()
-
-    def is_down(self, begun_at: float) -> bool:
-        """Count an order that began then and got no response; return whether the API is down."""
-        with self._lock:
-            silent_since = self._silent_since
-            began = [*self._without_response, begun_at]
-            self._without_response = [moment for moment in began if moment >= silent_since]
-            is_long = time.monotonic() - silent_since >= self._seconds
-            return is_long and len(self._without_response) >= DOWN_ORDERS
-
-    @property
-    def reason(self) -> str:
-        seconds = time.monotonic() - self._silent_since
-        moment = datetime.now(UTC) - timedelta(seconds=seconds)
-        return (
-            f"the API is down: no response to any order since {moment:%Y-%m-%d %H:%M:%S} UTC "
-            f"({seconds:.0f} s ago)"
-        )
-
-    @property
-    def _silent_since(self) -> float:
-        return max(self._begun_at, self._rate_limiter.last_response_at)

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple
+from functools import cache
 
 from airflow_provider_ollang.api._secret import Masked
 from airflow_provider_ollang.api.errors import ConditionNotMetError
@@ -30,35 +30,16 @@ _IGNORABLE = re.compile(
     "\U000e0000-\U000e0fff]"
 )
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs"})
-_BLANK_BRAILLE = "\u2800"
 
 #: A shorter part of a pattern is not taken for a name: it would protect too many orders.
 _SHORTEST_NAME = 3
 #: What lists, quotations and cut names have around a name.
-_AROUND_NAMES = " *%-\"'\u2022\u2026\u201c\u201d\u2018\u2019"
+_AROUND_NAMES = " *%-.\"'`\u2022\u2026\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb"
+_NUMBER = re.compile(r"^\s*\d{1,3}[.)]\s")
 
 #: A pattern that matches the empty text in one of these matches any name.
 _PROBES = ("", "\ua66e", "0")
 
-
-class _Readable(dict[int, str]):
-    """For ``str.translate``: white space becomes a space, an invisible character what is given."""
-
-    def __init__(self, invisible: str) -> None:
-        self._invisible = invisible
-
-    def __missing__(self, code: int) -> str:
-        char = chr(code)
-        if char.isspace() or char == _BLANK_BRAILLE:
-            char = " "
-        elif unicodedata.category(char) in _INVISIBLE_CATEGORIES or _IGNORABLE.match(char):
-            char = self._invisible
-        self[code] = char
-        return char
-
-
-_SEEN = _Readable("")
-_SPACED = _Readable(" ")
 #: What word processors write for the characters of a keyboard.
 _TYPED = str.maketrans(
     {
@@ -86,36 +67,22 @@ class NamePattern:
         as_written = re.compile(pattern)
         if _matches_nothing(as_written):
             raise ValueError("it matches the empty text, and so every name")
-        self._as_written = as_written
-        self._composed = _compiled(_rewritten(pattern, _composed)) or as_written
-        self._folded = _compiled(_folded_pattern(pattern)) or self._composed
-        self._literals = tuple(_literals(pattern, as_written.flags))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.pattern!r})"
+        self._composed = _compiled(_rewritten(pattern, str)) or as_written
+        self._folded = _compiled(_rewritten(pattern, _folded_literal)) or self._composed
+        literals = _literals(pattern, as_written.flags)
+        self._variants = tuple(dict.fromkeys((as_written, self._folded, *literals)))
 
     def matches(self, name: str) -> bool:
         """Return whether the name matches in any of its spellings, for an exclusion."""
-        variants = dict.fromkeys((self._as_written, self._composed, self._folded, *self._literals))
-        return any(variant.search(text) for text in _spellings(name) for variant in variants)
+        spellings = _spellings(name)
+        return any(variant.search(text) for text in spellings for variant in self._variants)
 
     def matches_surely(self, name: str) -> bool:
         """Return whether the name matches as it is seen, for what must not include too much."""
         # Unicode's compatibility forms also equate what a person can tell apart (² and 2): here,
         # they can only rule a name out.
-        seen = _composed(name.translate(_SEEN))
+        seen = _composed(_seen(name))
         return bool(self._composed.search(seen) and self._folded.search(_folded(seen)))
-
-
-class Unmet(NamedTuple):
-    """Why an order is not to be cancelled.
-
-    :param outcome: ``invalid`` where it cannot be judged
-    :param reason: part of a sentence, for a person
-    """
-
-    outcome: Literal["status_changed", "excluded", "invalid"]
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +111,11 @@ class Conditions:
             if (ids := getattr(self, name)) is not None:
                 object.__setattr__(self, name, frozenset(it.casefold() for it in ids))
 
-    def unmet(self, order: Order) -> Unmet | None:
+    def unmet(self, order: Order) -> ConditionNotMetError | None:
         """Return why the order is not to be cancelled, or ``None`` where all conditions hold."""
-        invalid = None
-        for unmet in self._all_unmet(order):
-            if unmet.outcome != "invalid":  # what is known for certain says more
-                return unmet
-            invalid = invalid or unmet
-        return invalid
+        # What is known for certain says more than what cannot be judged.
+        unmet = min(self._all_unmet(order), key=lambda it: it[0] == "invalid", default=None)
+        return ConditionNotMetError(order.id, *unmet) if unmet else None
 
     def check(self, order: Order) -> None:
         """Raise if an order, as it was just read, is not to be cancelled.
@@ -162,45 +126,45 @@ class Conditions:
             reason = f"its status is {quoted(order.status)}"
             raise ConditionNotMetError(order.id, "already_cancelled", reason)
         if unmet := self.unmet(order):
-            raise ConditionNotMetError(order.id, unmet.outcome, unmet.reason)
+            raise unmet
 
-    def _all_unmet(self, order: Order) -> Iterator[Unmet]:
+    def _all_unmet(self, order: Order) -> Iterator[tuple[str, str]]:
+        """Yield for each condition that does not hold the outcome and the reason."""
         if self.statuses is not None and not is_one_of(order.status, self.statuses):
             expected = " or ".join(repr(status) for status in sorted(self.statuses))
             reason = f"its status is {quoted(order.status)}, expected {expected}"
-            yield Unmet("status_changed" if isinstance(order.status, str) else "invalid", reason)
+            yield "status_changed" if isinstance(order.status, str) else "invalid", reason
         if order.id.casefold() in self.exclude_order_ids:
-            yield Unmet("excluded", "its id is in exclude_order_ids")
+            yield "excluded", "its id is in exclude_order_ids"
         if self.created_before is not None:
-            created, limit = order.created, self.created_before
-            if created is None or created < EARLIEST:
-                yield Unmet("invalid", f"its createdAt is {quoted(order.created_at)}")
-            elif created > limit:
-                reason = f"it was created at {order.created_at}, after {format_time(limit)}"
-                yield Unmet("excluded", reason)
+            if order.created is None or order.created < EARLIEST:
+                yield "invalid", f"its createdAt is {quoted(order.created_at)}"
+            elif order.created > self.created_before:
+                limit = format_time(self.created_before)
+                yield "excluded", f"it was created at {order.created_at}, after {limit}"
         if self.name_matches or self.exclude_name_matches:
             yield from self._unmet_by_name(order.name)
         if self.folder_ids is not None or self.exclude_folder_ids is not None:
             yield from self._unmet_by_folder(order.folder_id)
 
-    def _unmet_by_name(self, name: object) -> Iterator[Unmet]:
+    def _unmet_by_name(self, name: object) -> Iterator[tuple[str, str]]:
         # A name with the key masked in it is not the name that people see.
         if not isinstance(name, str) or isinstance(name, Masked):
-            yield Unmet("invalid", f"its name is {quoted(name)}, which cannot be checked")
+            yield "invalid", f"its name is {quoted(name)}, which cannot be checked"
             return
         if self.exclude_name_matches and self.exclude_name_matches.matches(name):
-            yield Unmet("excluded", f"its name {quoted(name)} matches exclude_name_matches")
+            yield "excluded", f"its name {quoted(name)} matches exclude_name_matches"
         if self.name_matches and not self.name_matches.matches_surely(name):
-            yield Unmet("excluded", f"its name {quoted(name)} does not match name_matches")
+            yield "excluded", f"its name {quoted(name)} does not match name_matches"
 
-    def _unmet_by_folder(self, folder: object) -> Iterator[Unmet]:
+    def _unmet_by_folder(self, folder: object) -> Iterator[tuple[str, str]]:
         if not is_id(folder):
-            yield Unmet("invalid", f"its folderId is {quoted(folder)}")
+            yield "invalid", f"its folderId is {quoted(folder)}"
             return
         if self.folder_ids is not None and folder not in self.folder_ids:
-            yield Unmet("excluded", f"its folder {quoted(folder)} is not in folder_ids")
+            yield "excluded", f"its folder {quoted(folder)} is not in folder_ids"
         if self.exclude_folder_ids and str(folder).casefold() in self.exclude_folder_ids:
-            yield Unmet("excluded", f"its folder {quoted(folder)} is in exclude_folder_ids")
+            yield "excluded", f"its folder {quoted(folder)} is in exclude_folder_ids"
 
 
 def is_id(value: object) -> bool:
@@ -208,17 +172,23 @@ def is_id(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _spellings(name: str) -> Iterator[str]:
-    """Yield the ways in which a name can be read, each once."""
-    if name.isascii() and name.isprintable():
-        yield from dict.fromkeys([name, " ".join(name.split())])
-        return
-    seen, spaced = name.translate(_SEEN), name.translate(_SPACED)
-    folded = [_folded(text) for text in (name, seen, spaced)]
-    one_spaced = [" ".join(text.split()) for text in folded]
-    composed = [_composed(text) for text in (name, seen)]
-    decomposed = [unicodedata.normalize("NFD", text) for text in (name, seen)]
-    yield from dict.fromkeys([name, *composed, *decomposed, *folded, *one_spaced])
+def _spellings(name: str) -> Collection[str]:
+    """Return the ways in which a name can be read: an invisible character may be a gap, or not."""
+    folded = [_folded(text) for text in (name, _seen(name), _seen(name, " "))]
+    return dict.fromkeys([name, *folded, *(" ".join(text.split()) for text in folded)])
+
+
+@cache
+def _seen_char(char: str, invisible: str) -> str:
+    if char.isspace() or char == "\u2800":  # a blank Braille cell
+        return " "
+    is_invisible = unicodedata.category(char) in _INVISIBLE_CATEGORIES or _IGNORABLE.match(char)
+    return invisible if is_invisible else char
+
+
+def _seen(text: str, invisible: str = "") -> str:
+    """Return a text with plain spaces, and with what is given for invisible characters."""
+    return "".join(_seen_char(char, invisible) for char in text)
 
 
 def _composed(text: str) -> str:
@@ -234,31 +204,32 @@ def _literals(pattern: str, flags: int) -> Iterator[re.Pattern[str]]:
     plain = re.sub(r"^\(\?[a-zA-Z]+\)", "", pattern)
     # A summary that is not shown as a table has names with HTML entities.
     pasted = dict.fromkeys((plain, html.unescape(plain)))
-    parts = [part.strip(_AROUND_NAMES) for text in pasted for part in re.split(r"[|,;\n\t]", text)]
+    parts = [
+        _NUMBER.sub("", part).strip(_AROUND_NAMES)
+        for text in pasted
+        for part in re.split(r"[|,;\n\t]", text)
+    ]
     for name in (*pasted, *(part for part in parts if len(part) >= _SHORTEST_NAME)):
-        for text in dict.fromkeys((name, _composed(name.translate(_SEEN)), _folded(name))):
+        for text in (name, _folded(name), " ".join(_folded(_seen(name)).split())):
             if text.strip():
                 yield re.compile(re.escape(text), flags & re.IGNORECASE)
 
 
-def _folded_pattern(pattern: str) -> str:
-    """Return the pattern with its characters folded one by one, none into syntax."""
-    return _rewritten(pattern, lambda text: _composed("".join(map(_folded_literal, text))))
-
-
 def _folded_literal(char: str) -> str:
-    folded = char if char.isascii() else _folded(char)
+    folded = _folded(char)
     return folded if folded == char or folded.isalnum() else re.escape(folded)
 
 
 def _rewritten(pattern: str, change: Callable[[str], str]) -> str:
-    """Return a pattern as it is seen, with its text changed; escapes stay."""
+    """Return a pattern as it is seen, each character beyond ASCII changed; escapes stay."""
 
-    def readable(text: str) -> str:  # ASCII white space may be syntax, as in (?x)
-        return re.sub(r"[^\x00-\x7f]+", lambda found: found[0].translate(_SEEN), text)
+    def changed(char: str) -> str:  # ASCII white space may be syntax, as in (?x)
+        return char if char.isascii() else change(_seen(char))
 
     pieces = re.split(r"(\\.)", pattern, flags=re.DOTALL)
-    return "".join(it if it.startswith("\\") else change(readable(it)) for it in pieces)
+    return "".join(
+        it if it.startswith("\\") else _composed("".join(map(changed, it))) for it in pieces
+    )
 
 
 def _matches_nothing(pattern: re.Pattern[str]) -> bool:

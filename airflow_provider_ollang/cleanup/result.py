@@ -40,21 +40,14 @@ class Outcome(StrEnum):
     NOT_TRIED = "not_tried"
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
 @dataclass(frozen=True, slots=True)
 class OrderResult:
     """What became of one order: one line of the report.
 
-    :param id: the order
-    :param outcome: what became of it
     :param http_status: the last response's HTTP status
     :param code: what the response means, as the API's documentation words it
     :param attempts: cancel requests sent for it, 0 for none
     :param response_lost: whether one of them may have been acted on although no response says so
-    :param message: the reason, for a person
     :param time: when this was known, in UTC
     :param hint: what a person can do about it; not part of the report
     """
@@ -66,16 +59,14 @@ class OrderResult:
     attempts: int = 0
     response_lost: bool = False
     message: str = ""
-    time: str = field(default_factory=_now)
+    time: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
     hint: str = ""
 
     @classmethod
-    def from_error(
-        cls, order_id: str, error: OllangError, *, was_read: bool = False
-    ) -> OrderResult:
+    def from_error(cls, order_id: str, error: OllangError, attempts: int) -> OrderResult:
         """Return what an error says became of an order.
 
-        :param was_read: the order was being read, so no cancel request was sent
+        :param attempts: cancel requests that were sent; with none, the order was being read
         """
         outcome = Outcome(error.outcome)
         # A read shows that an order is cancelled by its status, without a code.
@@ -83,7 +74,7 @@ class OrderResult:
         if outcome is Outcome.ALREADY_CANCELLED:
             code = OrderAlreadyCancelledError.documented_code
         message = error.details
-        if was_read and not isinstance(error, (StoppedError, ConditionNotMetError)):
+        if not attempts and not isinstance(error, (StoppedError, ConditionNotMetError)):
             message = f"no cancel request was sent, the order could not be read: {message}"
         elif outcome is Outcome.ALREADY_CANCELLED and error.response_lost:
             message = f"{message}; {LOST_RESPONSE_NOTE}"
@@ -92,29 +83,22 @@ class OrderResult:
             outcome,
             http_status=error.status,
             code=code,
-            attempts=0 if was_read or outcome is Outcome.NOT_TRIED else error.attempts,
-            response_lost=error.response_lost and not was_read,
+            attempts=attempts,
+            response_lost=error.response_lost and attempts > 0,
             message=message,
             hint=error.hint,
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as the report holds it."""
-        fields = asdict(self)
-        del fields["hint"]
-        return fields
+        return {name: value for name, value in asdict(self).items() if name != "hint"}
 
 
 @dataclass(slots=True)
 class BatchResult:
     """What a batch has done so far, never what it is going to do.
 
-    :param total: orders in the batch
-    :param preview: whether it sends no cancel requests
-    :param tolerated_codes: error codes that are not failures
-    :param counts: how many orders had which outcome
     :param failures: how many outcomes are not tolerated
-    :param first_failure: the first of them
     :param cancelled: the ids of the first 1,000 orders that are ``cancelled``
     :param likely_ours: how many of the orders found cancelled this task most likely cancelled
     :param by_earlier_tries: how many of the cancelled orders an earlier try cancelled
@@ -160,8 +144,7 @@ class BatchResult:
         if not self.is_tolerated(result):
             self.failures += 1
             self.first_failure = self.first_failure or result
-        was_cancelled = result.outcome is Outcome.ALREADY_CANCELLED
-        self.likely_ours += was_cancelled and result.response_lost
+        self.likely_ours += result.outcome is Outcome.ALREADY_CANCELLED and result.response_lost
         if result.outcome is Outcome.CANCELLED:
             if len(self.cancelled) < KEPT_RESULTS:
                 self.cancelled.append(result.id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import math
 import sys
 from collections.abc import Collection, Iterator, Sequence
@@ -28,16 +27,8 @@ from airflow_provider_ollang.api.models import (
     parse_time,
     quoted,
 )
-from airflow_provider_ollang.cleanup.conditions import (
-    EARLIEST,
-    Conditions,
-    NamePattern,
-    is_id,
-)
+from airflow_provider_ollang.cleanup.conditions import EARLIEST, Conditions, NamePattern, is_id
 
-log = logging.getLogger(__name__)
-
-SECONDS_A_DAY = 86_400
 #: Pages of the listing, or single orders, that are read in parallel.
 READERS = 8
 _READ_AHEAD = 100
@@ -83,49 +74,34 @@ class StaleRule:
         """Whether each order has to be read, since a listing does not show its folder."""
         return self.folder_ids is not None or bool(self.exclude_folder_ids)
 
+    def without_folders(self) -> StaleRule:
+        """Return the rule as far as a listing shows whether it holds."""
+        return replace(self, folder_ids=None, exclude_folder_ids=())
+
     def query(self, *, of_any_age: bool = False) -> OrderQuery:
         """Return the listing to read: oldest first, so that new orders do not shift its pages.
 
-        It asks the server for less where there is one value to ask for. That is only for speed:
-        every order is checked again.
-
-        :param of_any_age: list every order that has one of ``statuses``
+        It asks for less where that is one value, which is only for speed: all is checked again.
         """
-        query = OrderQuery(status=_only(self.statuses))
         if of_any_age:
-            return query
-        return replace(
-            query,
+            return OrderQuery(status=_only(self.statuses))
+        return OrderQuery(
             created_to=self.cut_off,
             order_type=_only(self.order_types),
+            status=_only(self.statuses),
             project_id=_only(self.project_ids),
         )
 
-    def matches(self, order: Order, *, as_listed: bool = True) -> bool:
-        """Return whether a valid order is stale, if no exclusion applies to it.
-
-        :param as_listed: leave out its folder, which a listing does not show
-        """
-        criteria = self._criteria_as_listed if as_listed else self._criteria
+    def matches(self, order: Order) -> bool:
+        """Return whether a valid order is stale, if no exclusion applies to it."""
         return (
-            criteria.unmet(order) is None
-            and _allows(self.order_types, order.type)
-            and _allows(self.project_ids, order.project_id)
+            self.criteria.unmet(order) is None
+            and (self.order_types is None or is_one_of(order.type, self.order_types))
+            and (self.project_ids is None or is_one_of(order.project_id, self.project_ids))
         )
 
-    def excludes(self, order: Order, *, as_listed: bool = True) -> bool:
-        """Return whether an exclusion applies to a valid order.
-
-        :param as_listed: leave out its folder, which a listing does not show
-        """
-        exclusions = self._exclusions_as_listed if as_listed else self._exclusions
-        return exclusions.unmet(order) is not None
-
-    def invalid_reason(self, order: Order, *, as_listed: bool = True) -> str | None:
-        """Return why an order is invalid, ``None`` if it is not.
-
-        :param as_listed: leave out its folder, which a listing does not show
-        """
+    def invalid_reason(self, order: Order) -> str | None:
+        """Return why an order is invalid, ``None`` if it is not."""
         try:
             check_order_id(order.id, field="id")
         except InvalidInputError:
@@ -139,12 +115,13 @@ class StaleRule:
             return f"its name is {quoted(order.name)}, and exclude_name_matches is set"
         if isinstance(order.name, Masked):  # it is not the name that people see
             return "its name holds the API key"
-        if not as_listed and self.asks_for_folders and not is_id(order.folder_id):
+        if self.asks_for_folders and not is_id(order.folder_id):
             return f"its folderId is {quoted(order.folder_id)}, and the rule names folders"
         return None
 
     @cached_property
-    def _criteria(self) -> Conditions:
+    def criteria(self) -> Conditions:
+        """What holds for each stale order."""
         return Conditions(
             self.statuses,
             name_matches=self.name_matches,
@@ -153,27 +130,17 @@ class StaleRule:
         )
 
     @cached_property
-    def _criteria_as_listed(self) -> Conditions:
-        return replace(self._criteria, folder_ids=None)
-
-    @cached_property
-    def _exclusions(self) -> Conditions:
+    def exclusions(self) -> Conditions:
+        """What a valid order is left alone by."""
         return Conditions(
             exclude_order_ids=self.exclude_order_ids,
             exclude_name_matches=self.exclude_name_matches,
             exclude_folder_ids=self.exclude_folder_ids or None,
         )
 
-    @cached_property
-    def _exclusions_as_listed(self) -> Conditions:
-        return replace(self._exclusions, exclude_folder_ids=None)
-
 
 class StaleOrder(NamedTuple):
-    """A stale order: what a person needs to judge it. Times as the API wrote them.
-
-    :param age: days since its creation, to one decimal
-    """
+    """A stale order: what a person needs to judge it. Its age is in days, to one decimal."""
 
     id: str
     name: str | None
@@ -209,34 +176,28 @@ class Finding:
     unmatched_ids: dict[str, dict[str, str]] = field(default_factory=dict)
     failure: str | None = None
 
-    def add(self, order: Order, rule: StaleRule, *, as_listed: bool = True) -> bool:
-        """Add an order where it belongs, and return whether it is valid.
-
-        :param as_listed: it is from a listing, so its folder is not known
-        """
+    def add(self, order: Order, rule: StaleRule) -> bool:
+        """Add an order where it belongs, and return whether it is valid."""
         self._note_ids(order)
-        if reason := rule.invalid_reason(order, as_listed=as_listed):
+        if reason := rule.invalid_reason(order):
             self.invalid.append(f"order {quoted(order.id)} ({quoted(order.name)}): {reason}")
             return False
-        if not rule.matches(order, as_listed=as_listed):
+        if not rule.matches(order):
             return True
-        if rule.excludes(order, as_listed=as_listed):
+        if rule.exclusions.unmet(order):
             self.excluded += 1
         else:
             self.orders.append(_stale_order(order, rule.reference_time))
         return True
 
     def _note_ids(self, order: Order) -> None:
-        if not any(self.unmatched_ids.values()):
-            return
         for name, value in (
             ("exclude_order_ids", str(order.id).casefold()),
             ("exclude_folder_ids", str(order.folder_id).casefold()),
-            ("project_ids", order.project_id),
-            ("folder_ids", order.folder_id),
+            ("project_ids", str(order.project_id)),
+            ("folder_ids", str(order.folder_id)),
         ):
-            if isinstance(value, str) and name in self.unmatched_ids:
-                self.unmatched_ids[name].pop(value, None)
+            self.unmatched_ids.get(name, {}).pop(value, None)
 
 
 def find_stale_orders(
@@ -244,8 +205,6 @@ def find_stale_orders(
 ) -> Finding:
     """Read the whole listing and return the orders that are stale by the rule.
 
-    :param client: the API
-    :param rule: what makes an order stale
     :param of_any_age: read every order that has one of the rule's ``statuses``, however young, so
         that ``with_status`` counts all of them
     :raises InvalidInputError: the rule's ``reference_time`` is later than the API's own clock
@@ -257,12 +216,11 @@ def find_stale_orders(
             "project_ids": {it: it for it in rule.project_ids or ()},
         }
     )
-    check = partial(_check_clock, rule)
-    for order in client.iter_orders(
-        rule.query(of_any_age=of_any_age), readers=READERS, check=check
-    ):
+    listed_rule = rule.without_folders()
+    query, check = rule.query(of_any_age=of_any_age), partial(_check_clock, rule)
+    for order in client.iter_orders(query, readers=READERS, check=check):
         finding.examined += 1
-        is_valid = finding.add(order, rule)
+        is_valid = finding.add(order, listed_rule)
         finding.with_status += is_valid and is_one_of(order.status, rule.statuses)
     if finding.examined >= LEAST_TO_JUDGE and 2 * len(finding.invalid) > finding.examined:
         finding.failure = f"{len(finding.invalid)} of {finding.examined} listed orders are invalid"
@@ -294,17 +252,12 @@ def select(
 
 
 def exceeded_safety_limit(
-    stale: int,
-    *,
-    with_status: int | None = None,
-    max_orders: int | None = None,
-    max_share: float | None = None,
+    stale: int, with_status: int | None, max_orders: int | None, max_share: float | None
 ) -> str | None:
     """Return which safety limit is exceeded, or ``None``. A limit of 0 allows none.
 
     :param stale: the number of stale orders
-    :param with_status: the number of orders that have one of the rule's statuses, of any age;
-        needed for ``max_share``
+    :param with_status: the number of orders, of any age, that have one of the rule's statuses
     :param max_share: the share of ``with_status``, 0 to 1
     """
     if max_orders is not None and stale > max_orders:
@@ -320,9 +273,7 @@ def exceeded_safety_limit(
 
 def _check_clock(rule: StaleRule, page: OrderPage) -> None:
     """Raise if the API's clock has not reached the reference time: young orders would look old."""
-    if page.server_time is None:
-        log.debug("The response has no readable Date: reference_time is not checked.")
-    elif rule.reference_time > page.server_time + CLOCK_TOLERANCE:
+    if page.server_time and rule.reference_time > page.server_time + CLOCK_TOLERANCE:
         raise InvalidInputError(
             f"reference_time: {rule.reference_time.isoformat()} is later than the API's own clock, "
             f"{page.server_time.isoformat()}: young orders would look old. Check the clock of the "
@@ -343,16 +294,13 @@ def _read_folders(client: OllangClient, rule: StaleRule, finding: Finding) -> No
         if order is None:
             finding.not_found.append(order_id)
         else:
-            finding.add(order, rule, as_listed=False)
-    if len(candidates) >= LEAST_TO_JUDGE and len(finding.invalid) - invalid == len(candidates):
-        finding.failure = (
-            f"all {len(candidates)} orders that were read for their folder are invalid"
-        )
+            finding.add(order, rule)
+    count = len(candidates)
+    if count >= LEAST_TO_JUDGE and len(finding.invalid) - invalid == count:
+        finding.failure = f"all {count} orders that were read for their folder are invalid"
 
 
-def _read_each(
-    client: OllangClient, order_ids: Sequence[str]
-) -> Iterator[tuple[str, Order | None]]:
+def _read_each(client: OllangClient, ids: Sequence[str]) -> Iterator[tuple[str, Order | None]]:
     """Yield each order as it is now, ``None`` for one that is not found."""
 
     def read(order_id: str) -> Order | None:
@@ -363,9 +311,9 @@ def _read_each(
 
     pool = ThreadPoolExecutor(READERS, thread_name_prefix="ollang-order")
     try:
-        for start in range(0, len(order_ids), _READ_AHEAD):
-            ids = order_ids[start : start + _READ_AHEAD]
-            yield from zip(ids, pool.map(read, ids), strict=True)
+        for start in range(0, len(ids), _READ_AHEAD):
+            some = ids[start : start + _READ_AHEAD]
+            yield from zip(some, pool.map(read, some), strict=True)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -374,24 +322,12 @@ def _only(values: Collection[str] | None) -> str | None:
     return next(iter(values)) if values is not None and len(values) == 1 else None
 
 
-def _allows(words: Collection[str] | None, value: Any) -> bool:
-    return words is None or is_one_of(value, words)
-
-
 def _text(value: Any) -> str | None:
     if value is None:
         return None
     text = str(value)
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
-
-
-def _shared(value: Any) -> str | None:
-    """Return a field as text, one object for all orders that have the same.
-
-    It halves the memory of 100,000 orders: 34 MB instead of 63 MB.
-    """
-    text = _text(value)
-    return None if text is None else sys.intern(text)
+    # One object for all orders that have the same text: it halves the memory of 100,000 orders.
+    return sys.intern(text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…")
 
 
 def _stale_order(order: Order, reference_time: datetime) -> StaleOrder:
@@ -399,11 +335,11 @@ def _stale_order(order: Order, reference_time: datetime) -> StaleOrder:
     return StaleOrder(
         id=order.id,
         name=_text(order.name),
-        type=_shared(order.type),
+        type=_text(order.type),
         status=sys.intern(str(order.status)),
         createdAt=order.created_at,
-        projectId=_shared(order.project_id),
-        age=round((reference_time - order.created).total_seconds() / SECONDS_A_DAY, 1),
-        sourceLanguage=_shared(order.source_language),
-        targetLanguage=_shared(order.target_language),
+        projectId=_text(order.project_id),
+        age=round((reference_time - order.created) / timedelta(days=1), 1),
+        sourceLanguage=_text(order.source_language),
+        targetLanguage=_text(order.target_language),
     )

@@ -12,7 +12,6 @@ from airflow_provider_ollang.cleanup.stale import StaleOrder
 SHOWN_ORDERS = 100
 #: Airflow keeps an approval's body in a TEXT column; MySQL's holds 65,535 bytes.
 MAX_BYTES = 60_000
-_LONGEST_TEXT = 80
 
 #: Where GitHub's Markdown turns bare text, even entities, into a link: a gap prevents it.
 _AUTOLINK = re.compile(r"(?<=www)(?=\.)|(?=:/)|(?=@)", re.IGNORECASE)
@@ -37,7 +36,9 @@ def summarize(orders: Sequence[StaleOrder], *, left_out: int = 0, invalid: int =
     :param invalid: the number of invalid orders
     """
     lines = [_total(len(orders), left_out, invalid)]
-    rows = _rows_that_fit(orders)
+    rows = [_row(_cells(order)) for order in orders[:SHOWN_ORDERS]]
+    sizes = accumulate(len(row.encode()) + 1 for row in rows)
+    rows = [row for row, size in zip(rows, sizes, strict=True) if size <= MAX_BYTES]
     if rows:
         lines += ["", _row(_COLUMNS), _row(["---"] * len(_COLUMNS)), *rows]
     if len(orders) > len(rows):
@@ -45,30 +46,20 @@ def summarize(orders: Sequence[StaleOrder], *, left_out: int = 0, invalid: int =
     return "\n".join(lines)
 
 
-def escape(value: object, *, most_bytes: int = 240) -> str:
-    """Return text as one Markdown table cell that shows it and nothing else.
-
-    :param most_bytes: a longer text is cut
-    """
-    text = "".join(char if char.isprintable() else " " for char in str(value)[:_LONGEST_TEXT])
+def escape(value: object, longest: int = 80) -> str:
+    """Return text as one Markdown table cell that shows it and nothing else. Cuts a longer one."""
+    text = "" if value is None else str(value)
+    if len(text) > longest:
+        text = text[: longest - 1] + "…"
+    text = "".join(char if char.isprintable() else " " for char in text)
     text = _LONG_WORD.sub(rf"\1{_ZERO_WIDTH_SPACE}", _AUTOLINK.sub(_ZERO_WIDTH_SPACE, text))
-    pieces = [_escape_char(char) for char in text]
-    sizes = accumulate(len(piece.encode()) for piece in pieces)
-    kept = [piece for piece, size in zip(pieces, sizes, strict=True) if size <= most_bytes - 3]
-    is_cut = len(kept) < len(pieces) or len(str(value)) > _LONGEST_TEXT
-    return "".join(kept) + ("…" if is_cut else "")
+    return "".join(map(_escape_char, text))
 
 
 def _escape_char(char: str) -> str:
     # Entities, not backslashes: no dialect of Markdown takes them for syntax, nor for HTML.
     is_plain = char.isalnum() or char in " -.,…→"
     return char if is_plain else f"&#{ord(char)};"
-
-
-def _rows_that_fit(orders: Sequence[StaleOrder]) -> list[str]:
-    rows = [_row(_cells(order)) for order in orders[:SHOWN_ORDERS]]
-    sizes = accumulate(len(row.encode()) + 1 for row in rows)
-    return [row for row, size in zip(rows, sizes, strict=True) if size <= MAX_BYTES]
 
 
 def _total(stale: int, left_out: int, invalid: int) -> str:
@@ -85,20 +76,13 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _cells(order: StaleOrder) -> list[str]:
-    # 600 bytes a row let 100 of them into MAX_BYTES: what is approved is what is shown.
-    between = (_languages(order), order.type, order.projectId, order.status)
+    # Up to 600 bytes a row let 100 of them into MAX_BYTES: what is approved is what is shown.
+    languages = (order.sourceLanguage, order.targetLanguage)
+    pair = " → ".join(it or "?" for it in languages) if any(languages) else None
+    between = (pair, order.type, order.projectId, order.status)
     return [
         str(order.age),
-        _cell(order.name, most_bytes=240),
-        *(_cell(value, most_bytes=60) for value in between),
+        escape(order.name),
+        *(escape(value, longest=40) for value in between),
         order.id.replace("_", "&#95;"),
     ]
-
-
-def _languages(order: StaleOrder) -> str | None:
-    languages = (order.sourceLanguage, order.targetLanguage)
-    return " → ".join(it or "?" for it in languages) if any(languages) else None
-
-
-def _cell(value: object, *, most_bytes: int) -> str:
-    return "" if value is None else escape(value, most_bytes=most_bytes)

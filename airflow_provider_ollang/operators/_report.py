@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_ollang.api._responses import one_line
 from airflow_provider_ollang.api.errors import InvalidInputError
-from airflow_provider_ollang.cleanup.report import ReportWriter, open_report
+from airflow_provider_ollang.cleanup.report import ReportWriter
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -28,7 +28,7 @@ def open_task_report(report_path: str, fields: Mapping[str, Any], context: Conte
     try:
         path = ObjectStoragePath(report_path)
         path = path.with_name(path.stem + _mark_of_try(context["ti"]) + path.suffix)
-        report = open_report(path, fields)
+        report = ReportWriter(path, fields)
     except FileExistsError as error:
         raise InvalidInputError(
             f"report_path: {error.filename or path} exists, and a report is never overwritten; "

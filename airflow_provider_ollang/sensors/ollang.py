@@ -20,7 +20,7 @@ from airflow.providers.common.compat.sdk import (
     get_current_context,
 )
 
-from airflow_provider_ollang.api.errors import InvalidInputError, OllangError
+from airflow_provider_ollang.api.errors import OllangError
 from airflow_provider_ollang.api.models import is_one_of
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators import _parameters as parameters
@@ -35,7 +35,6 @@ from airflow_provider_ollang.operators._mode import refuse_preview
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg
 
-    from airflow_provider_ollang.api._watching import Progress, Snapshot
     from airflow_provider_ollang.api.client import OllangClient
 
 #: A worker that is told to stop has a few seconds before it is killed.
@@ -77,6 +76,8 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
     _killer: OllangClient | None = None
     #: Whether orders may be cancelled; not before the parameters are known.
     _may_cancel = False
+    #: How far the orders were at the last look.
+    _standing = ""
 
     def __init__(
         self,
@@ -105,27 +106,21 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
 
     def _check_wait(self) -> None:
         """Refuse what no single parser can see."""
+        statuses = (self.target_statuses, self.failure_statuses)
+        both: set[str] = set()
+        if not any(map(parameters.is_rendered_later, statuses)):
+            targets, failures = (parameters.awaited_statuses("", it) for it in statuses)
+            both = set(targets) & set(failures)
         if not isinstance(self.deferrable, bool):  # the text 'False' would be true
             error = parameters.invalid("deferrable", self.deferrable, "True or False, no template")
-        elif not 0 < self.poke_interval < float("inf"):
+        elif not self.poke_interval > 0:  # 0 would ask the API all the time
             error = parameters.invalid("poke_interval", self.poke_interval, "seconds above 0")
-        elif not 0 <= self.timeout < float("inf"):
-            error = parameters.invalid("timeout", self.timeout, "seconds, 0 or more")
-        elif overlap := self._overlap(self.target_statuses, self.failure_statuses):
-            error = overlap
+        elif both:
+            expected = "other statuses than target_statuses"
+            error = parameters.invalid("failure_statuses", sorted(both), expected)
         else:
             return
         raise InvalidParameterError(f"{error.message} (task {self.task_id!r})") from error
-
-    def _overlap(self, target: Any, failure: Any) -> InvalidInputError | None:
-        if parameters.is_rendered_later(target) or parameters.is_rendered_later(failure):
-            return None
-        statuses = parameters.awaited_statuses("target_statuses", target)
-        both = set(statuses) & set(parameters.awaited_statuses("failure_statuses", failure))
-        if not both:
-            return None
-        expected = "other statuses than target_statuses"
-        return parameters.invalid("failure_statuses", sorted(both), expected)
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Wait for the orders, here or in the triggerer.
@@ -138,7 +133,8 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         with self._airflow_exceptions(), self._cancelling_on_timeout():
             self._prepare()
             if self.deferrable:
-                return self._execute_deferred()
+                with self._client() as client:
+                    return self._look(client) or self._defer()
             if self._may_cancel:  # on_kill is too late to ask Airflow for it
                 self._killer = OllangHook(self._ollang_conn_id).get_conn()
             with self._client() as self._poking:
@@ -147,26 +143,13 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
 
     def _prepare(self) -> None:
         self._take_parameters()
-        if error := self._overlap(self._target_statuses, self._failure_statuses):
-            raise error
         self._created = dict.fromkeys(self._order_ids)
-        self._may_cancel = self._cancel_on_kill and not self._is_preview()
-
-    def _is_preview(self) -> bool:
-        """Return whether the run is, or may be, a preview: such a run never cancels."""
-        try:
-            refuse_preview(self._context)
-        except AirflowFailException as error:
-            self.log.warning("cancel_on_kill has no effect. %s", error)
-            return True
-        return False
-
-    def _execute_deferred(self) -> list[dict[str, Any]]:
-        with self._client() as client:
-            progress = self._look(client)
-        if not progress or not progress.is_over:
-            self._defer()
-        return self._result(progress)
+        if self._cancel_on_kill:
+            try:
+                refuse_preview(self._context)  # a run that may be a preview never cancels
+                self._may_cancel = True
+            except AirflowFailException as error:
+                self.log.warning("cancel_on_kill has no effect. %s", error)
 
     def _defer(self) -> NoReturn:
         from airflow_provider_ollang.triggers.ollang import OrderStatusTrigger
@@ -190,36 +173,25 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         """Return, or raise, what the trigger's event says."""
         with self._airflow_exceptions():
             match event:
-                case {"event": "done", "orders": list(orders)} if self._are_reached(orders):
-                    return sorted(orders, key=lambda it: self._order_ids.index(it["id"]))
+                case {"event": "done", "statuses": dict(statuses)} if all(
+                    is_one_of(statuses.get(it), self._target_statuses) for it in self._order_ids
+                ):
+                    return [{"id": it, "status": statuses[it]} for it in self._order_ids]
                 case {"event": "failed", "message": str(message)}:
                     raise AirflowFailException(f"{message} {self._where()}")
                 case {"event": "timeout", "message": str(message)}:
-                    return self._look_last(message)
+                    with self._client() as client:  # an order that is done is not cancelled
+                        if orders := self._look(client):
+                            return orders
+                    standing = self._standing or message
+                    raise AirflowSensorTimeout(f"Timed out after {self.timeout:g} s: {standing}.")
         # Not one of Airflow's exceptions: under soft_fail, those would skip the task.
         raise RuntimeError(f"The trigger ended with an unexpected event: {event!s:.2000}")
 
-    def _are_reached(self, orders: list[Any]) -> bool:
-        """Return whether an event's orders are those of the task, in statuses it waits for."""
-        if not all(isinstance(it, dict) and it.keys() == {"id", "status"} for it in orders):
-            return False
-        is_target = [is_one_of(it["status"], self._target_statuses) for it in orders]
-        return all(is_target) and sorted(str(it["id"]) for it in orders) == sorted(self._order_ids)
-
-    def _look_last(self, message: str) -> list[dict[str, Any]]:
-        """Return the orders if all are done by now: a finished order is not cancelled."""
-        with self._client() as client:
-            progress = self._look(client)
-        if progress and progress.is_over:
-            return self._result(progress)
-        raise AirflowSensorTimeout(f"Timed out after {self.timeout:g} s: {progress or message}.")
-
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the orders once."""
-        progress = self._look(self._poking)
-        if progress is None or not progress.is_over:
-            return PokeReturnValue(False)
-        return PokeReturnValue(True, self._result(progress))
+        orders = self._look(self._poking)
+        return PokeReturnValue(orders is not None, orders)
 
     def _get_next_poke_interval(
         self, started_at: Any, run_duration: Callable[[], float], poke_count: int
@@ -228,14 +200,12 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         interval: float = super()._get_next_poke_interval(started_at, run_duration, poke_count)
         return max(interval, min(self._back_off_seconds, self.timeout - run_duration()))
 
-    def _look(self, client: OllangClient) -> Progress | None:
-        """Return how far the orders are, ``None`` after a transient error."""
+    def _look(self, client: OllangClient) -> list[dict[str, Any]] | None:
+        """Return the orders if all are done, ``None`` if not, or after a transient error."""
         from airflow_provider_ollang.api._watching import Progress, read_orders, seconds_to_back_off
 
-        seen: dict[str, Snapshot] = {}
         try:
-            for snapshot in read_orders(client, self._created):
-                seen[snapshot.id] = snapshot
+            seen = {it.id: it for it in read_orders(client, self._created)}
         except OllangError as error:
             if error.is_final or self._is_killed:
                 raise
@@ -245,21 +215,20 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
             return None
         self._failures, self._back_off_seconds = 0, 0.0
         self._created = {it.id: it.created_at for it in seen.values()}
-        statuses = self._target_statuses, self._failure_statuses
-        progress = Progress.of(self._order_ids, seen, *statuses)
+        progress = Progress(self._order_ids, seen, self._target_statuses, self._failure_statuses)
+        self._standing = str(progress)
         self._log_line(f"{progress}.")
-        return progress
+        if progress.failed:
+            raise AirflowFailException(f"{progress.failure()} {self._where()}")
+        if progress.waiting:
+            return None
+        return [{"id": it.id, "status": it.status} for it in progress.reached]
 
     def _log_line(self, text: str) -> None:
         now = time.monotonic()
         if now - self._logged_at >= SECONDS_A_LINE:
             self._logged_at = now
             self.log.info("%s", text)
-
-    def _result(self, progress: Progress) -> list[dict[str, Any]]:
-        if progress.failed:
-            raise AirflowFailException(f"{progress.failure()} {self._where()}")
-        return [{"id": it.id, "status": it.status} for it in progress.reached]
 
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
@@ -278,49 +247,41 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
             yield
         except Exception as error:
             reason = error.__cause__ if isinstance(error, AirflowSkipException) else error
-            if reason is None or _is_timeout(reason):
+            is_timeout = isinstance(reason, (AirflowSensorTimeout, AirflowTaskTimeout))
+            # Where Airflow 2 itself ends a trigger, only the text says so.
+            if reason is None or is_timeout or str(reason) == "Trigger timeout":
                 self._cancel_orders()
             raise
 
     def on_kill(self) -> None:
         """Look no more; cancel the orders if that is asked for, and nobody else will wait."""
         super().on_kill()
-        if not self._has_begun():
-            return
-        # In a thread: the signal may have come while this one was speaking with Airflow.
-        thread = threading.Thread(target=self._cancel_if_ended, daemon=True)
-        thread.start()
-        thread.join(KILL_SECONDS)
-
-    def _has_begun(self) -> bool:
-        """Return whether the task has waited; after a deferral, Airflow 2 asks a new instance."""
         try:
-            if not hasattr(self, "_values"):
+            if not hasattr(self, "_values"):  # after a deferral, Airflow 2 asks a new instance
                 self._context = get_current_context()
                 self._prepare()
         except Exception:
             self.log.info("No orders were cancelled: the task ended before it began to wait.")
-            return False
-        return True
+            return
+        # In a thread: the signal may have come while this one was speaking with Airflow.
+        thread = threading.Thread(target=self._cancel_orders, args=(self._is_over,), daemon=True)
+        thread.start()
+        thread.join(KILL_SECONDS)
 
-    def _cancel_if_ended(self) -> None:
-        try:
-            if not self._may_cancel:
-                return
-            ti = self._context["ti"]
-            state = read_task_state(ti)
-            is_last_try = ti.try_number > ti.max_tries
-            if state in ("failed", "skipped") or (state == "running" and is_last_try):
-                self._cancel_orders()
-            else:
-                self.log.info("No orders were cancelled: the task is %s, and may run again.", state)
-        except Exception:
-            self.log.exception("The orders were not cancelled")
+    def _is_over(self) -> bool:
+        """Return whether the task has ended, and no further try will wait."""
+        ti = self._context["ti"]
+        state = read_task_state(ti)
+        is_last_try = ti.try_number > ti.max_tries
+        if state in ("failed", "skipped") or (state == "running" and is_last_try):
+            return True
+        self.log.info("No orders were cancelled: the task is %s, and may run again.", state)
+        return False
 
-    def _cancel_orders(self) -> None:
+    def _cancel_orders(self, is_wanted: Callable[[], bool] = lambda: True) -> None:
         """Cancel the orders if that is asked for. Never raises: the task has ended another way."""
         try:
-            if self._may_cancel:
+            if self._may_cancel and is_wanted():
                 cancel_unwanted(
                     self._ollang_conn_id,
                     self._order_ids,
@@ -330,9 +291,3 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
                 )
         except Exception:
             self.log.exception("The orders were not cancelled")
-
-
-def _is_timeout(error: BaseException) -> bool:
-    """Return whether time is up; where Airflow 2 itself ends a trigger, only the text says so."""
-    is_known = isinstance(error, (AirflowSensorTimeout, AirflowTaskTimeout))
-    return is_known or str(error) == "Trigger timeout"

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
+import inspect
 import time
 import traceback
 from collections.abc import AsyncIterator, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_ollang.api._watching import Progress
+from airflow_provider_ollang.api._watching import Progress, Snapshot
+from airflow_provider_ollang.api.errors import OllangError, with_hint
 from airflow_provider_ollang.operators._kill import cancel_unwanted, read_task_state
-from airflow_provider_ollang.triggers._poller import PollingFailedError, Waiter, waiting
+from airflow_provider_ollang.triggers._poller import Poller, shared_poller
 
 #: Log at most one line about progress in this many seconds.
 SECONDS_A_LINE = 60.0
@@ -23,9 +23,6 @@ SECONDS_A_LINE = 60.0
 #: "deferred" (cleared, or moved to another triggerer) and "queued" among them, somebody still
 #: wants the orders.
 ENDED_STATES = frozenset({"failed", "skipped"})
-
-#: Airflow gives ``on_kill`` a second; what is in a thread by then runs to its end.
-_killers = ThreadPoolExecutor(8, thread_name_prefix="ollang-kill")
 
 
 class OrderStatusTrigger(BaseTrigger):
@@ -62,19 +59,10 @@ class OrderStatusTrigger(BaseTrigger):
         self.poke_interval = poke_interval
         self.cancel_on_kill = cancel_on_kill
         self.ollang_conn_id = ollang_conn_id
-        self._logged, self._logged_at = "", time.monotonic()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what makes the same trigger again. Airflow keeps it as plain JSON."""
-        names = (
-            "created",
-            "target_statuses",
-            "failure_statuses",
-            "deadline",
-            "poke_interval",
-            "cancel_on_kill",
-            "ollang_conn_id",
-        )
+        names = inspect.signature(OrderStatusTrigger).parameters
         return (
             "airflow_provider_ollang.triggers.ollang.OrderStatusTrigger",
             {name: getattr(self, name) for name in names},
@@ -83,39 +71,35 @@ class OrderStatusTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield one event."""
         try:
-            with waiting(self.ollang_conn_id, self.created, self.poke_interval) as waiter:
-                event = await self._wait(waiter)
-        except PollingFailedError as error:
-            event = {"event": "failed", "message": str(error)}
+            with shared_poller(self.ollang_conn_id) as poller:
+                event = await self._wait(poller)
+        except OllangError as error:
+            event = {"event": "failed", "message": with_hint(str(error), error.hint)}
         except Exception:
             event = {"event": "error", "message": traceback.format_exc()}
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
-    async def _wait(self, waiter: Waiter) -> dict[str, Any]:
-        progress = self._progress(waiter)
-        while not progress.is_over:
+    async def _wait(self, poller: Poller) -> dict[str, Any]:
+        seen: dict[str, Snapshot] = {}
+        logged, logged_at = "", time.monotonic()
+        while True:
+            progress = Progress(self.created, seen, self.target_statuses, self.failure_statuses)
+            line = f"{progress}. {poller.problem}"
+            if line != logged and time.monotonic() - logged_at >= SECONDS_A_LINE:
+                logged, logged_at = line, time.monotonic()
+                self.log.info("%s", line)
+            if progress.failed:
+                return {"event": "failed", "message": progress.failure()}
+            if not progress.waiting:
+                reached = {it.id: it.status for it in progress.reached}
+                return {"event": "done", "statuses": reached}
             left = self.deadline - time.time()
             if left <= 0:
                 return {"event": "timeout", "message": str(progress)}
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(left, SECONDS_A_LINE)):
-                    await waiter.changed()
-            progress = self._progress(waiter)
-            self._log_line(f"{progress}. {waiter.problem or ''}")
-        if progress.failed:
-            return {"event": "failed", "message": progress.failure()}
-        orders = [{"id": it.id, "status": it.status} for it in progress.reached]
-        return {"event": "done", "orders": orders}
-
-    def _progress(self, waiter: Waiter) -> Progress:
-        return Progress.of(self.created, waiter.seen, self.target_statuses, self.failure_statuses)
-
-    def _log_line(self, text: str) -> None:
-        """Log what is new, at most one line a minute."""
-        now = time.monotonic()
-        if text != self._logged and now - self._logged_at >= SECONDS_A_LINE:
-            self._logged, self._logged_at = text, now
-            self.log.info("%s", text)
+                async with asyncio.timeout(left):
+                    seen |= await poller.next_reading(self.created, self.poke_interval)
+            self.created |= {it.id: it.created_at for it in seen.values() if it.created_at}
 
     async def on_kill(self) -> None:
         """Cancel the orders if a user, or the run's timeout, has ended the task (Airflow 3.3).
@@ -124,10 +108,8 @@ class OrderStatusTrigger(BaseTrigger):
         triggerer: the task's state tells.
         """
         if self.cancel_on_kill and self.task_instance:
-            # In this context, so that it writes into the task's log.
-            run = contextvars.copy_context().run
-            future = _killers.submit(run, self._cancel_if_ended, self.task_instance)
-            await asyncio.shield(asyncio.wrap_future(future))
+            # Airflow gives this a second; what is in a thread by then runs to its end.
+            await asyncio.shield(asyncio.to_thread(self._cancel_if_ended, self.task_instance))
 
     def _cancel_if_ended(self, task_instance: Any) -> None:
         try:

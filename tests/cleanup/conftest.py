@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import threading
 from typing import Any
 
 from airflow_provider_ollang.cleanup.result import OrderResult
@@ -15,11 +14,9 @@ class ListedRecord:
         self.results: list[OrderResult] = []
         self.pending: list[OrderResult] = []
         self.closed = False
-        self.threads: set[str] = set()
         self._breaks_after = breaks_after
 
     def write(self, result: OrderResult) -> None:
-        self.threads.add(threading.current_thread().name)
         if len(self.results) == self._breaks_after:
             self.pending.append(result)
             raise OSError("no space left on device")

@@ -17,7 +17,7 @@ from airflow_provider_ollang.api.rate_limiter import RateLimiter, no_waiting
 from airflow_provider_ollang.api.retry import RetryPolicy
 from airflow_provider_ollang.cleanup.batch import NO_CONDITIONS, Batch
 from airflow_provider_ollang.cleanup.conditions import Conditions, NamePattern
-from airflow_provider_ollang.cleanup.report import FileReport, PartedReport, ReportError
+from airflow_provider_ollang.cleanup.report import ReportError, ReportWriter
 from airflow_provider_ollang.cleanup.result import BatchResult, OrderResult, Outcome
 from airflow_provider_ollang.sandbox import Sandbox, Stub
 from tests.api.conftest import CANCEL, client_of, wait_until
@@ -191,7 +191,7 @@ def test_the_report_agrees_with_the_account_order_by_order(sandbox, tmp_path):
     # Even an order that meets every fault gets a response at last.
     policy = RetryPolicy(max_attempts=len(faults) + 1)
     with no_waiting(), client_of(sandbox, retry_policy=policy) as client:
-        result = run(client, order_ids, report=FileReport(path.open("xb")))
+        result = run(client, order_ids, report=ReportWriter(path))
 
     lines = [json.loads(line) for line in path.read_bytes().splitlines()]
     assert sorted(line["id"] for line in lines) == sorted(order_ids)
@@ -215,7 +215,6 @@ def test_a_report_that_breaks_ends_the_batch_and_the_log_goes_on(
         batch.run()
 
     assert isinstance(caught.value.__cause__, OSError)
-    assert report.closed
     assert batch.result.done == batch.result.total == 30
     assert batch.result.counts[Outcome.NOT_TRIED] > 0
     assert len(sandbox.orders.where(status="cancelled")) == batch.result.counts[Outcome.CANCELLED]
@@ -229,7 +228,7 @@ def test_a_report_that_breaks_at_the_end_leaves_no_cancelled_order_unnamed(sandb
     caplog.set_level(logging.INFO)
     order_ids = add_orders(sandbox, 3)
     path = MemoryPath({})
-    report = PartedReport(path)
+    report = ReportWriter(path)
     path.refuses = "part0001"  # all results are in it: it is due at the end
 
     with pytest.raises(ReportError):
@@ -292,7 +291,7 @@ def test_an_api_that_does_not_respond_any_more_ends_the_batch(sandbox, options, 
     assert counts["not_tried"] == 100 - responses - counts["failed"]
     assert result.retry_may_help
     assert re.fullmatch(
-        r"the API is down: no response to any order since \S+ \S+ UTC \(\d s ago\)",
+        r"the API is down: no response to any order for \d s",
         str(result.stop_reason),
     )
 
@@ -424,24 +423,6 @@ def run_and_stop(batch: Batch, condition: Callable[[], object]) -> None:
     assert not runner.is_alive()
 
 
-def test_a_stop_lets_no_further_cancel_start(sandbox):
-    order_ids = add_orders(sandbox, 300)
-    sandbox.respond_always(Stub(delay=0.05), path=CANCEL)
-    report = ListedRecord()
-    with client_of(sandbox) as client:
-        batch = Batch(client, order_ids, max_workers=4, report=report)
-        run_and_stop(batch, lambda: len(sandbox.requests) >= 20)
-
-    # The responses under way were received within the time that a stop gives them.
-    sent = len(sandbox.requests)
-    assert batch.result.to_json() == {"total": 300, "cancelled": sent, "not_tried": 300 - sent}
-    assert batch.result.stop_reason == "enough"
-    assert sorted(result.id for result in report.results) == sorted(order_ids)
-    said = {result.id for result in report.results if result.outcome is Outcome.CANCELLED}
-    assert said == cancelled_ids(sandbox)
-    assert (len(report.threads), report.closed) == (1, True)
-
-
 @pytest.mark.slow("waits for a response that stays away")
 def test_an_order_whose_response_stays_away_after_a_stop_is_a_failure(sandbox):
     order_ids = add_orders(sandbox, 10)
@@ -522,7 +503,7 @@ def test_an_interrupted_batch_has_a_complete_report(sandbox, tmp_path, delay, se
     sandbox.respond_always(Stub(delay=delay), path=CANCEL)
     path = tmp_path / "report.jsonl"
     with client_of(sandbox) as client:
-        batch = Batch(client, order_ids, max_workers=4, report=FileReport(path.open("xb")))
+        batch = Batch(client, order_ids, max_workers=4, report=ReportWriter(path))
         signal.setitimer(signal.ITIMER_REAL, *seconds)  # the last: again and again while it ends
         with pytest.raises(Interrupted):
             batch.run()

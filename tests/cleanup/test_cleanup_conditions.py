@@ -49,6 +49,7 @@ READ_THE_SAME = [
     ("Trailer (final)|Cost $5", ["Trailer (final)", "Cost $5"]),
     ("snake&#95;case|Q&#38;A &#40;EU&#41;", ["snake_case 2", "Q&A (EU)"]),
     ("- User guide\n- \u201cPress\u201d\n- A long\u2026", ["User guide", "Press", "A long name"]),
+    ("1. Gala\n2) `Trailer  A`.\n3. „Promo“", ["Gala", "Trailer A", "Promo 2"]),
     ("User guide, Cost $5; Press*\nTown hall", ["User guide", "Cost $5", "Press 1", "Town hall"]),
 ]  # fmt: skip
 
@@ -173,7 +174,7 @@ def test_an_order_that_fails_a_condition_is_left_alone(fields, outcome, reason):
     unmet = ALL.unmet(order(**fields))
     assert unmet is not None
     assert unmet.outcome == outcome
-    assert reason in unmet.reason
+    assert reason in unmet.message
 
 
 @pytest.mark.parametrize(
@@ -191,7 +192,7 @@ def test_an_order_that_has_left_the_rule_is_left_alone(condition, fields, outcom
     unmet = conditions.unmet(order(**fields))
     assert unmet is not None
     assert unmet.outcome == outcome
-    assert reason in unmet.reason
+    assert reason in unmet.message
 
 
 def test_an_order_that_meets_all_conditions_is_not_left_alone():
@@ -212,6 +213,6 @@ def test_a_condition_that_is_not_set_leaves_no_order_alone(fields):
 def test_a_reason_is_one_short_line_that_folds_nothing(make, text):
     unmet = ALL.unmet(order(**make(text)))
     assert unmet is not None
-    assert len(unmet.reason) < 200
-    assert unmet.reason.isprintable()
-    assert "::" not in unmet.reason
+    assert len(unmet.message) < 200
+    assert unmet.message.isprintable()
+    assert "::" not in unmet.message

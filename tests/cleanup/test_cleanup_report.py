@@ -3,12 +3,11 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_provider_ollang.cleanup.report import FileReport, PartedReport, open_report
+from airflow_provider_ollang.cleanup.report import ReportWriter
 from airflow_provider_ollang.cleanup.result import OrderResult, Outcome
 from tests.api.conftest import wait_until
 
@@ -23,24 +22,12 @@ def ids_in(lines: bytes) -> list[str]:
     return [json.loads(line)["id"] for line in lines.splitlines()]
 
 
-class LocalPath:
-    """A file of this machine, with what a report needs of a path."""
-
-    protocol = "file"
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._path, name)
-
-
 # In one file.
 
 
 def test_each_line_is_in_the_file_at_once(tmp_path):
     path = tmp_path / "made" / "for it" / "report.jsonl"
-    report = open_report(LocalPath(path))
+    report = ReportWriter(path)
     assert path.read_bytes() == b""
     for number in range(1, 4):
         report.write(result(f"o-{number}"))
@@ -50,7 +37,7 @@ def test_each_line_is_in_the_file_at_once(tmp_path):
 
 def test_each_line_begins_with_the_fields_that_are_given(tmp_path):
     path = tmp_path / "report.jsonl"
-    report = open_report(LocalPath(path), {"base_url": "https://api"})
+    report = ReportWriter(path, {"base_url": "https://api"})
     report.write(result("o-1", "one\ntwo\r\u2028 ü \x00"))
     report.close()
     assert path.read_bytes().startswith(b'{"base_url": "https://api", "id": "o-1", ')
@@ -62,20 +49,24 @@ def test_a_file_that_is_there_is_never_overwritten(tmp_path):
     path = tmp_path / "report.jsonl"
     path.write_bytes(b"of an earlier run")
     with pytest.raises(FileExistsError):
-        open_report(LocalPath(path))
+        ReportWriter(path)
     assert path.read_bytes() == b"of an earlier run"
 
 
-def test_a_file_that_cannot_be_written_is_refused_at_opening(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(NotADirectoryError, match="file"):
-        open_report(LocalPath(tmp_path / "file" / "report.jsonl"))
+class FullDisk(MemoryPath):
+    protocol = "file"
+
+    def mkdir(self, **_: Any) -> None:
+        """Do nothing: it is there."""
+
+    def open(self, mode: str) -> Any:
+        return open("/dev/full", "wb", buffering=0)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
 def test_a_full_disk_is_noticed_at_the_first_line():
-    with open("/dev/full", "wb", buffering=0) as full, pytest.raises(OSError, match="space"):
-        FileReport(full).write(result("o-1"))
+    with pytest.raises(OSError, match="space"):
+        ReportWriter(FullDisk({})).write(result("o-1"))
 
 
 # In parts.
@@ -83,7 +74,7 @@ def test_a_full_disk_is_noticed_at_the_first_line():
 
 def test_part_0_shows_at_opening_that_the_store_can_be_written():
     objects: dict[str, bytes] = {}
-    report = open_report(MemoryPath(objects))
+    report = ReportWriter(MemoryPath(objects))
     assert objects == {"report.part0000.jsonl": b""}
     report.close()
     assert list(objects) == ["report.part0000.jsonl"]
@@ -93,12 +84,12 @@ def test_a_store_that_cannot_be_written_is_refused_at_opening():
     path = MemoryPath({})
     path.refuses = "part0000"
     with pytest.raises(PermissionError):
-        open_report(path)
+        ReportWriter(path)
 
 
 def test_nothing_is_lost_on_close():
     objects: dict[str, bytes] = {}
-    report = open_report(MemoryPath(objects), {"preview": True})
+    report = ReportWriter(MemoryPath(objects), {"preview": True})
     report.write(result("o-1"))
     report.write(result("o-2"))
     report.flush()
@@ -112,7 +103,7 @@ def test_nothing_is_lost_on_close():
 @pytest.mark.slow("waits until parts are due")
 def test_parts_follow_each_other_as_they_are_due():
     objects: dict[str, bytes] = {}
-    report = open_report(MemoryPath(objects))
+    report = ReportWriter(MemoryPath(objects))
     report.write(result("o-1"))
     report.write(result("o-2"))
     wait_until(lambda: report.flush() or len(objects) == 2)
@@ -123,33 +114,12 @@ def test_parts_follow_each_other_as_they_are_due():
     assert [ids_in(part) for part in objects.values()] == [[], ["o-1", "o-2"], ["o-3"]]
 
 
-def test_what_is_not_due_yet_waits_for_the_next_part():
-    objects: dict[str, bytes] = {}
-    report = PartedReport(MemoryPath(objects))
-    report.write(result("o-1"))
-    report.flush()
-    assert list(objects) == ["report.part0000.jsonl"]
-
-
 @pytest.mark.parametrize("numbers", [(0, 1), (1,)])
 def test_a_report_that_is_there_is_never_overwritten(numbers):
     before = {f"report.part000{number}.jsonl": b"of an earlier run" for number in numbers}
     objects = dict(before)
     with suppress(FileExistsError):  # at opening, or when it gets to that part
-        report = open_report(MemoryPath(objects))
+        report = ReportWriter(MemoryPath(objects))
         report.write(result("o-1"))
         report.close()
     assert {name: objects[name] for name in before} == before
-
-
-def test_a_part_that_failed_is_written_again():
-    path = MemoryPath({})
-    report = open_report(path)
-    report.write(result("o-1"))
-    path.refuses = "part0001"
-    with pytest.raises(PermissionError):
-        report.close()
-    path.refuses = ""
-    report.close()
-
-    assert ids_in(path.objects["report.part0001.jsonl"]) == ["o-1"]

@@ -238,7 +238,7 @@ def test_no_order_breaks_the_rule_and_only_a_certain_one_is_stale(fields):
     order = Order.from_json(fields)
 
     is_valid = strict.invalid_reason(order) is None
-    if is_valid and strict.matches(order) and not strict.excludes(order):
+    if is_valid and strict.matches(order) and not strict.exclusions.unmet(order):
         assert (fields["status"], fields["type"], fields["projectId"]) == ("pending", "cc", "p-1")
         assert isinstance(fields["name"], str)
         assert re.fullmatch("[A-Za-z0-9_-]{1,128}", fields["id"])
@@ -471,9 +471,7 @@ def test_a_limit_is_how_many_there_are_at_most(limit, count):
     ],
 )
 def test_a_safety_limit_is_hit_by_more_than_it_allows(stale, total, max_orders, max_share, is_hit):
-    reason = exceeded_safety_limit(
-        stale, with_status=total, max_orders=max_orders, max_share=max_share
-    )
+    reason = exceeded_safety_limit(stale, total, max_orders, max_share)
     assert (reason is not None) is is_hit
     assert reason is None or str(stale) in reason
 
@@ -482,11 +480,8 @@ def test_a_safety_limit_is_hit_by_more_than_it_allows(stale, total, max_orders, 
 def test_a_share_is_exact(total, data):
     stale = data.draw(st.integers(0, total - 1))
     share = stale / total
-    assert exceeded_safety_limit(stale, with_status=total, max_orders=None, max_share=share) is None
-    assert (
-        exceeded_safety_limit(stale + 1, with_status=total, max_orders=None, max_share=share)
-        is not None
-    )
+    assert exceeded_safety_limit(stale, total, None, share) is None
+    assert exceeded_safety_limit(stale + 1, total, None, share) is not None
 
 
 def test_orders_of_any_age_are_counted_by_status(sandbox, client):
