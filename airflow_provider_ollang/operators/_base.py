@@ -90,7 +90,7 @@ class OllangBaseOperator(BaseOperator):
     _values: Mapping[str, Any]
 
     ollang_conn_id: str
-    _ollang_conn_id = Parameter(parameters.connection_id)
+    _ollang_conn_id = Parameter(parameters.identifier)
 
     _running: OllangClient | None = None
     _is_killed = False

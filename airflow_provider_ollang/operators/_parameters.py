@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Undefined
 
 from airflow_provider_ollang.api._validation import check_order_id, shown
-from airflow_provider_ollang.api.creation import LEVELS, MAX_MEMORIES, TargetLanguage
+from airflow_provider_ollang.api.creation import TargetLanguage
 from airflow_provider_ollang.api.errors import InvalidInputError
 from airflow_provider_ollang.api.models import (
     FINAL_STATUSES,
@@ -25,23 +25,20 @@ from airflow_provider_ollang.api.models import (
 )
 from airflow_provider_ollang.cleanup.conditions import NamePattern
 
-#: Airflow's column for it, ``StringID``.
-MAX_CONNECTION_ID = 250
-MAX_WORKERS = 128
-
 _ID = r"[A-Za-z0-9_-]{1,128}"
 #: A language tag: RFC 5646, section 2.1, as far as translations need it.
 _LANGUAGE = r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8}){0,3}"
 
 _NOTHING = frozenset({"", "none", "null", "undefined"})
 _FLAGS = {"true": True, "false": False}
-#: ISO 8601, each unit once and in order, weeks alone; no fractions, and no number so large that no
-#: date is that far away.
+#: ISO 8601, each unit once and in order, weeks alone; no fractions.
 _DURATION = re.compile(
     r"P(?=.)(?:(?P<weeks>\d{1,8})W|(?:(?P<days>\d{1,8})D)?"
     r"(?:T(?=.)(?:(?P<hours>\d{1,8})H)?(?:(?P<minutes>\d{1,8})M)?(?:(?P<seconds>\d{1,8})S)?)?)",
     re.ASCII,
 )
+#: No time since 2000 lies so early that it cannot be subtracted.
+_LONGEST_DURATION = timedelta(days=36_500)
 #: "Any", where ``None`` cannot be given, as in a trigger form.
 ANY = "*"
 #: ``["a" "b"]``: Python would join the two into one.
@@ -103,13 +100,6 @@ def identifier(name: str, value: Any) -> str:
     return str(value)
 
 
-def connection_id(name: str, value: Any) -> str:
-    """Return the id of a connection, no longer than Airflow's database takes."""
-    if len(identifier(name, value)) > MAX_CONNECTION_ID:
-        raise invalid(name, value, f"text of at most {MAX_CONNECTION_ID} characters")
-    return str(value)
-
-
 def flag(name: str, value: Any) -> bool:
     """Return a truth value; text must be ``true`` or ``false``."""
     if isinstance(value, str):
@@ -119,51 +109,53 @@ def flag(name: str, value: Any) -> bool:
     return value
 
 
-def whole_number(name: str, value: Any, *, least: int) -> int:
-    """Return a whole number, from text as well."""
-    if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", value, re.ASCII):
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise invalid(name, value, f"a whole number, {least} or more")
-    return value
+def whole_number(least: int, most: int | None = None) -> Callable[[str, Any], int]:
+    """Return a function that returns a whole number, from text as well."""
+    limits = f", {least} or more" if most is None else f" from {least} to {most}"
+
+    def parse(name: str, value: Any) -> int:
+        number = value
+        if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", value, re.ASCII):
+            number = int(value)
+        is_whole = isinstance(number, int) and not isinstance(number, bool)
+        if not is_whole or number < least or (most is not None and number > most):
+            raise invalid(name, value, f"a whole number{limits}")
+        return int(number)
+
+    return parse
 
 
-def positive_whole_number(name: str, value: Any) -> int:
-    """Return a whole number from 1."""
-    return whole_number(name, value, least=1)
+def _number(expected: str, is_allowed: Callable[[float], bool]) -> Callable[[str, Any], float]:
+    """Return a function that returns a number, from text as well."""
+
+    def parse(name: str, value: Any) -> float:
+        try:
+            number = float(value) if isinstance(value, (int, float, str)) else None
+        except (ValueError, OverflowError):
+            number = None
+        if number is None or isinstance(value, bool) or not is_allowed(number):
+            raise invalid(name, value, expected)
+        return number
+
+    return parse
 
 
-def workers(name: str, value: Any) -> int:
-    """Return a number of workers: each is a thread, and a connection."""
-    if (number := positive_whole_number(name, value)) > MAX_WORKERS:
-        raise invalid(name, value, f"a whole number from 1 to {MAX_WORKERS}")
-    return number
-
-
-def allowance(name: str, value: Any) -> int:
-    """Return a whole number from 0; 0 allows none."""
-    return whole_number(name, value, least=0)
-
-
-def share(name: str, value: Any) -> float:
-    """Return a number from 0 to 1."""
-    return _number(name, value, "a share from 0 to 1", lambda number: 0 <= number <= 1)
-
-
-def rate(name: str, value: Any) -> float:
-    """Return a number above 0."""
-    return _number(name, value, "a number above 0", lambda number: 0 < number < float("inf"))
+share = _number("a share from 0 to 1", lambda number: 0 <= number <= 1)
+rate = _number("a number above 0", lambda number: 0 < number < float("inf"))
 
 
 def duration(name: str, value: Any) -> timedelta:
     """Return a duration above 0, from a timedelta or ISO 8601 text without months and years."""
-    parsed = _parse_duration(name, value) if isinstance(value, str) else value
-    if not isinstance(parsed, timedelta) or parsed <= timedelta(0):
+    parsed = value
+    if isinstance(value, str) and (found := _DURATION.fullmatch(value)):
+        parsed = timedelta(**{unit: int(number) for unit, number in found.groupdict("0").items()})
+    if not isinstance(parsed, timedelta) or not timedelta(0) < parsed <= _LONGEST_DURATION:
         raise invalid(
             name,
             value,
-            "a duration above 0 as a timedelta or in ISO 8601, such as P7D, P2W or P1DT12H, with "
-            "whole numbers of up to 8 digits",
+            "a duration above 0 as a timedelta or in ISO 8601, such as P7D, P2W or P1DT12H: whole "
+            "numbers of up to 8 digits, at most 100 years, and no months or years, which have no "
+            "fixed length",
         )
     return parsed
 
@@ -171,22 +163,23 @@ def duration(name: str, value: Any) -> timedelta:
 def moment(name: str, value: Any) -> datetime:
     """Return a time with a zone, from a datetime or ISO 8601 text."""
     parsed = parse_time(value) if isinstance(value, str) else value
-    if not isinstance(parsed, datetime) or parsed.tzinfo is None:
-        raise invalid(name, value, "a time with a zone, such as 2026-01-31T06:00:00Z")
+    if not isinstance(parsed, datetime) or parsed.tzinfo is None or parsed.year < 2000:
+        raise invalid(name, value, "a time since 2000 with a zone, such as 2026-01-31T06:00:00Z")
     return parsed
 
 
 def pattern(name: str, value: Any) -> NamePattern:
     """Return a regular expression that does not match every name."""
     written = text(name, value)
-    # As a Variable that was saved as JSON has it: no name would match, and none be protected.
-    if re.fullmatch(r"""(["']).*\1""", written, re.DOTALL):
+    # In quotes, as a Variable saved as JSON has it, no name would match, and none be protected. As
+    # a list renders, it would be a class of characters, and match nearly every name.
+    if re.fullmatch(r"""(\[\s*)?(["']).*\2(?(1)\s*\])""", written, re.DOTALL):
         raise invalid(
-            name, value, 'text without quotes around it. For names with quotes, write ["]'
+            name,
+            value,
+            "one regular expression, not a list, and no quotes around it. Join names with |. For "
+            'names with quotes, write ["]',
         )
-    # As a list renders: it would be a class of characters, and match nearly every name.
-    if re.fullmatch(r"""\[\s*(["']).*\1\s*\]""", written, re.DOTALL):
-        raise invalid(name, value, "one regular expression, not a list; join names with |")
     try:
         return NamePattern(written)
     except (re.error, ValueError, OverflowError, RecursionError) as error:
@@ -285,14 +278,6 @@ def choice(*allowed: str) -> Callable[[str, Any], str]:
     return parse
 
 
-def level(name: str, value: Any) -> int:
-    """Return 0 for AI only, or 1 for a human review."""
-    number = whole_number(name, value, least=0)
-    if number not in LEVELS:
-        raise invalid(name, value, "0 (AI) or 1 (human review), a whole number")
-    return number
-
-
 def target_languages(name: str, value: Any) -> tuple[TargetLanguage, ...]:
     """Return languages, each once, from codes or from objects as the API takes them."""
     items = enumerate(_list(name, value))
@@ -310,14 +295,6 @@ def callback_url(name: str, value: Any) -> str:
     if not re.fullmatch(r"https?://[^\s/?#]+\S*", url):
         raise invalid(name, value, "an http(s) URL, such as https://example.com/ollang")
     return url
-
-
-def memories(name: str, value: Any) -> tuple[str, ...]:
-    """Return ids of translation memories, up to 20."""
-    ids = names(name, value)
-    if len(ids) > MAX_MEMORIES:
-        raise invalid(name, value, f"a list of up to {MAX_MEMORIES} ids")
-    return ids
 
 
 def awaited_order_ids(name: str, value: Any) -> list[str]:
@@ -375,22 +352,3 @@ def _list(name: str, value: Any) -> list[Any]:
     if any(isinstance(item, str) and _JOINED_IDS.fullmatch(item) for item in items):
         raise invalid(name, value, "a list with a comma between its items")
     return list(items)
-
-
-def _number(name: str, value: Any, expected: str, is_allowed: Callable[[float], bool]) -> float:
-    try:
-        number = float(value) if isinstance(value, (int, float, str)) else None
-    except (ValueError, OverflowError):
-        number = None
-    if number is None or isinstance(value, bool) or not is_allowed(number):
-        raise invalid(name, value, expected)
-    return number
-
-
-def _parse_duration(name: str, value: str) -> timedelta | None:
-    if re.match("P[^T]*[YM]", value):
-        raise invalid(name, value, "a duration in days: months and years have no fixed length")
-    found = _DURATION.fullmatch(value)
-    if found is None:
-        return None
-    return timedelta(**{unit: int(number) for unit, number in found.groupdict("0").items()})

@@ -53,6 +53,8 @@ __all__ = [
 CLOCK_TOLERANCE = timedelta(minutes=1)
 #: The orders kept in XCom, oldest first: all of them would grow Airflow's database every night.
 KEPT_ORDERS = 1000
+#: Each worker is a thread, and a connection.
+MAX_WORKERS = 128
 #: The ids that one warning names.
 SHOWN_IDS = 20
 
@@ -197,13 +199,13 @@ class FindStaleOrdersOperator(OllangBaseOperator):
     _name_matches = OptionalParameter(parameters.pattern)
     _exclude_name_matches = OptionalParameter(parameters.pattern)
     _exclude_order_ids = OptionalParameter(parameters.order_ids, NONE_HINT)
-    _limit = OptionalParameter(parameters.allowance)
-    _max_orders = OptionalParameter(parameters.allowance)
+    _limit = OptionalParameter(parameters.whole_number(0))
+    _max_orders = OptionalParameter(parameters.whole_number(0))
     _max_share = OptionalParameter(parameters.share)
     _reference_time = OptionalParameter(
         parameters.moment, "Leave reference_time out to use the run's own time."
     )
-    _chunk_size = OptionalParameter(parameters.positive_whole_number)
+    _chunk_size = OptionalParameter(parameters.whole_number(1))
 
     ui_color = "#d6e4f0"
 
@@ -281,13 +283,6 @@ class FindStaleOrdersOperator(OllangBaseOperator):
 
         reference_time = self._reference_time or time_of_run(context)
         _refuse_future("reference_time", reference_time)
-        try:
-            reference_time.astimezone(UTC) - self._older_than
-        except OverflowError as error:
-            raise InvalidInputError(
-                f"older_than: {self._older_than} reaches back before the year 1. Expected a "
-                "shorter duration, such as P7D."
-            ) from error
         return StaleRule(
             reference_time=reference_time,
             older_than=self._older_than,
@@ -394,9 +389,9 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
     """
 
     _order_ids = Parameter(parameters.order_ids, NO_LIST_HINT)
-    _max_workers = Parameter(parameters.workers)
+    _max_workers = Parameter(parameters.whole_number(1, MAX_WORKERS))
     _requests_per_second = OptionalParameter(parameters.rate)
-    _max_orders = Parameter(parameters.allowance)
+    _max_orders = Parameter(parameters.whole_number(0))
     _require_status = OptionalParameter(parameters.statuses)
     _exclude_order_ids = OptionalParameter(parameters.order_ids, NONE_HINT)
     _name_matches = OptionalParameter(parameters.pattern)

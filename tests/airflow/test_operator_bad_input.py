@@ -101,7 +101,7 @@ BAD: dict[type, dict[str, tuple[str, list[Any]]]] = {
         "dubbing_style": ("overdub", ["lip-sync", 5, ""]),
         "callback_url": ("URL|text", ["example.com", "ftp://example.com", "https://", 5]),
         "auto_qc": ("True or False", ["yes", 1]),
-        "selected_memories": ("list|text", ["m1", [], [""], [5], [str(n) for n in range(21)]]),
+        "selected_memories": ("list|text", ["m1", [], [""], [5]]),
         "ollang_conn_id": ("text", [None, ""]),
     },
 }

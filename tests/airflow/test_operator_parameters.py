@@ -30,12 +30,13 @@ def is_number(value: Any, kind: type) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
+AMOUNT, ONE_OR_MORE = parameters.whole_number(0), parameters.whole_number(1)
 #: What each function may return, whatever it is given.
 PROMISES: dict[Parser, Callable[[Any], bool]] = {
     parameters.text: is_text,
     parameters.flag: lambda value: isinstance(value, bool),
-    parameters.positive_whole_number: lambda value: is_number(value, int) and value >= 1,
-    parameters.allowance: lambda value: is_number(value, int) and value >= 0,
+    ONE_OR_MORE: lambda value: is_number(value, int) and value >= 1,
+    AMOUNT: lambda value: is_number(value, int) and value >= 0,
     parameters.share: lambda value: is_number(value, float) and 0 <= value <= 1,
     parameters.rate: lambda value: is_number(value, float) and 0 < value < float("inf"),
     parameters.duration: lambda value: isinstance(value, timedelta) and value > timedelta(0),
@@ -89,9 +90,9 @@ TAKEN = [
     (parameters.duration, timedelta(hours=1), timedelta(hours=1)),
     (parameters.flag, "False", False),
     (parameters.flag, " true ", True),
-    (parameters.allowance, "5", 5),
-    (parameters.allowance, 0, 0),
-    (parameters.positive_whole_number, " 8 ", 8),
+    (AMOUNT, "5", 5),
+    (AMOUNT, 0, 0),
+    (ONE_OR_MORE, " 8 ", 8),
     (parameters.share, "0.5", 0.5),
     (parameters.share, 1, 1.0),
     (parameters.rate, "2.5", 2.5),
@@ -121,17 +122,17 @@ REFUSED: dict[Parser, list[Any]] = {
         *("P-7D", "p7d", "P7H", "PT7D", "7", "2026-01-01", "P7D/2026-01-01", "P9" + "9" * 30),
         *("P9W1W", "P1W2D", "P1D1D", "PT1H1H", "PT1M1H", "P1DT", "P1H", "PT1D", "P7", "PT5"),
         *("P0.5D", "PT0,5S", "\nP7D", "P٧D", "P1Y2D", "P1M1W", "P1W1M", "+P7D", "P7DT1D"),
-        *(7, 7.0, None, True, timedelta(0), timedelta(days=-1)),
+        *(7, 7.0, None, True, "P9999999D", timedelta.max, timedelta(0), timedelta(days=-1)),
     ],
     parameters.flag: ["", "yes", "1", 0, 1, None, [], "Falsee"],
-    parameters.allowance: [
+    AMOUNT: [
         *(-1, "-1", 1.0, "1.5", True, "", "1_000", None, "٥", "1e3", "0x10", [5]),
     ],
-    parameters.positive_whole_number: [0, "0", False],
-    parameters.workers: [0, 129],
+    ONE_OR_MORE: [0, "0", False],
+    parameters.whole_number(1, 128): [0, 129],
     parameters.share: [-0.1, 1.1, "101%", "nan", float("nan"), True],
     parameters.rate: [0, -1, "inf", "nan", True, "", None],
-    parameters.moment: ["2026-01-31", datetime(2026, 1, 31), "now", 0],
+    parameters.moment: ["2026-01-31", datetime(2026, 1, 31), "now", 0, "0001-01-01T00:00:00Z"],
     parameters.pattern: [
         *("", " ", "(", "*", "[", None, 1, "keep\n", " keep", "keep\u00a0", "\u3000keep\t"),
         *('"keep"', "'(?i)keep'", '""'),
@@ -139,7 +140,7 @@ REFUSED: dict[Parser, list[Any]] = {
         *("^", "keep|", "^test-|", "a*", r"\b\b", "(?i)", "\udfff", "a{2,1}"),
     ],
     parameters.text: ["a ", "\ta", "a\r\n", "a\u2028", "\xa0a", "\ud800"],
-    parameters.connection_id: ["a\n", " a", "a\u200b", "a\0", "a\nb", "a" * 251],
+    parameters.identifier: ["a\n", " a", "a\u200b", "a\0", "a\nb"],
     parameters.names: [
         *(["a "], ["\ufeffa"], ["a\u00adb"], ["a\tb"], ["\u202ea"], ["\ud800"]),
         *([], "[]", "a", "a,b", {"a": 1}, [""], [None], b"a"),
@@ -188,7 +189,7 @@ def test_an_age_of_too_many_digits_is_refused_and_not_wrapped_around(age):
 @pytest.mark.parametrize(
     ("parser", "value", "said"),
     [
-        (parameters.duration, "P1M", "days: months and years have no fixed length"),
+        (parameters.duration, "P1M", "months or years, which have no fixed length"),
         (parameters.duration, "7 days", "name: .* got '7 days'"),
         (parameters.pattern, "keep\n", r"white space around it, got 'keep\\n'. Remove it.*\[ \]"),
         (parameters.pattern, "keep|", "empty text"),
