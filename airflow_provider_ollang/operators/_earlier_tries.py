@@ -38,20 +38,19 @@ class EarlierTries:
     @cached_property
     def cancelled(self) -> frozenset[str]:
         """The orders that they have cancelled, so that the counts include them."""
-        found = self._load(CANCELLED)
-        return frozenset(found if isinstance(found, list) else ())
+        return frozenset(self._load(CANCELLED) or ())
 
     @cached_property
     def previewed(self) -> bool | None:
         """Whether the last of them was a preview, ``None`` if that is not known."""
-        found = self._load(PREVIEWED)
-        return found if isinstance(found, bool) else None
+        previewed: bool | None = self._load(PREVIEWED)
+        return previewed
 
     @property
     def begun(self) -> dict[str, Any] | None:
         """What switched a preview on when the run began, ``None`` if that is not known."""
-        found = self._load(BEGUN)
-        return found if isinstance(found, dict) else None
+        begun: dict[str, Any] | None = self._load(BEGUN)
+        return begun
 
     def save_begun(self, switches: dict[str, Any]) -> None:
         """Keep for later tries what switches a preview on."""

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import logging
+from collections import Counter
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from airflow.providers.common.compat.sdk import Stats
 
 from airflow_provider_ollang.cleanup.result import Outcome
 
-log = logging.getLogger(__name__)
-
-#: Which outcomes each counter counts. A preview counts nothing.
-OUTCOMES_BY_COUNTER: Mapping[str, tuple[Outcome, ...]] = MappingProxyType(
-    {
-        "ollang.orders.cancelled": (Outcome.CANCELLED,),
-        "ollang.orders.skipped": (
-            Outcome.ALREADY_CANCELLED,
-            Outcome.NOT_CANCELLABLE,
-            Outcome.STATUS_CHANGED,
-            Outcome.EXCLUDED,
-            Outcome.NOT_FOUND,
-            Outcome.ACCESS_DENIED,
-        ),
-        "ollang.orders.failed": (Outcome.INVALID, Outcome.FAILED, Outcome.NOT_TRIED),
-    }
-)
+_FAILED = frozenset({Outcome.INVALID, Outcome.FAILED, Outcome.NOT_TRIED})
 
 
 def send(counts: Mapping[Outcome, int], ti: Any) -> None:
@@ -35,10 +18,10 @@ def send(counts: Mapping[Outcome, int], ti: Any) -> None:
 
     :param ti: the task instance, whose DAG and task tag the metrics
     """
-    tags = {"dag_id": ti.dag_id, "task_id": ti.task_id}
-    try:
-        for name, outcomes in OUTCOMES_BY_COUNTER.items():
-            if number := sum(counts.get(outcome, 0) for outcome in outcomes):
-                Stats.incr(name, number, tags=tags)
-    except Exception:  # a metric must not fail the task
-        log.warning("The metrics could not be sent", exc_info=True)
+    numbers = Counter[str]()
+    for outcome, number in counts.items():
+        not_cancelled = "failed" if outcome in _FAILED else "skipped"
+        numbers["cancelled" if outcome is Outcome.CANCELLED else not_cancelled] += number
+    for name, number in numbers.items():
+        tags = {"dag_id": ti.dag_id, "task_id": ti.task_id}
+        Stats.incr(f"ollang.orders.{name}", number, tags=tags)

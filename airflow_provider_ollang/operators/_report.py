@@ -32,7 +32,8 @@ def open_task_report(report_path: str, fields: Mapping[str, Any], context: Conte
     except FileExistsError as error:
         raise InvalidInputError(
             f"report_path: {error.filename or path} exists, and a report is never overwritten; "
-            f"nothing was cancelled. {_hint_for_name(report_path, context)}"
+            f"nothing was cancelled. Add {{{{ run_id }}}} and {{{{ ti.task_id }}}} to the path, so "
+            "that each run and task has its own report, or move that file."
         ) from error
     except Exception as error:  # each file system has its own
         raise InvalidInputError(
@@ -47,14 +48,3 @@ def _mark_of_try(ti: Any) -> str:
     mapped = f".map{ti.map_index}" if ti.map_index is not None and ti.map_index >= 0 else ""
     retried = f".try{ti.try_number}" if ti.try_number > 1 else ""
     return mapped + retried
-
-
-def _hint_for_name(path: str, context: Context) -> str:
-    if str(context.get("run_id")) not in path:
-        return "Add {{ run_id }} to the path, so that each run has its own report."
-    if context["ti"].task_id not in path:
-        return (
-            "Move that file away. If it is from another task of this run, add {{ ti.task_id }} to "
-            "the path, so that each task has its own report."
-        )
-    return "Move that file, or use another path."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,18 @@ from airflow_provider_ollang.api.errors import (
     InvalidInputError,
     with_hint,
 )
+from airflow_provider_ollang.api.models import quoted
+from airflow_provider_ollang.api.rate_limiter import RateLimiter
+from airflow_provider_ollang.cleanup.conditions import Conditions
+from airflow_provider_ollang.cleanup.stale import (
+    Finding,
+    StaleOrder,
+    StaleRule,
+    exceeded_safety_limit,
+    find_stale_orders,
+    select,
+)
+from airflow_provider_ollang.cleanup.summary import SHOWN_ORDERS, summarize
 from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._base import (
     OllangBaseOperator,
@@ -36,11 +48,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg
 
     from airflow_provider_ollang.api.client import OllangClient
-    from airflow_provider_ollang.api.models import Order
     from airflow_provider_ollang.cleanup.batch import Batch
-    from airflow_provider_ollang.cleanup.report import ReportWriter
     from airflow_provider_ollang.cleanup.result import BatchResult
-    from airflow_provider_ollang.cleanup.stale import Finding, StaleOrder, StaleRule
 
 __all__ = [
     "BatchCancelOrdersOperator",
@@ -128,8 +137,9 @@ class CancelOrderOperator(OllangBaseOperator):
         return self._order_id
 
     def _cancel(self, client: OllangClient) -> None:
+        check = Conditions(self._require_status).check if self._require_status else None
         try:
-            receipt = client.cancel_order(self._order_id, check=self._check())
+            receipt = client.cancel_order(self._order_id, check=check)
         except (ConditionNotMetError, ApiError) as error:
             if not self._is_skipped(error):
                 raise
@@ -137,11 +147,6 @@ class CancelOrderOperator(OllangBaseOperator):
             note = f" Note: {LOST_RESPONSE_NOTE}." if likely_ours else ""
             self._skip(f"Nothing to cancel: {error}.{note}")
         self.log.info("Order %s is cancelled (attempts: %d).", self._order_id, receipt.attempts)
-
-    def _check(self) -> Callable[[Order], None] | None:
-        from airflow_provider_ollang.cleanup.conditions import Conditions
-
-        return Conditions(self._require_status).check if self._require_status else None
 
     def _is_skipped(self, error: ConditionNotMetError | ApiError) -> bool:
         if isinstance(error, ConditionNotMetError):
@@ -255,8 +260,6 @@ class FindStaleOrdersOperator(OllangBaseOperator):
             is a backfill, or a parameter is wrong
         :raises AirflowException: the listing could not be read to its end
         """
-        from airflow_provider_ollang.cleanup.stale import find_stale_orders, select
-
         refuse_backfill(context)
         refuse_misspelled_params(context)
         push_preview_params(context)
@@ -279,8 +282,6 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         return [ids[start : start + size] for start in range(0, len(ids), size)]
 
     def _rule(self, context: Context) -> StaleRule:
-        from airflow_provider_ollang.cleanup.stale import StaleRule
-
         reference_time = self._reference_time or time_of_run(context)
         _refuse_future("reference_time", reference_time)
         return StaleRule(
@@ -298,8 +299,6 @@ class FindStaleOrdersOperator(OllangBaseOperator):
 
     def _failure(self, finding: Finding) -> str | None:
         """Return why nothing may be cancelled, if that is so."""
-        from airflow_provider_ollang.cleanup.stale import exceeded_safety_limit
-
         if finding.failure:
             return (
                 f"Nothing was cancelled: {finding.failure}. The API may have changed. The warnings "
@@ -321,8 +320,6 @@ class FindStaleOrdersOperator(OllangBaseOperator):
     def _publish(
         self, context: Context, finding: Finding, orders: list[StaleOrder], key: str = "orders"
     ) -> None:
-        from airflow_provider_ollang.cleanup.summary import summarize
-
         left_out, invalid = len(finding.orders) - len(orders), len(finding.invalid)
         self._log_details(finding, orders)
         later = f" ({left_out} of them left for later runs)" if left_out else ""
@@ -332,9 +329,6 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         self._push(context, "summary", summarize(orders, left_out=left_out, invalid=invalid))
 
     def _log_details(self, finding: Finding, orders: list[StaleOrder]) -> None:
-        from airflow_provider_ollang.api.models import quoted
-        from airflow_provider_ollang.cleanup.summary import SHOWN_ORDERS
-
         for name, ids in finding.unmatched_ids.items():
             if ids:
                 self.log.warning(
@@ -455,8 +449,6 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         :raises AirflowFailException: the list is too long, or trying again cannot help
         :raises AirflowException: trying again may help
         """
-        from airflow_provider_ollang.api.rate_limiter import RateLimiter
-
         with self._airflow_exceptions():
             self._take_parameters()
             refuse_preview(context, preview=self._preview)
@@ -491,13 +483,17 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
 
     def _make_batch(self, client: OllangClient, context: Context) -> Batch:
         from airflow_provider_ollang.cleanup.batch import Batch
-        from airflow_provider_ollang.cleanup.conditions import Conditions
+        from airflow_provider_ollang.operators._report import open_task_report
 
         if self._created_before:
             _refuse_future("created_before", self._created_before)
         what = "Previewing" if self._preview else "Cancelling"
         where = (client.base_url, self._ollang_conn_id)
         self.log.info("%s %d orders at %s (connection %r).", what, len(self._order_ids), *where)
+        report = None
+        if self._report_path is not None:
+            fields = self._marker() | {"base_url": where[0], "conn_id": where[1]}
+            report = open_task_report(self._report_path, fields, context)
         return Batch(
             client,
             self._order_ids,
@@ -513,18 +509,10 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
             ),
             preview=self._preview,
             tolerated_codes=self._tolerated_codes,
-            report=self._open_report(client.base_url, context),
+            report=report,
             cancelled_earlier=self._earlier_tries.cancelled,
             on_progress=self._earlier_tries.save,
         )
-
-    def _open_report(self, base_url: str, context: Context) -> ReportWriter | None:
-        from airflow_provider_ollang.operators._report import open_task_report
-
-        if self._report_path is None:
-            return None
-        fields = {**self._marker(), "base_url": base_url, "conn_id": self._ollang_conn_id}
-        return open_task_report(self._report_path, fields, context)
 
     def _marker(self) -> dict[str, Any]:
         """Return what marks each result of a preview."""
@@ -545,8 +533,6 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
     def _publish(self, context: Context, result: BatchResult) -> None:
         from airflow_provider_ollang.operators import _metrics as metrics
 
-        if not result.preview:
-            metrics.send(result.of_this_try, context["ti"])
         self.log.info("%s: %s.", "Stopped early" if result.stop_reason else "Done", result)
         for note in self._notes(result, context["ti"].try_number):
             self.log.info(note)
@@ -554,6 +540,8 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         self._push(context, "counts", result.to_json())
         self._push(context, "cancelled", result.cancelled)
         self._push(context, "not_cancelled", rows)
+        if not result.preview:
+            metrics.send(result.of_this_try, context["ti"])
 
     def _notes(self, result: BatchResult, try_number: int) -> Iterator[str]:
         if result.preview:
