@@ -10,22 +10,19 @@ import ast
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from jinja2 import Undefined
 
 from airflow_provider_ollang.api._validation import check_order_id, shown
 from airflow_provider_ollang.api.creation import TargetLanguage
 from airflow_provider_ollang.api.errors import InvalidInputError
-from airflow_provider_ollang.api.models import (
-    FINAL_STATUSES,
-    ORDER_TYPES,
-    STATUSES,
-    parse_time,
-)
+from airflow_provider_ollang.api.models import FINAL_STATUSES, ORDER_TYPES, STATUSES, parse_time
 from airflow_provider_ollang.cleanup.conditions import NamePattern
 
-_ID = r"[A-Za-z0-9_-]{1,128}"
+T = TypeVar("T")
+
 #: A language tag: RFC 5646, section 2.1, as far as translations need it.
 _LANGUAGE = r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8}){0,3}"
 
@@ -39,8 +36,6 @@ _DURATION = re.compile(
 )
 #: No time since 2000 lies so early that it cannot be subtracted.
 _LONGEST_DURATION = timedelta(days=36_500)
-#: "Any", where ``None`` cannot be given, as in a trigger form.
-ANY = "*"
 #: ``["a" "b"]``: Python would join the two into one.
 _MISSING_COMMA = re.compile(r"""["']\s*["']""")
 #: Several of the API's ids that Python has joined so, in the DAG's file.
@@ -186,49 +181,52 @@ def pattern(name: str, value: Any) -> NamePattern:
         raise invalid(name, value, f"a regular expression ({error})") from error
 
 
-def names(name: str, value: Any) -> tuple[str, ...]:
-    """Return one or more texts."""
-    if not (items := codes(name, value)):
-        raise invalid(name, value, "a list that is not empty")
-    return items
+def choice(*allowed: str) -> Callable[[str, Any], str]:
+    """Return a function that returns one of these words."""
+
+    def parse(name: str, value: Any) -> str:
+        if value not in allowed:
+            words = ("cc (captions)" if word == "cc" else word for word in sorted(allowed))
+            raise invalid(name, value, f"one of {', '.join(words)}")
+        return str(value)
+
+    return parse
 
 
-def names_or_any(name: str, value: Any) -> tuple[str, ...] | None:
-    """Return one or more texts, or ``None`` for ``["*"]``: any."""
-    return _unless_any(name, names(name, value))
+def list_of(
+    parse_item: Callable[[str, Any], T], *, least: int = 1
+) -> Callable[[str, Any], tuple[T, ...]]:
+    """Return a function that returns the items of a list, or of the text of one."""
+
+    def parse(name: str, value: Any) -> tuple[T, ...]:
+        items = _items(name, value)
+        if len(items) < least:
+            raise invalid(name, value, "a list that is not empty")
+        return tuple(parse_item(f"{name}[{index}]", item) for index, item in enumerate(items))
+
+    return parse
 
 
-def codes(name: str, value: Any) -> tuple[str, ...]:
-    """Return the texts of a list, which may be empty."""
-    items = enumerate(_list(name, value))
-    return tuple(identifier(f"{name}[{index}]", item) for index, item in items)
+def any_or(parse: Callable[[str, Any], T]) -> Callable[[str, Any], T | None]:
+    """Return a function that also takes ``["*"]``, for any, where a form cannot give ``None``."""
+
+    def parse_or_any(name: str, value: Any) -> T | None:
+        items = names(name, value)
+        if items == ("*",):
+            return None
+        if "*" in items:
+            raise invalid(name, value, "either names or ['*'] alone, which means any")
+        return parse(name, value)
+
+    return parse_or_any
 
 
-def excluded_ids(name: str, value: Any) -> tuple[str, ...]:
-    """Return the ids of a list, which may be empty: what cannot be one would protect nothing."""
-    items = codes(name, value)
-    if not all(re.fullmatch(_ID, item) for item in items):
-        raise invalid(
-            name,
-            value,
-            "a list of ids (1 to 128 of A-Z, a-z, 0-9, '_' and '-'); '*' is not one, and an empty "
-            "list excludes nothing",
-        )
-    return items
-
-
-def statuses(name: str, value: Any) -> tuple[str, ...]:
-    """Return one or more of the documented order statuses."""
-    items = names(name, value)
-    if ANY in items:
-        raise invalid(name, value, "statuses; '*' would include running and finished orders")
-    return _known(name, items, STATUSES)
-
-
-def order_types(name: str, value: Any) -> tuple[str, ...] | None:
-    """Return one or more of the documented order types, or ``None`` for ``["*"]``: any."""
-    items = _unless_any(name, names(name, value))
-    return None if items is None else _known(name, items, ORDER_TYPES)
+def identity(name: str, value: Any) -> str:
+    """Return the id of a project or a folder, which has the form of an order's."""
+    is_text = isinstance(value, str) and not is_nothing(value)
+    if not is_text or not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", value):
+        raise invalid(name, value, "an id (1 to 128 of A-Z, a-z, 0-9, '_' and '-')")
+    return str(value)
 
 
 def order_id(name: str, value: Any) -> str:
@@ -241,13 +239,25 @@ def order_id(name: str, value: Any) -> str:
     return check_order_id(value, field=name)
 
 
-def order_ids(name: str, value: Any) -> list[str]:
-    """Return the order ids of a list, which may be empty, each once."""
-    items = _list(name, value)
-    if any(isinstance(item, (list, tuple)) for item in items):
+names = list_of(identifier)
+codes = list_of(identifier, least=0)
+names_or_any = any_or(names)
+#: What cannot be an id would protect nothing.
+excluded_ids = list_of(identity, least=0)
+statuses = list_of(choice(*STATUSES))
+order_types = any_or(list_of(choice(*ORDER_TYPES)))
+#: Statuses that an order is known to reach.
+awaited_statuses = list_of(choice(*STATUSES | FINAL_STATUSES))
+
+
+def order_ids(name: str, value: Any, *, least: int = 0) -> list[str]:
+    """Return the order ids of a list, each once."""
+    if any(isinstance(item, (list, tuple)) for item in _items(name, value)):
         raise invalid(name, value, "a list of order ids; map chunks with .expand(order_ids=…)")
-    ids = (check_order_id(item, field=f"{name}[{index}]") for index, item in enumerate(items))
-    return list(dict.fromkeys(ids))
+    return list(dict.fromkeys(list_of(order_id, least=least)(name, value)))
+
+
+awaited_order_ids = partial(order_ids, least=1)
 
 
 def report_path(name: str, value: Any) -> str:
@@ -260,35 +270,6 @@ def report_path(name: str, value: Any) -> str:
     return path
 
 
-def project_id(name: str, value: Any) -> str:
-    """Return a project's id, which has the form of an order's."""
-    if is_nothing(value) or not isinstance(value, str) or not re.fullmatch(_ID, value):
-        raise invalid(name, value, "a project id (1 to 128 of A-Z, a-z, 0-9, '_' and '-')")
-    return value
-
-
-def choice(*allowed: str) -> Callable[[str, Any], str]:
-    """Return a function that returns one of these words."""
-
-    def parse(name: str, value: Any) -> str:
-        if value not in allowed:
-            raise invalid(name, value, f"one of {', '.join(allowed)}")
-        return str(value)
-
-    return parse
-
-
-def target_languages(name: str, value: Any) -> tuple[TargetLanguage, ...]:
-    """Return languages, each once, from codes or from objects as the API takes them."""
-    items = enumerate(_list(name, value))
-    languages = tuple(_target_language(f"{name}[{index}]", item) for index, item in items)
-    if not languages:
-        raise invalid(name, value, "a list that is not empty")
-    if len({it.language for it in languages}) < len(languages):
-        raise invalid(name, value, "a list that names each language once")
-    return languages
-
-
 def callback_url(name: str, value: Any) -> str:
     """Return an absolute http(s) URL."""
     url = text(name, value)
@@ -297,16 +278,12 @@ def callback_url(name: str, value: Any) -> str:
     return url
 
 
-def awaited_order_ids(name: str, value: Any) -> list[str]:
-    """Return order ids, each once, at least one."""
-    if not (ids := order_ids(name, value)):
-        raise invalid(name, value, "a list of order ids that is not empty")
-    return ids
-
-
-def awaited_statuses(name: str, value: Any) -> tuple[str, ...]:
-    """Return one or more statuses that an order is known to reach."""
-    return _known(name, names(name, value), STATUSES | FINAL_STATUSES)
+def target_languages(name: str, value: Any) -> tuple[TargetLanguage, ...]:
+    """Return languages, each once, from codes or from objects as the API takes them."""
+    languages = list_of(_target_language)(name, value)
+    if len({it.language for it in languages}) < len(languages):
+        raise invalid(name, value, "a list that names each language once")
+    return languages
 
 
 def _target_language(name: str, value: Any) -> TargetLanguage:
@@ -320,23 +297,7 @@ def _target_language(name: str, value: Any) -> TargetLanguage:
     return TargetLanguage(str(code), flag(f"{name}.isRush", is_rush))
 
 
-def _unless_any(name: str, items: tuple[str, ...]) -> tuple[str, ...] | None:
-    if items == (ANY,):
-        return None
-    if ANY in items:
-        raise invalid(name, items, "either names or ['*'] alone, which means any")
-    return items
-
-
-def _known(name: str, items: tuple[str, ...], known: Collection[str]) -> tuple[str, ...]:
-    for item in items:
-        if item not in known:
-            words = ", ".join("cc (captions)" if it == "cc" else it for it in sorted(known))
-            raise InvalidInputError(f"{name}: unknown value {item!r:.80}. Use any of: {words}.")
-    return items
-
-
-def _list(name: str, value: Any) -> list[Any]:
+def _items(name: str, value: Any) -> list[Any]:
     """Return the items of a list, or of the text of one, as a template writes it."""
     items = value
     if isinstance(value, str):

@@ -57,12 +57,12 @@ class CreateOrderOperator(OllangBaseOperator):
     :param ollang_conn_id: the connection
     """
 
-    _project_id = Parameter(parameters.project_id)
-    _order_type = Parameter(parameters.choice(*sorted(CREATABLE_TYPES)))
+    _project_id = Parameter(parameters.identity)
+    _order_type = Parameter(parameters.choice(*CREATABLE_TYPES))
     _target_languages = Parameter(parameters.target_languages)
     _level = Parameter(parameters.whole_number(0, 1))
-    _order_sub_type = OptionalParameter(parameters.choice(*sorted(SUB_TYPES)))
-    _dubbing_style = OptionalParameter(parameters.choice(*sorted(DUBBING_STYLES)))
+    _order_sub_type = OptionalParameter(parameters.choice(*SUB_TYPES))
+    _dubbing_style = OptionalParameter(parameters.choice(*DUBBING_STYLES))
     _callback_url = OptionalParameter(parameters.callback_url)
     _auto_qc = OptionalParameter(parameters.flag)
     _selected_memories = OptionalParameter(parameters.names)

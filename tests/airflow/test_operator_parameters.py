@@ -58,7 +58,7 @@ PROMISES: dict[Parser, Callable[[Any], bool]] = {
 
 
 @pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")
-@pytest.mark.parametrize("parser", PROMISES, ids=lambda parser: parser.__name__)
+@pytest.mark.parametrize("parser", PROMISES)
 @given(value=VALUES)
 @example(value="a{99999999999999}")
 @example(value="(" * 5000 + ")" * 5000)
@@ -70,7 +70,7 @@ def test_any_value_becomes_one_of_the_right_type_or_is_refused(parser, value):
         result = parser("some_parameter", value)
     except InvalidInputError as error:
         assert str(error).startswith("some_parameter")
-        assert re.search("expected|Use any of", str(error))
+        assert "expected" in str(error)
     else:
         assert PROMISES[parser](result), result
 
@@ -167,7 +167,7 @@ REFUSED: dict[Parser, list[Any]] = {
     ("parser", "value"), [(parser, value) for parser in REFUSED for value in REFUSED[parser]]
 )
 def test_a_value_that_does_not_say_it_is_refused(parser, value):
-    with pytest.raises(InvalidInputError, match=r"name.*(expected|Use any of)"):
+    with pytest.raises(InvalidInputError, match=r"name.*expected"):
         parser("name", value)
 
 
@@ -193,10 +193,8 @@ def test_an_age_of_too_many_digits_is_refused_and_not_wrapped_around(age):
         (parameters.duration, "7 days", "name: .* got '7 days'"),
         (parameters.pattern, "keep\n", r"white space around it, got 'keep\\n'. Remove it.*\[ \]"),
         (parameters.pattern, "keep|", "empty text"),
-        (parameters.statuses, ["*"], "running and finished orders"),
-        (parameters.statuses, ["waiting"], "unknown value 'waiting'. Use any of: completed, "),
-        (parameters.order_types, ["captions"], r"unknown value 'captions'.*cc \(captions\), "),
-        (parameters.excluded_ids, ["*"], "an empty list excludes nothing"),
+        (parameters.statuses, ["waiting"], "expected one of completed, .* got 'waiting'"),
+        (parameters.order_types, ["captions"], r"cc \(captions\), .* got 'captions'"),
         (parameters.order_id, ["a", "b"], r"got a list.*BatchCancelOrdersOperator.*expand"),
         (parameters.order_id, 123, r"text.*int: 123"),
     ],
