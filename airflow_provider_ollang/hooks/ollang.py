@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_ollang.api._validation import check_api_key, check_base_url, check_verify
 from airflow_provider_ollang.api.errors import InvalidInputError, OllangError, with_hint
+from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.provider_info import CONNECTION_TYPE
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ _KEY_IN_TEXT = (
     'Or use JSON: {"conn_type": "ollang", "password": "KEY"}.'
 )
 
-#: How a truth value may read in an extra: a URI gives it as text.
-_TRUTH_VALUES = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+T = TypeVar("T")
 
 
 class OllangHook(BaseHook):
@@ -136,25 +136,25 @@ def client_from_connection(
             f"{field}: the API key is missing. Put it in the password field. {_KEY_IN_TEXT}"
         )
     api_key = check_api_key(connection.password, field=field)
-    extra = _extra(connection, where)
-    attempts = _number(extra, "max_attempts", where, default=4, most=10, whole=True)
-    allow_http = _flag(extra, "allow_http", where, default=False)
-    return OllangClient(
-        api_key,
-        base_url=_base_url(connection, where, allow_http=allow_http),
-        timeout=_number(extra, "timeout", where, default=DEFAULT_TIMEOUT, most=600),
-        verify=_verify(extra, where),
-        allow_http=allow_http,
-        retry_policy=RetryPolicy(max_attempts=max_attempts or int(attempts)),
-        rate_limiter=rate_limiter,
-    )
-
-
-def _extra(connection: Connection, where: str) -> dict[str, Any]:
     extra = connection.extra_dejson
     if not isinstance(extra, dict):
         raise InvalidInputError(f"{where}, extra: expected a JSON object, got {extra!r:.80}")
-    return {name: value for name, value in extra.items() if value not in (None, "")}
+
+    def read(name: str, parse: Callable[[str, Any], T], default: Any) -> T:
+        value = extra.get(name)
+        return default if value in (None, "") else parse(f"{where}, extra {name}", value)
+
+    attempts = read("max_attempts", parameters.whole_number(1, 10), 4)
+    allow_http = read("allow_http", parameters.flag, default=False)
+    return OllangClient(
+        api_key,
+        base_url=_base_url(connection, where, allow_http=allow_http),
+        timeout=read("timeout", _timeout, DEFAULT_TIMEOUT),
+        verify=read("verify", _verify, default=True),
+        allow_http=allow_http,
+        retry_policy=RetryPolicy(max_attempts=max_attempts or attempts),
+        rate_limiter=rate_limiter,
+    )
 
 
 def _base_url(connection: Connection, where: str, *, allow_http: bool) -> str:
@@ -183,32 +183,11 @@ def _base_url(connection: Connection, where: str, *, allow_http: bool) -> str:
     return check_base_url(url, allow_http=True, field=field)
 
 
-def _number(
-    extra: dict[str, Any], name: str, where: str, *, default: float, most: int, whole: bool = False
-) -> float:
-    """Return a positive number; a URI gives it as text."""
-    value = extra.get(name, default)
+_timeout = parameters.number("a number above 0 and up to 600", lambda number: 0 < number <= 600)
+
+
+def _verify(field: str, value: Any) -> bool | str:
     try:
-        number = float(value) if not isinstance(value, bool) else math.nan
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not 0 < number <= most or (whole and number != int(number)):
-        kind = "a whole number from 1" if whole else "a number above 0 and up"
-        raise InvalidInputError(
-            f"{where}, extra {name}: expected {kind} to {most}, got {value!r:.80}"
-        )
-    return number
-
-
-def _flag(extra: dict[str, Any], name: str, where: str, *, default: bool) -> bool:
-    value = extra.get(name, default)
-    flag = _TRUTH_VALUES.get(str(value).strip().lower())
-    if flag is None:
-        raise InvalidInputError(f"{where}, extra {name}: expected true or false, got {value!r:.80}")
-    return flag
-
-
-def _verify(extra: dict[str, Any], where: str) -> bool | str:
-    value = extra.get("verify", True)
-    flag = _TRUTH_VALUES.get(str(value).strip().lower())
-    return check_verify(str(value), field=f"{where}, extra verify") if flag is None else flag
+        return parameters.flag(field, value)
+    except InvalidInputError:
+        return check_verify(str(value), field=field)

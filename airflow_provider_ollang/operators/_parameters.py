@@ -120,7 +120,7 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str, Any], in
     return parse
 
 
-def _number(expected: str, is_allowed: Callable[[float], bool]) -> Callable[[str, Any], float]:
+def number(expected: str, is_allowed: Callable[[float], bool]) -> Callable[[str, Any], float]:
     """Return a function that returns a number, from text as well."""
 
     def parse(name: str, value: Any) -> float:
@@ -135,8 +135,8 @@ def _number(expected: str, is_allowed: Callable[[float], bool]) -> Callable[[str
     return parse
 
 
-share = _number("a share from 0 to 1", lambda number: 0 <= number <= 1)
-rate = _number("a number above 0", lambda number: 0 < number < float("inf"))
+share = number("a share from 0 to 1", lambda number: 0 <= number <= 1)
+rate = number("a number above 0", lambda number: 0 < number < float("inf"))
 
 
 def duration(name: str, value: Any) -> timedelta:

@@ -39,7 +39,7 @@ from airflow_provider_ollang.operators._dag_run import (
     refuse_old_list,
     time_of_run,
 )
-from airflow_provider_ollang.operators._earlier_tries import EarlierTries
+from airflow_provider_ollang.operators._earlier_tries import CANCELLED, EarlierTries
 from airflow_provider_ollang.operators._mode import push_preview_params, refuse_preview
 from airflow_provider_ollang.operators.create import CreateOrderOperator
 from airflow_provider_ollang.operators.retry import exception_to_retry
@@ -454,6 +454,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
             refuse_preview(context, preview=self._preview)
             refuse_old_list(context, self._producers)
             self._earlier_tries = EarlierTries(context)
+            self._kept = frozenset(self._earlier_tries.load(CANCELLED) or ())
             self._check_length()
             with self._client(RateLimiter(self._requests_per_second)) as client:
                 self._batch = self._make_batch(client, context)
@@ -510,9 +511,15 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
             preview=self._preview,
             tolerated_codes=self._tolerated_codes,
             report=report,
-            cancelled_earlier=self._earlier_tries.cancelled,
-            on_progress=self._earlier_tries.save,
+            cancelled_earlier=self._kept,
+            on_progress=self._save_cancelled,
         )
+
+    def _save_cancelled(self, result: BatchResult) -> None:
+        """Keep for later tries what this one has cancelled, the first 1,000 orders."""
+        if not self._kept.issuperset(result.cancelled):
+            self._kept |= set(result.cancelled)
+            self._earlier_tries.save(CANCELLED, sorted(self._kept))
 
     def _marker(self) -> dict[str, Any]:
         """Return what marks each result of a preview."""
