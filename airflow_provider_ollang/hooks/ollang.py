@@ -122,12 +122,9 @@ def client_from_connection(
     from airflow_provider_ollang.api.retry import RetryPolicy
 
     where = f"connection {connection.conn_id!r}"
-    if not connection.conn_type:
-        raise InvalidInputError(f"{where} has no type: expected 'ollang'. {_KEY_IN_TEXT}")
     if connection.conn_type != CONNECTION_TYPE["connection-type"]:
         raise InvalidInputError(
-            f"{where} is of type {connection.conn_type!r:.80}, expected 'ollang': "
-            "choose another connection, or change its type."
+            f"{where} is of type {connection.conn_type!r:.80}, expected 'ollang'. {_KEY_IN_TEXT}"
         )
     # Checked first: if the key is in another field, no message about that field must show it.
     field = f"{where}, password (API key)"

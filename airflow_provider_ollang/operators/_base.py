@@ -107,6 +107,12 @@ class OllangBaseOperator(BaseOperator):
         if HAS_RETRY_POLICIES and self.retry_policy is None:
             self.retry_policy = RetryAfterPolicy()
 
+    def _set_parameters(self, arguments: Mapping[str, Any]) -> None:
+        """Set an attribute for each parameter, from the local variables of the constructor."""
+        for name in self._parameters:
+            setattr(self, name, arguments[name])
+        self._check_parameters()
+
     def _check_parameters(self) -> None:
         """Raise for what is already known to be invalid; called at the end of each constructor."""
         self._left_out = {
@@ -191,8 +197,9 @@ class OllangBaseOperator(BaseOperator):
             yield
         except AirflowNotFoundException as error:
             raise AirflowFailException(
-                f"{error}. Add a connection of type ollang, with the API key as its password. If "
-                "it is in a secrets backend, that is unreachable, or the value cannot be parsed."
+                f"{error!s:.300}. Add a connection of type ollang, with the API key as its "
+                "password. If it is in a secrets backend, that is unreachable, or its value "
+                "cannot be parsed."
             ) from error
         except OllangError as error:
             text = with_hint(str(error), error.hint)

@@ -1,21 +1,25 @@
-"""The report of a task: one file for each run, mapped task and try."""
+"""What a batch leaves outside Airflow: its report, and counters through Airflow's own Stats."""
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow.providers.common.compat.sdk import ObjectStoragePath, Stats
 
 from airflow_provider_ollang.api._responses import one_line
 from airflow_provider_ollang.api.errors import InvalidInputError
 from airflow_provider_ollang.cleanup.report import ReportWriter, open_report
+from airflow_provider_ollang.cleanup.result import Outcome
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 log = logging.getLogger(__name__)
+
+_FAILED = frozenset({Outcome.INVALID, Outcome.FAILED, Outcome.NOT_TRIED})
 
 
 def open_task_report(report_path: str, fields: Mapping[str, Any], context: Context) -> ReportWriter:
@@ -48,3 +52,17 @@ def _mark_of_try(ti: Any) -> str:
     mapped = f".map{ti.map_index}" if ti.map_index is not None and ti.map_index >= 0 else ""
     retried = f".try{ti.try_number}" if ti.try_number > 1 else ""
     return mapped + retried
+
+
+def send_metrics(counts: Mapping[Outcome, int], ti: Any) -> None:
+    """Count orders by their outcome.
+
+    :param ti: the task instance, whose DAG and task tag the metrics
+    """
+    numbers = Counter[str]()
+    for outcome, number in counts.items():
+        not_cancelled = "failed" if outcome in _FAILED else "skipped"
+        numbers["cancelled" if outcome is Outcome.CANCELLED else not_cancelled] += number
+    for name, number in numbers.items():
+        tags = {"dag_id": ti.dag_id, "task_id": ti.task_id}
+        Stats.incr(f"ollang.orders.{name}", number, tags=tags)

@@ -85,17 +85,7 @@ class CreateOrderOperator(OllangBaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.project_id = project_id
-        self.order_type = order_type
-        self.target_languages = target_languages
-        self.level = level
-        self.order_sub_type = order_sub_type
-        self.dubbing_style = dubbing_style
-        self.callback_url = callback_url
-        self.auto_qc = auto_qc
-        self.selected_memories = selected_memories
-        self.ollang_conn_id = ollang_conn_id
-        self._check_parameters()
+        self._set_parameters(locals())
 
     def execute(self, context: Context) -> list[str]:
         """Create the orders, or adopt those that an earlier try has created.

@@ -64,8 +64,6 @@ CLOCK_TOLERANCE = timedelta(minutes=1)
 KEPT_ORDERS = 1000
 #: Each worker is a thread, and a connection.
 MAX_WORKERS = 128
-#: The ids that one warning names.
-SHOWN_IDS = 20
 
 # What to do where a template rendered to nothing.
 ANY_HINT = "Give ['*'] for any."
@@ -113,11 +111,7 @@ class CancelOrderOperator(OllangBaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.order_id = order_id
-        self.skip_on_codes = skip_on_codes
-        self.require_status = require_status
-        self.ollang_conn_id = ollang_conn_id
-        self._check_parameters()
+        self._set_parameters(locals())
 
     def execute(self, context: Context) -> str:
         """Cancel the order.
@@ -207,9 +201,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
     _limit = OptionalParameter(parameters.whole_number(0))
     _max_orders = OptionalParameter(parameters.whole_number(0))
     _max_share = OptionalParameter(parameters.share)
-    _reference_time = OptionalParameter(
-        parameters.moment, "Leave reference_time out to use the run's own time."
-    )
+    _reference_time = OptionalParameter(parameters.moment)
     _chunk_size = OptionalParameter(parameters.whole_number(1))
 
     ui_color = "#d6e4f0"
@@ -235,22 +227,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.older_than = older_than
-        self.statuses = statuses
-        self.order_types = order_types
-        self.project_ids = project_ids
-        self.folder_ids = folder_ids
-        self.exclude_folder_ids = exclude_folder_ids
-        self.name_matches = name_matches
-        self.exclude_name_matches = exclude_name_matches
-        self.exclude_order_ids = exclude_order_ids
-        self.limit = limit
-        self.max_orders = max_orders
-        self.max_share = max_share
-        self.reference_time = reference_time
-        self.chunk_size = chunk_size
-        self.ollang_conn_id = ollang_conn_id
-        self._check_parameters()
+        self._set_parameters(locals())
 
     def execute(self, context: Context) -> list[str] | list[list[str]]:
         """Read the whole listing and return what is stale.
@@ -335,7 +312,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
                     "%s: none of the orders read has %s. Check the spelling. Younger "
                     "orders, or orders with another status, may still have it.",
                     name,
-                    ", ".join(map(quoted, list(ids.values())[:SHOWN_IDS])),
+                    ", ".join(map(quoted, list(ids.values())[:SHOWN_ORDERS])),
                 )
         for invalid in finding.invalid[:SHOWN_ORDERS]:
             self.log.warning("Skipped as invalid: %s", invalid)
@@ -422,24 +399,9 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.order_ids = order_ids
         references = getattr(order_ids, "iter_references", tuple)
         self._producers = [task.task_id for task, _ in references()]
-        self.max_workers = max_workers
-        self.requests_per_second = requests_per_second
-        self.max_orders = max_orders
-        self.require_status = require_status
-        self.exclude_order_ids = exclude_order_ids
-        self.name_matches = name_matches
-        self.exclude_name_matches = exclude_name_matches
-        self.folder_ids = folder_ids
-        self.exclude_folder_ids = exclude_folder_ids
-        self.created_before = created_before
-        self.tolerated_codes = tolerated_codes
-        self.preview = preview
-        self.report_path = report_path
-        self.ollang_conn_id = ollang_conn_id
-        self._check_parameters()
+        self._set_parameters(locals())
 
     def execute(self, context: Context) -> dict[str, int]:
         """Cancel the orders.
@@ -538,7 +500,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         return batch.result
 
     def _publish(self, context: Context, result: BatchResult) -> None:
-        from airflow_provider_ollang.operators import _metrics as metrics
+        from airflow_provider_ollang.operators._report import send_metrics
 
         self.log.info("%s: %s.", "Stopped early" if result.stop_reason else "Done", result)
         for note in self._notes(result, context["ti"].try_number):
@@ -548,7 +510,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         self._push(context, "cancelled", result.cancelled)
         self._push(context, "not_cancelled", rows)
         if not result.preview:
-            metrics.send(result.of_this_try, context["ti"])
+            send_metrics(result.of_this_try, context["ti"])
 
     def _notes(self, result: BatchResult, try_number: int) -> Iterator[str]:
         if result.preview:

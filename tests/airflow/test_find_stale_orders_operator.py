@@ -215,13 +215,6 @@ def test_only_pending_orders_are_stale_unless_told_otherwise(sandbox, run):
     assert run.execute(find()) == []
 
 
-def test_an_invalid_order_is_left_alone_counted_and_named(sandbox, run, logged):
-    sandbox.orders.add(name="Doubtful one", createdAt="2020-01-01")
-    assert run.execute(find()) == []
-    assert "Doubtful one" in logged()
-    assert "1 skipped as invalid" in run.xcoms["summary"]
-
-
 WIRES: list[tuple[dict[str, Any], str]] = [
     ({"max_orders": "2"}, "Safety limit hit.*3 stale orders, max_orders=2"),
     ({"max_orders": 0}, "max_orders=0"),

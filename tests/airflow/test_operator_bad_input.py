@@ -218,7 +218,6 @@ def test_a_complete_pattern_and_an_optional_part_are_taken(make_run, add_orders)
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("reference_time", "Leave reference_time out to use the run's own time"),
         ("project_ids", r"Give \['\*'\] for any"),
         ("exclude_folder_ids", r"Give \[\] for none"),
         ("limit", "remove the parameter if it is optional"),
