@@ -97,16 +97,13 @@ def find_created(
 
 
 def look_for_created(
-    client: OllangClient, request: OrderRequest, before: Watermark, *, patiently: bool = True
+    client: OllangClient, request: OrderRequest, before: Watermark
 ) -> list[CreatedOrder]:
-    """Return what :func:`find_created` does, after a minute unless all is there before.
-
-    :param patiently: whether to look more than once
-    """
+    """Return what :func:`find_created` does, after a minute unless all is there before."""
     expected = {request.order_type, COMPANIONS.get(request.order_type, request.order_type)}
     found: list[CreatedOrder] = []
     problem: AmbiguousOrdersError | None = None
-    for seconds in LOOK_AFTER_SECONDS if patiently else (0,):
+    for seconds in LOOK_AFTER_SECONDS:
         client.rate_limiter.sleep(seconds)
         try:
             found, problem = find_created(client, request, before), None

@@ -13,8 +13,6 @@ from airflow_provider_ollang.api.errors import InvalidInputError
 CREATABLE_TYPES = frozenset({"cc", "subtitle", "document", "aiDubbing", "studioDubbing"})
 SUB_TYPES = frozenset({"closedCaption", "timecodedTranscription"})
 DUBBING_STYLES = frozenset({"overdub", "lipsync", "audioDescription"})
-LEVELS = frozenset({0, 1})
-MAX_MEMORIES = 20
 
 
 @dataclass(frozen=True, slots=True)

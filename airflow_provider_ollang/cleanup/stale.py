@@ -11,11 +11,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from heapq import nsmallest
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_ollang.api._secret import Masked
 from airflow_provider_ollang.api._validation import check_order_id
-from airflow_provider_ollang.api.client import OllangClient
 from airflow_provider_ollang.api.errors import InvalidInputError, OrderNotFoundError
 from airflow_provider_ollang.api.models import (
     CANCELLED_STATUSES,
@@ -28,6 +27,9 @@ from airflow_provider_ollang.api.models import (
     quoted,
 )
 from airflow_provider_ollang.cleanup.conditions import EARLIEST, Conditions, NamePattern, is_id
+
+if TYPE_CHECKING:
+    from airflow_provider_ollang.api.client import OllangClient
 
 #: Pages of the listing, or single orders, that are read in parallel.
 READERS = 8

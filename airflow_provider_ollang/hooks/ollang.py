@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_ollang.api._validation import check_api_key, check_base_url, check_verify
 from airflow_provider_ollang.api.errors import InvalidInputError, OllangError, with_hint
+from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.provider_info import CONNECTION_TYPE
 
 if TYPE_CHECKING:
@@ -18,17 +20,13 @@ if TYPE_CHECKING:
     from airflow_provider_ollang.api.client import OllangClient
     from airflow_provider_ollang.api.rate_limiter import RateLimiter
 
-#: What Airflow's database keeps of a host.
-MAX_HOST = 500
-
 #: In a URI, one of ``/ ? # [ ]`` in a key makes it invalid, or puts the key in another field.
 _KEY_IN_TEXT = (
     "In a URI, encode the API key with urllib.parse.quote(key, safe=''): ollang://:ENCODED@. "
     'Or use JSON: {"conn_type": "ollang", "password": "KEY"}.'
 )
 
-#: How a truth value may read in an extra: a URI gives it as text.
-_TRUTH_VALUES = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+T = TypeVar("T")
 
 
 class OllangHook(BaseHook):
@@ -98,8 +96,12 @@ class OllangHook(BaseHook):
         try:
             return self.get_connection(self.ollang_conn_id)
         except AirflowNotFoundException:
-            check_environment(self.ollang_conn_id)
-            raise
+            # Airflow ignores a variable that it cannot parse.
+            variable = f"AIRFLOW_CONN_{self.ollang_conn_id.upper()}"
+            if (value := os.environ.get(variable)) is None:
+                raise
+            problem = "cannot be parsed" if value.strip() else "empty"
+            raise InvalidInputError(f"{variable} is set, but {problem}. {_KEY_IN_TEXT}") from None
 
 
 def client_from_connection(
@@ -120,12 +122,9 @@ def client_from_connection(
     from airflow_provider_ollang.api.retry import RetryPolicy
 
     where = f"connection {connection.conn_id!r}"
-    if not connection.conn_type:
-        raise InvalidInputError(f"{where} has no type: expected 'ollang'. {_KEY_IN_TEXT}")
     if connection.conn_type != CONNECTION_TYPE["connection-type"]:
         raise InvalidInputError(
-            f"{where} is of type {connection.conn_type!r:.80}, expected 'ollang': "
-            "choose another connection, or change its type."
+            f"{where} is of type {connection.conn_type!r:.80}, expected 'ollang'. {_KEY_IN_TEXT}"
         )
     # Checked first: if the key is in another field, no message about that field must show it.
     field = f"{where}, password (API key)"
@@ -134,39 +133,25 @@ def client_from_connection(
             f"{field}: the API key is missing. Put it in the password field. {_KEY_IN_TEXT}"
         )
     api_key = check_api_key(connection.password, field=field)
-    extra = _extra(connection, where)
-    attempts = _number(extra, "max_attempts", where, default=4, most=10, whole=True)
-    allow_http = _flag(extra, "allow_http", where, default=False)
-    return OllangClient(
-        api_key,
-        base_url=_base_url(connection, where, allow_http=allow_http),
-        timeout=_number(extra, "timeout", where, default=DEFAULT_TIMEOUT, most=600),
-        verify=_verify(extra, where),
-        allow_http=allow_http,
-        retry_policy=RetryPolicy(max_attempts=max_attempts or int(attempts)),
-        rate_limiter=rate_limiter,
-    )
-
-
-def check_environment(conn_id: str) -> None:
-    """Raise if an environment variable defines the connection and cannot be read.
-
-    Airflow ignores one that it cannot parse, and says that the connection is not defined.
-
-    :param conn_id: the connection that Airflow did not find
-    :raises InvalidInputError: there is such a variable; its value is not shown
-    """
-    variable, environment = f"AIRFLOW_CONN_{conn_id.upper()}", os.environ.copy()
-    if variable in environment:
-        problem = "cannot be parsed" if environment[variable].strip() else "empty"
-        raise InvalidInputError(f"{variable} is set, but {problem}. {_KEY_IN_TEXT}")
-
-
-def _extra(connection: Connection, where: str) -> dict[str, Any]:
     extra = connection.extra_dejson
     if not isinstance(extra, dict):
         raise InvalidInputError(f"{where}, extra: expected a JSON object, got {extra!r:.80}")
-    return {name: value for name, value in extra.items() if value not in (None, "")}
+
+    def read(name: str, parse: Callable[[str, Any], T], default: Any) -> T:
+        value = extra.get(name)
+        return default if value in (None, "") else parse(f"{where}, extra {name}", value)
+
+    attempts = read("max_attempts", parameters.whole_number(1, 10), 4)
+    allow_http = read("allow_http", parameters.flag, default=False)
+    return OllangClient(
+        api_key,
+        base_url=_base_url(connection, where, allow_http=allow_http),
+        timeout=read("timeout", _timeout, DEFAULT_TIMEOUT),
+        verify=read("verify", _verify, default=True),
+        allow_http=allow_http,
+        retry_policy=RetryPolicy(max_attempts=max_attempts or attempts),
+        rate_limiter=rate_limiter,
+    )
 
 
 def _base_url(connection: Connection, where: str, *, allow_http: bool) -> str:
@@ -176,12 +161,6 @@ def _base_url(connection: Connection, where: str, *, allow_http: bool) -> str:
     field = f"{where}, host (base URL)"
     host = (connection.host or "").strip()
     scheme = (connection.schema or "").lower()
-    if scheme not in ("", "http", "https"):
-        raise InvalidInputError(
-            f"{where}, schema: expected http or https, got {connection.schema!r:.80}"
-        )
-    if len(host) > MAX_HOST:
-        raise InvalidInputError(f"{field}: expected at most {MAX_HOST} characters, got {len(host)}")
     if not host:
         if scheme or connection.port:
             raise InvalidInputError(f"{field}: missing, although a port or schema is set")
@@ -192,46 +171,20 @@ def _base_url(connection: Connection, where: str, *, allow_http: bool) -> str:
     url = check_base_url(host, allow_http=allow_http, field=field)
     if scheme and not url.startswith(f"{scheme}://"):
         raise InvalidInputError(f"{field}: {url!r:.200} contradicts the schema {scheme!r}")
-    return check_base_url(_with_port(url, connection.port, field), allow_http=True, field=field)
+    parts = urlsplit(url)
+    # The form sends a hidden port as 0 or null.
+    if connection.port and parts.port is None:
+        url = parts._replace(netloc=f"{parts.netloc}:{connection.port}").geturl()
+    elif connection.port and parts.port != connection.port:
+        raise InvalidInputError(f"{field}: {url!r:.200} contradicts the port {connection.port}")
+    return check_base_url(url, allow_http=True, field=field)
 
 
-def _with_port(url: str, port: int | None, field: str) -> str:
-    if not port:  # the form sends a hidden port as 0 or null
-        return url
-    scheme, _, rest = url.partition("://")
-    authority, slash, path = rest.partition("/")
-    has_port = ":" in authority.rpartition("]")[2]
-    if has_port and not authority.endswith(f":{port}"):
-        raise InvalidInputError(f"{field}: {url!r:.200} contradicts the port {port}")
-    return url if has_port else f"{scheme}://{authority}:{port}{slash}{path}"
+_timeout = parameters.number("a number above 0 and up to 600", lambda number: 0 < number <= 600)
 
 
-def _number(
-    extra: dict[str, Any], name: str, where: str, *, default: float, most: int, whole: bool = False
-) -> float:
-    """Return a positive number; a URI gives it as text."""
-    value = extra.get(name, default)
+def _verify(field: str, value: Any) -> bool | str:
     try:
-        number = float(value) if not isinstance(value, bool) else math.nan
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not 0 < number <= most or (whole and number != int(number)):
-        kind = "a whole number from 1" if whole else "a number above 0 and up"
-        raise InvalidInputError(
-            f"{where}, extra {name}: expected {kind} to {most}, got {value!r:.80}"
-        )
-    return number
-
-
-def _flag(extra: dict[str, Any], name: str, where: str, *, default: bool) -> bool:
-    value = extra.get(name, default)
-    flag = _TRUTH_VALUES.get(str(value).strip().lower())
-    if flag is None:
-        raise InvalidInputError(f"{where}, extra {name}: expected true or false, got {value!r:.80}")
-    return flag
-
-
-def _verify(extra: dict[str, Any], where: str) -> bool | str:
-    value = extra.get("verify", True)
-    flag = _TRUTH_VALUES.get(str(value).strip().lower())
-    return check_verify(str(value), field=f"{where}, extra verify") if flag is None else flag
+        return parameters.flag(field, value)
+    except InvalidInputError:
+        return check_verify(str(value), field=field)

@@ -90,7 +90,7 @@ class OllangBaseOperator(BaseOperator):
     _values: Mapping[str, Any]
 
     ollang_conn_id: str
-    _ollang_conn_id = Parameter(parameters.connection_id)
+    _ollang_conn_id = Parameter(parameters.identifier)
 
     _running: OllangClient | None = None
     _is_killed = False
@@ -197,8 +197,9 @@ class OllangBaseOperator(BaseOperator):
             yield
         except AirflowNotFoundException as error:
             raise AirflowFailException(
-                f"{error}. Add a connection of type ollang, with the API key as its password. If "
-                "it is in a secrets backend, that is unreachable, or the value cannot be parsed."
+                f"{error!s:.300}. Add a connection of type ollang, with the API key as its "
+                "password. If it is in a secrets backend, that is unreachable, or its value "
+                "cannot be parsed."
             ) from error
         except OllangError as error:
             text = with_hint(str(error), error.hint)

@@ -10,8 +10,6 @@ from airflow_provider_ollang.hooks.ollang import OllangHook
 if TYPE_CHECKING:
     from airflow_provider_ollang.api.client import OllangClient
 
-MAX_WORKERS = 8
-
 
 def cancel_unwanted(
     ollang_conn_id: str,
@@ -34,7 +32,7 @@ def cancel_unwanted(
     ids = ", ".join(order_ids)
     log.info("Nothing waits for these orders anymore. Cancelling those that are not done: %s", ids)
     with client or OllangHook(ollang_conn_id).get_conn() as client:
-        batch = Batch(client, order_ids, max_workers=MAX_WORKERS, conditions=unreached)
+        batch = Batch(client, order_ids, max_workers=8, conditions=unreached)
         result = batch.run()
     log.info("Orders by outcome: %s", result.to_json())
 

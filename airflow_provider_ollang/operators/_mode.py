@@ -21,7 +21,7 @@ from airflow_provider_ollang.operators._dag_run import (
     refuse_ignored_settings,
     was_cleared,
 )
-from airflow_provider_ollang.operators._earlier_tries import EarlierTries
+from airflow_provider_ollang.operators._earlier_tries import BEGUN, PREVIEWED, EarlierTries
 from airflow_provider_ollang.operators._preview import (
     is_switch,
     requests_of_param,
@@ -38,10 +38,10 @@ PREVIEW_PARAMS = "preview_params"
 def push_preview_params(context: Context) -> None:
     """Push them for the tasks that follow. In a cleared run, only what an earlier try has kept."""
     tries = EarlierTries(context)
-    begun = tries.begun
+    begun = tries.load(BEGUN)
     if begun is None and not was_cleared(context):
         begun = storable(dict(_switches(context)))
-        tries.save_begun(begun)
+        tries.save(BEGUN, begun)
     if begun:
         context["ti"].xcom_push(key=PREVIEW_PARAMS, value=begun)
 
@@ -82,13 +82,13 @@ def refuse_preview(context: Context, *, preview: bool | None = None) -> None:
                 "false."
             )
         refuse_ignored_settings(context)
-        if tries.previewed:
+        if tries.load(PREVIEWED):
             raise _failure("an earlier try of this task was a preview")
         refuse_begun_as_preview(context, tries, has_mode=preview is not None)
     else:  # for the mapped tasks beside this one: those that begin later
         switches = {_switch_of_task(context["task"]): True}
         context["ti"].xcom_push(key=PREVIEW_PARAMS, value=switches)
-    tries.save_mode(preview=bool(preview))
+    tries.save(PREVIEWED, bool(preview))
 
 
 def refuse_begun_as_preview(context: Context, tries: EarlierTries, *, has_mode: bool) -> None:
@@ -102,31 +102,22 @@ def refuse_begun_as_preview(context: Context, tries: EarlierTries, *, has_mode: 
     """
     if any(map(is_switch, conf_of_run(context))):
         return
-    begun = list(_pulled(context))
+    # What the tasks before this one, or mapped beside it, have pushed.
+    task: Any = context["task"]
+    task_ids = [*sorted(task.get_flat_relative_ids(upstream=True)), task.task_id]
+    begun = context["ti"].xcom_pull(task_ids=task_ids, key=PREVIEW_PARAMS) or ()
+    begun = [values for values in begun if isinstance(values, dict)]
     params = {name for name in context.get("params") or {} if is_switch(name)}
-    own = {_switch_of_task(context["task"])} if has_mode else set()
+    own = {_switch_of_task(task)} if has_mode else set()
     for name, values in product(sorted(params | own), begun):
         if name in values and next(requests_of_param(name, values[name]), None):
             raise _failure(f"this run began as a preview ({name} was {values[name]!r:.80})")
     # What the file said of this task can only be known where the finder's own tries keep it.
     unknown = (params | own if tries.are_known else params).difference(*begun)
     # No other run does the work of a teardown.
-    is_real = tries.previewed is False or _is_teardown(context)
+    is_real = tries.load(PREVIEWED) is False or task.is_teardown
     if unknown and was_cleared(context) and not is_real:
         raise _failure("this run was cleared, and may have been a preview before")
-
-
-def _pulled(context: Context) -> Iterator[dict[str, Any]]:
-    """Yield what the tasks before this one, or mapped beside it, have pushed."""
-    task: Any = context["task"]
-    task_ids = [*sorted(task.get_flat_relative_ids(upstream=True)), task.task_id]
-    for params in context["ti"].xcom_pull(task_ids=task_ids, key=PREVIEW_PARAMS) or ():
-        if isinstance(params, dict):
-            yield params
-
-
-def _is_teardown(context: Context) -> bool:
-    return bool(getattr(context["task"], "is_teardown", False))
 
 
 def _failure(reason: str) -> AirflowFailException:

@@ -10,40 +10,32 @@ import ast
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from jinja2 import Undefined
 
 from airflow_provider_ollang.api._validation import check_order_id, shown
-from airflow_provider_ollang.api.creation import LEVELS, MAX_MEMORIES, TargetLanguage
+from airflow_provider_ollang.api.creation import TargetLanguage
 from airflow_provider_ollang.api.errors import InvalidInputError
-from airflow_provider_ollang.api.models import (
-    FINAL_STATUSES,
-    ORDER_TYPES,
-    STATUSES,
-    parse_time,
-)
+from airflow_provider_ollang.api.models import FINAL_STATUSES, ORDER_TYPES, STATUSES, parse_time
 from airflow_provider_ollang.cleanup.conditions import NamePattern
 
-#: Airflow's column for it, ``StringID``.
-MAX_CONNECTION_ID = 250
-MAX_WORKERS = 128
+T = TypeVar("T")
 
-_ID = r"[A-Za-z0-9_-]{1,128}"
 #: A language tag: RFC 5646, section 2.1, as far as translations need it.
 _LANGUAGE = r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8}){0,3}"
 
 _NOTHING = frozenset({"", "none", "null", "undefined"})
 _FLAGS = {"true": True, "false": False}
-#: ISO 8601, each unit once and in order, weeks alone; no fractions, and no number so large that no
-#: date is that far away.
+#: ISO 8601, each unit once and in order, weeks alone; no fractions.
 _DURATION = re.compile(
     r"P(?=.)(?:(?P<weeks>\d{1,8})W|(?:(?P<days>\d{1,8})D)?"
     r"(?:T(?=.)(?:(?P<hours>\d{1,8})H)?(?:(?P<minutes>\d{1,8})M)?(?:(?P<seconds>\d{1,8})S)?)?)",
     re.ASCII,
 )
-#: "Any", where ``None`` cannot be given, as in a trigger form.
-ANY = "*"
+#: No time since 2000 lies so early that it cannot be subtracted.
+_LONGEST_DURATION = timedelta(days=36_500)
 #: ``["a" "b"]``: Python would join the two into one.
 _MISSING_COMMA = re.compile(r"""["']\s*["']""")
 #: Several of the API's ids that Python has joined so, in the DAG's file.
@@ -112,13 +104,6 @@ def identifier(name: str, value: Any) -> str:
     return str(value)
 
 
-def connection_id(name: str, value: Any) -> str:
-    """Return the id of a connection, no longer than Airflow's database takes."""
-    if len(identifier(name, value)) > MAX_CONNECTION_ID:
-        raise invalid(name, value, f"text of at most {MAX_CONNECTION_ID} characters")
-    return str(value)
-
-
 def flag(name: str, value: Any) -> bool:
     """Return a truth value; text must be ``true`` or ``false``."""
     if isinstance(value, str):
@@ -128,51 +113,53 @@ def flag(name: str, value: Any) -> bool:
     return value
 
 
-def whole_number(name: str, value: Any, *, least: int) -> int:
-    """Return a whole number, from text as well."""
-    if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", value, re.ASCII):
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise invalid(name, value, f"a whole number, {least} or more")
-    return value
+def whole_number(least: int, most: int | None = None) -> Callable[[str, Any], int]:
+    """Return a function that returns a whole number, from text as well."""
+    limits = f", {least} or more" if most is None else f" from {least} to {most}"
+
+    def parse(name: str, value: Any) -> int:
+        number = value
+        if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", value, re.ASCII):
+            number = int(value)
+        is_whole = isinstance(number, int) and not isinstance(number, bool)
+        if not is_whole or number < least or (most is not None and number > most):
+            raise invalid(name, value, f"a whole number{limits}")
+        return int(number)
+
+    return parse
 
 
-def positive_whole_number(name: str, value: Any) -> int:
-    """Return a whole number from 1."""
-    return whole_number(name, value, least=1)
+def number(expected: str, is_allowed: Callable[[float], bool]) -> Callable[[str, Any], float]:
+    """Return a function that returns a number, from text as well."""
+
+    def parse(name: str, value: Any) -> float:
+        try:
+            number = float(value) if isinstance(value, (int, float, str)) else None
+        except (ValueError, OverflowError):
+            number = None
+        if number is None or isinstance(value, bool) or not is_allowed(number):
+            raise invalid(name, value, expected)
+        return number
+
+    return parse
 
 
-def workers(name: str, value: Any) -> int:
-    """Return a number of workers: each is a thread, and a connection."""
-    if (number := positive_whole_number(name, value)) > MAX_WORKERS:
-        raise invalid(name, value, f"a whole number from 1 to {MAX_WORKERS}")
-    return number
-
-
-def allowance(name: str, value: Any) -> int:
-    """Return a whole number from 0; 0 allows none."""
-    return whole_number(name, value, least=0)
-
-
-def share(name: str, value: Any) -> float:
-    """Return a number from 0 to 1."""
-    return _number(name, value, "a share from 0 to 1", lambda number: 0 <= number <= 1)
-
-
-def rate(name: str, value: Any) -> float:
-    """Return a number above 0."""
-    return _number(name, value, "a number above 0", lambda number: 0 < number < float("inf"))
+share = number("a share from 0 to 1", lambda number: 0 <= number <= 1)
+rate = number("a number above 0", lambda number: 0 < number < float("inf"))
 
 
 def duration(name: str, value: Any) -> timedelta:
     """Return a duration above 0, from a timedelta or ISO 8601 text without months and years."""
-    parsed = _parse_duration(name, value) if isinstance(value, str) else value
-    if not isinstance(parsed, timedelta) or parsed <= timedelta(0):
+    parsed = value
+    if isinstance(value, str) and (found := _DURATION.fullmatch(value)):
+        parsed = timedelta(**{unit: int(number) for unit, number in found.groupdict("0").items()})
+    if not isinstance(parsed, timedelta) or not timedelta(0) < parsed <= _LONGEST_DURATION:
         raise invalid(
             name,
             value,
-            "a duration above 0 as a timedelta or in ISO 8601, such as P7D, P2W or P1DT12H, with "
-            "whole numbers of up to 8 digits",
+            "a duration above 0 as a timedelta or in ISO 8601, such as P7D, P2W or P1DT12H: whole "
+            "numbers of up to 8 digits, at most 100 years, and no months or years, which have no "
+            "fixed length",
         )
     return parsed
 
@@ -180,71 +167,75 @@ def duration(name: str, value: Any) -> timedelta:
 def moment(name: str, value: Any) -> datetime:
     """Return a time with a zone, from a datetime or ISO 8601 text."""
     parsed = parse_time(value) if isinstance(value, str) else value
-    if not isinstance(parsed, datetime) or parsed.tzinfo is None:
-        raise invalid(name, value, "a time with a zone, such as 2026-01-31T06:00:00Z")
+    if not isinstance(parsed, datetime) or parsed.tzinfo is None or parsed.year < 2000:
+        raise invalid(name, value, "a time since 2000 with a zone, such as 2026-01-31T06:00:00Z")
     return parsed
 
 
 def pattern(name: str, value: Any) -> NamePattern:
     """Return a regular expression that does not match every name."""
     written = text(name, value)
-    # As a Variable that was saved as JSON has it: no name would match, and none be protected.
-    if re.fullmatch(r"""(["']).*\1""", written, re.DOTALL):
+    # In quotes, as a Variable saved as JSON has it, no name would match, and none be protected. As
+    # a list renders, it would be a class of characters, and match nearly every name.
+    if re.fullmatch(r"""(\[\s*)?(["']).*\2(?(1)\s*\])""", written, re.DOTALL):
         raise invalid(
-            name, value, 'text without quotes around it. For names with quotes, write ["]'
+            name,
+            value,
+            "one regular expression, not a list, and no quotes around it. Join names with |. For "
+            'names with quotes, write ["]',
         )
-    # As a list renders: it would be a class of characters, and match nearly every name.
-    if re.fullmatch(r"""\[\s*(["']).*\1\s*\]""", written, re.DOTALL):
-        raise invalid(name, value, "one regular expression, not a list; join names with |")
     try:
         return NamePattern(written)
     except (re.error, ValueError, OverflowError, RecursionError) as error:
         raise invalid(name, value, f"a regular expression ({error})") from error
 
 
-def names(name: str, value: Any) -> tuple[str, ...]:
-    """Return one or more texts."""
-    if not (items := codes(name, value)):
-        raise invalid(name, value, "a list that is not empty")
-    return items
+def choice(*allowed: str) -> Callable[[str, Any], str]:
+    """Return a function that returns one of these words."""
+
+    def parse(name: str, value: Any) -> str:
+        if value not in allowed:
+            words = ("cc (captions)" if word == "cc" else word for word in sorted(allowed))
+            raise invalid(name, value, f"one of {', '.join(words)}")
+        return str(value)
+
+    return parse
 
 
-def names_or_any(name: str, value: Any) -> tuple[str, ...] | None:
-    """Return one or more texts, or ``None`` for ``["*"]``: any."""
-    return _unless_any(name, names(name, value))
+def list_of(
+    parse_item: Callable[[str, Any], T], *, least: int = 1
+) -> Callable[[str, Any], tuple[T, ...]]:
+    """Return a function that returns the items of a list, or of the text of one."""
+
+    def parse(name: str, value: Any) -> tuple[T, ...]:
+        items = _items(name, value)
+        if len(items) < least:
+            raise invalid(name, value, "a list that is not empty")
+        return tuple(parse_item(f"{name}[{index}]", item) for index, item in enumerate(items))
+
+    return parse
 
 
-def codes(name: str, value: Any) -> tuple[str, ...]:
-    """Return the texts of a list, which may be empty."""
-    items = enumerate(_list(name, value))
-    return tuple(identifier(f"{name}[{index}]", item) for index, item in items)
+def any_or(parse: Callable[[str, Any], T]) -> Callable[[str, Any], T | None]:
+    """Return a function that also takes ``["*"]``, for any, where a form cannot give ``None``."""
+
+    def parse_or_any(name: str, value: Any) -> T | None:
+        items = names(name, value)
+        if items == ("*",):
+            return None
+        if "*" in items:
+            raise invalid(name, value, "either names or ['*'] alone, which means any")
+        return parse(name, value)
+
+    return parse_or_any
 
 
-def excluded_ids(name: str, value: Any) -> tuple[str, ...]:
-    """Return the ids of a list, which may be empty: what cannot be one would protect nothing."""
-    items = codes(name, value)
-    if not all(re.fullmatch(_ID, item) for item in items):
-        raise invalid(
-            name,
-            value,
-            "a list of ids (1 to 128 of A-Z, a-z, 0-9, '_' and '-'); '*' is not one, and an empty "
-            "list excludes nothing",
-        )
-    return items
-
-
-def statuses(name: str, value: Any) -> tuple[str, ...]:
-    """Return one or more of the documented order statuses."""
-    items = names(name, value)
-    if ANY in items:
-        raise invalid(name, value, "statuses; '*' would include running and finished orders")
-    return _known(name, items, STATUSES)
-
-
-def order_types(name: str, value: Any) -> tuple[str, ...] | None:
-    """Return one or more of the documented order types, or ``None`` for ``["*"]``: any."""
-    items = _unless_any(name, names(name, value))
-    return None if items is None else _known(name, items, ORDER_TYPES)
+def identity(name: str, value: Any) -> str:
+    """Return the id of a project or a folder, which has the form of an order's."""
+    is_text = isinstance(value, str) and not is_nothing(value)
+    if not is_text or not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", value):
+        raise invalid(name, value, "an id (1 to 128 of A-Z, a-z, 0-9, '_' and '-')")
+    return str(value)
 
 
 def order_id(name: str, value: Any) -> str:
@@ -257,13 +248,25 @@ def order_id(name: str, value: Any) -> str:
     return check_order_id(value, field=name)
 
 
-def order_ids(name: str, value: Any) -> list[str]:
-    """Return the order ids of a list, which may be empty, each once."""
-    items = _list(name, value)
-    if any(isinstance(item, (list, tuple)) for item in items):
+names = list_of(identifier)
+codes = list_of(identifier, least=0)
+names_or_any = any_or(names)
+#: What cannot be an id would protect nothing.
+excluded_ids = list_of(identity, least=0)
+statuses = list_of(choice(*STATUSES))
+order_types = any_or(list_of(choice(*ORDER_TYPES)))
+#: Statuses that an order is known to reach.
+awaited_statuses = list_of(choice(*STATUSES | FINAL_STATUSES))
+
+
+def order_ids(name: str, value: Any, *, least: int = 0) -> list[str]:
+    """Return the order ids of a list, each once."""
+    if any(isinstance(item, (list, tuple)) for item in _items(name, value)):
         raise invalid(name, value, "a list of order ids; map chunks with .expand(order_ids=…)")
-    ids = (check_order_id(item, field=f"{name}[{index}]") for index, item in enumerate(items))
-    return list(dict.fromkeys(ids))
+    return list(dict.fromkeys(list_of(order_id, least=least)(name, value)))
+
+
+awaited_order_ids = partial(order_ids, least=1)
 
 
 def report_path(name: str, value: Any) -> str:
@@ -276,43 +279,6 @@ def report_path(name: str, value: Any) -> str:
     return path
 
 
-def project_id(name: str, value: Any) -> str:
-    """Return a project's id, which has the form of an order's."""
-    if is_nothing(value) or not isinstance(value, str) or not re.fullmatch(_ID, value):
-        raise invalid(name, value, "a project id (1 to 128 of A-Z, a-z, 0-9, '_' and '-')")
-    return value
-
-
-def choice(*allowed: str) -> Callable[[str, Any], str]:
-    """Return a function that returns one of these words."""
-
-    def parse(name: str, value: Any) -> str:
-        if value not in allowed:
-            raise invalid(name, value, f"one of {', '.join(allowed)}")
-        return str(value)
-
-    return parse
-
-
-def level(name: str, value: Any) -> int:
-    """Return 0 for AI only, or 1 for a human review."""
-    number = whole_number(name, value, least=0)
-    if number not in LEVELS:
-        raise invalid(name, value, "0 (AI) or 1 (human review), a whole number")
-    return number
-
-
-def target_languages(name: str, value: Any) -> tuple[TargetLanguage, ...]:
-    """Return languages, each once, from codes or from objects as the API takes them."""
-    items = enumerate(_list(name, value))
-    languages = tuple(_target_language(f"{name}[{index}]", item) for index, item in items)
-    if not languages:
-        raise invalid(name, value, "a list that is not empty")
-    if len({it.language for it in languages}) < len(languages):
-        raise invalid(name, value, "a list that names each language once")
-    return languages
-
-
 def callback_url(name: str, value: Any) -> str:
     """Return an absolute http(s) URL."""
     url = text(name, value)
@@ -321,24 +287,12 @@ def callback_url(name: str, value: Any) -> str:
     return url
 
 
-def memories(name: str, value: Any) -> tuple[str, ...]:
-    """Return ids of translation memories, up to 20."""
-    ids = names(name, value)
-    if len(ids) > MAX_MEMORIES:
-        raise invalid(name, value, f"a list of up to {MAX_MEMORIES} ids")
-    return ids
-
-
-def awaited_order_ids(name: str, value: Any) -> list[str]:
-    """Return order ids, each once, at least one."""
-    if not (ids := order_ids(name, value)):
-        raise invalid(name, value, "a list of order ids that is not empty")
-    return ids
-
-
-def awaited_statuses(name: str, value: Any) -> tuple[str, ...]:
-    """Return one or more statuses that an order is known to reach."""
-    return _known(name, names(name, value), STATUSES | FINAL_STATUSES)
+def target_languages(name: str, value: Any) -> tuple[TargetLanguage, ...]:
+    """Return languages, each once, from codes or from objects as the API takes them."""
+    languages = list_of(_target_language)(name, value)
+    if len({it.language for it in languages}) < len(languages):
+        raise invalid(name, value, "a list that names each language once")
+    return languages
 
 
 def _target_language(name: str, value: Any) -> TargetLanguage:
@@ -352,23 +306,7 @@ def _target_language(name: str, value: Any) -> TargetLanguage:
     return TargetLanguage(str(code), flag(f"{name}.isRush", is_rush))
 
 
-def _unless_any(name: str, items: tuple[str, ...]) -> tuple[str, ...] | None:
-    if items == (ANY,):
-        return None
-    if ANY in items:
-        raise invalid(name, items, "either names or ['*'] alone, which means any")
-    return items
-
-
-def _known(name: str, items: tuple[str, ...], known: Collection[str]) -> tuple[str, ...]:
-    for item in items:
-        if item not in known:
-            words = ", ".join("cc (captions)" if it == "cc" else it for it in sorted(known))
-            raise InvalidInputError(f"{name}: unknown value {item!r:.80}. Use any of: {words}.")
-    return items
-
-
-def _list(name: str, value: Any) -> list[Any]:
+def _items(name: str, value: Any) -> list[Any]:
     """Return the items of a list, or of the text of one, as a template writes it."""
     items = value
     if isinstance(value, str):
@@ -384,22 +322,3 @@ def _list(name: str, value: Any) -> list[Any]:
     if any(isinstance(item, str) and _JOINED_IDS.fullmatch(item) for item in items):
         raise invalid(name, value, "a list with a comma between its items")
     return list(items)
-
-
-def _number(name: str, value: Any, expected: str, is_allowed: Callable[[float], bool]) -> float:
-    try:
-        number = float(value) if isinstance(value, (int, float, str)) else None
-    except (ValueError, OverflowError):
-        number = None
-    if number is None or isinstance(value, bool) or not is_allowed(number):
-        raise invalid(name, value, expected)
-    return number
-
-
-def _parse_duration(name: str, value: str) -> timedelta | None:
-    if re.match("P[^T]*[YM]", value):
-        raise invalid(name, value, "a duration in days: months and years have no fixed length")
-    found = _DURATION.fullmatch(value)
-    if found is None:
-        return None
-    return timedelta(**{unit: int(number) for unit, number in found.groupdict("0").items()})

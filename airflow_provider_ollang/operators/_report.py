@@ -1,21 +1,25 @@
-"""The report of a task: one file for each run, mapped task and try."""
+"""What a batch leaves outside Airflow: its report, and counters through Airflow's own Stats."""
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow.providers.common.compat.sdk import ObjectStoragePath, Stats
 
 from airflow_provider_ollang.api._responses import one_line
 from airflow_provider_ollang.api.errors import InvalidInputError
 from airflow_provider_ollang.cleanup.report import ReportWriter
+from airflow_provider_ollang.cleanup.result import Outcome
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 log = logging.getLogger(__name__)
+
+_FAILED = frozenset({Outcome.INVALID, Outcome.FAILED, Outcome.NOT_TRIED})
 
 
 def open_task_report(report_path: str, fields: Mapping[str, Any], context: Context) -> ReportWriter:
@@ -32,7 +36,8 @@ def open_task_report(report_path: str, fields: Mapping[str, Any], context: Conte
     except FileExistsError as error:
         raise InvalidInputError(
             f"report_path: {error.filename or path} exists, and a report is never overwritten; "
-            f"nothing was cancelled. {_hint_for_name(report_path, context)}"
+            f"nothing was cancelled. Add {{{{ run_id }}}} and {{{{ ti.task_id }}}} to the path, so "
+            "that each run and task has its own report, or move that file."
         ) from error
     except Exception as error:  # each file system has its own
         raise InvalidInputError(
@@ -49,12 +54,18 @@ def _mark_of_try(ti: Any) -> str:
     return mapped + retried
 
 
-def _hint_for_name(path: str, context: Context) -> str:
-    if str(context.get("run_id")) not in path:
-        return "Add {{ run_id }} to the path, so that each run has its own report."
-    if context["ti"].task_id not in path:
-        return (
-            "Move that file away. If it is from another task of this run, add {{ ti.task_id }} to "
-            "the path, so that each task has its own report."
-        )
-    return "Move that file, or use another path."
+def send_metrics(counts: Mapping[Outcome, int], ti: Any) -> None:
+    """Count orders by their outcome.
+
+    :param ti: the task instance, whose DAG and task tag the metrics
+    """
+    numbers = Counter[str]()
+    for outcome, number in counts.items():
+        not_cancelled = "failed" if outcome in _FAILED else "skipped"
+        numbers["cancelled" if outcome is Outcome.CANCELLED else not_cancelled] += number
+    tags = {"dag_id": ti.dag_id, "task_id": ti.task_id}
+    try:
+        for name, number in numbers.items():
+            Stats.incr(f"ollang.orders.{name}", number, tags=tags)
+    except Exception:  # a metric must not fail the task
+        log.warning("The metrics could not be sent", exc_info=True)

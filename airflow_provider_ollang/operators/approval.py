@@ -26,16 +26,14 @@ STANDARD_PROVIDER, OLDEST = "apache-airflow-providers-standard", "1.12.2"
 
 try:
     from airflow.providers.standard.operators.hitl import ApprovalOperator
+
+    if Version(found := version(STANDARD_PROVIDER)) < Version(OLDEST):
+        raise ImportError(f"{STANDARD_PROVIDER} {found} is too old")
 except (ImportError, AirflowOptionalProviderFeatureException) as error:
     raise AirflowOptionalProviderFeatureException(
-        f"ApproveOrdersOperator needs Airflow 3.1 or newer, with {STANDARD_PROVIDER} {OLDEST} or "
-        "newer."
+        f"ApproveOrdersOperator needs Airflow 3.1 or newer: {error}. Run: pip install "
+        f"'{STANDARD_PROVIDER}>={OLDEST}'"
     ) from error
-if Version(found := version(STANDARD_PROVIDER)) < Version(OLDEST):
-    raise AirflowOptionalProviderFeatureException(
-        f"ApproveOrdersOperator needs {STANDARD_PROVIDER} {OLDEST} or newer, found {found}. Run: "
-        f"pip install '{STANDARD_PROVIDER}>={OLDEST}'"
-    )
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_ollang.api.adoption import Watermark, look_for_created, read_watermark
 from airflow_provider_ollang.api.creation import (
     CREATABLE_TYPES,
     DUBBING_STYLES,
@@ -27,13 +27,9 @@ from airflow_provider_ollang.operators._mode import push_preview_params
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_ollang.api.adoption import Watermark
     from airflow_provider_ollang.api.client import OllangClient
 
 log = logging.getLogger(__name__)
-
-#: After this many seconds, an interrupted request creates nothing anymore.
-SETTLED_SECONDS = 300
 
 
 class CreateOrderOperator(OllangBaseOperator):
@@ -61,15 +57,15 @@ class CreateOrderOperator(OllangBaseOperator):
     :param ollang_conn_id: the connection
     """
 
-    _project_id = Parameter(parameters.project_id)
-    _order_type = Parameter(parameters.choice(*sorted(CREATABLE_TYPES)))
+    _project_id = Parameter(parameters.identity)
+    _order_type = Parameter(parameters.choice(*CREATABLE_TYPES))
     _target_languages = Parameter(parameters.target_languages)
-    _level = Parameter(parameters.level)
-    _order_sub_type = OptionalParameter(parameters.choice(*sorted(SUB_TYPES)))
-    _dubbing_style = OptionalParameter(parameters.choice(*sorted(DUBBING_STYLES)))
+    _level = Parameter(parameters.whole_number(0, 1))
+    _order_sub_type = OptionalParameter(parameters.choice(*SUB_TYPES))
+    _dubbing_style = OptionalParameter(parameters.choice(*DUBBING_STYLES))
     _callback_url = OptionalParameter(parameters.callback_url)
     _auto_qc = OptionalParameter(parameters.flag)
-    _selected_memories = OptionalParameter(parameters.memories)
+    _selected_memories = OptionalParameter(parameters.names)
 
     ui_color = "#d5ead8"
 
@@ -140,15 +136,14 @@ class CreateOrderOperator(OllangBaseOperator):
         self, client: OllangClient, request: OrderRequest, store: _Store, context: Context
     ) -> list[CreatedOrder]:
         """Return what an earlier try of the task has created; nothing if it must be created."""
-        from airflow_provider_ollang.api.adoption import look_for_created
-
         if ids := store.ids:
             return self._adopt_kept(client, ids)
-        before = store.before or self._start_of_run(store, context)
-        if before is None:
-            return []
+        if not (before := store.before):
+            if store.is_available or context["ti"].try_number <= 1:
+                return []
+            before = Watermark(start_of_run(context))
         self.log.info("Looking for orders that an earlier try of this task has created.")
-        orders = look_for_created(client, request, before, patiently=not store.is_settled)
+        orders = look_for_created(client, request, before)
         if orders:
             store.keep_ids(orders)
         return orders
@@ -174,19 +169,9 @@ class CreateOrderOperator(OllangBaseOperator):
         self.log.info("An earlier try of this task created the orders, so none is created now.")
         return [CreatedOrder(str(it.id), str(it.type)) for it in orders]
 
-    def _start_of_run(self, store: _Store, context: Context) -> Watermark | None:
-        """Return where to look from if an earlier try could not keep it: before Airflow 3.3."""
-        from airflow_provider_ollang.api.adoption import Watermark
-
-        if store.is_available or context["ti"].try_number <= 1:
-            return None
-        return Watermark(start_of_run(context))
-
     def _create(
         self, client: OllangClient, request: OrderRequest, store: _Store
     ) -> list[CreatedOrder]:
-        from airflow_provider_ollang.api.adoption import read_watermark
-
         before = read_watermark(client)
         store.keep_before(before)
         try:
@@ -202,8 +187,6 @@ class CreateOrderOperator(OllangBaseOperator):
     def _find_lost(
         self, client: OllangClient, request: OrderRequest, before: Watermark, error: OllangError
     ) -> list[CreatedOrder]:
-        from airflow_provider_ollang.api.adoption import look_for_created
-
         self.log.warning(
             "Orders may have been created, but no response says so (%s). Looking for them.", error
         )
@@ -237,41 +220,24 @@ class _Store:
         languages = sorted(it.language for it in request.target_languages)
         kind = (request.order_type, request.order_sub_type, request.dubbing_style)
         self._request = [request.project_id, *kind, request.level, languages]
-        self._kept: dict[str, Any] = (store and store.get(self._KEY)) or {}
-        if self._kept and self._kept["request"] != self._request:
+        kept: dict[str, Any] = (store and store.get(self._KEY)) or {}
+        if kept and kept["request"] != self._request:
             log.warning(
                 "An earlier try of this task created orders for another request: %s. They are left "
                 "alone; cancel them if nobody needs them.",
-                self._kept.get("ids", "unknown ids"),
+                kept.get("ids", "unknown ids"),
             )
-            self._kept = {}
-
-    @property
-    def is_available(self) -> bool:
-        """Whether something can be kept at all."""
-        return self._store is not None
-
-    @property
-    def ids(self) -> list[str] | None:
-        """The ids of the orders that an earlier try has created."""
-        return self._kept.get("ids")
-
-    @property
-    def before(self) -> Watermark | None:
-        """What was there before an earlier try sent its request, if it does not know the ids."""
-        from airflow_provider_ollang.api.adoption import Watermark
-
-        kept = self._kept.get("before")
-        return Watermark.from_json(kept) if kept else None
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether the earlier request was long enough ago to show in a listing by now."""
-        return bool(time.time() - self._kept.get("at", time.time()) > SETTLED_SECONDS)
+            kept = {}
+        #: Whether something can be kept at all.
+        self.is_available = store is not None
+        #: The ids of the orders that an earlier try has created.
+        self.ids: list[str] | None = kept.get("ids")
+        #: What was there before an earlier try sent its request, if it does not know the ids.
+        self.before = Watermark.from_json(kept["before"]) if "before" in kept else None
 
     def keep_before(self, before: Watermark) -> None:
         """Keep that a request is about to be sent."""
-        self._keep(before=before.to_json(), at=time.time())
+        self._keep(before=before.to_json())
 
     def keep_ids(self, orders: Collection[CreatedOrder]) -> None:
         """Keep what was created; if that fails, the ids are in the log."""
@@ -283,11 +249,11 @@ class _Store:
 
     def forget(self) -> None:
         """Keep nothing: nothing was created."""
-        if self._store is not None:
+        if self.is_available:
             self._store.delete(self._KEY)
 
     def _keep(self, **fields: Any) -> None:
-        if self._store is not None:
+        if self.is_available:
             value = {"request": self._request, **fields}
             # That is Airflow's NEVER_EXPIRE: else a clear after 30 days would pay twice.
             self._store.set(self._KEY, value, retention=timedelta.max)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,18 @@ from airflow_provider_ollang.api.errors import (
     InvalidInputError,
     with_hint,
 )
+from airflow_provider_ollang.api.models import quoted
+from airflow_provider_ollang.api.rate_limiter import RateLimiter
+from airflow_provider_ollang.cleanup.conditions import Conditions
+from airflow_provider_ollang.cleanup.stale import (
+    Finding,
+    StaleOrder,
+    StaleRule,
+    exceeded_safety_limit,
+    find_stale_orders,
+    select,
+)
+from airflow_provider_ollang.cleanup.summary import SHOWN_ORDERS, summarize
 from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._base import (
     OllangBaseOperator,
@@ -29,7 +41,7 @@ from airflow_provider_ollang.operators._dag_run import (
     refuse_unapproved_list,
     time_of_run,
 )
-from airflow_provider_ollang.operators._earlier_tries import EarlierTries
+from airflow_provider_ollang.operators._earlier_tries import CANCELLED, EarlierTries
 from airflow_provider_ollang.operators._mode import push_preview_params, refuse_preview
 from airflow_provider_ollang.operators.create import CreateOrderOperator
 from airflow_provider_ollang.operators.retry import exception_to_retry
@@ -38,11 +50,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg
 
     from airflow_provider_ollang.api.client import OllangClient
-    from airflow_provider_ollang.api.models import Order
     from airflow_provider_ollang.cleanup.batch import Batch
-    from airflow_provider_ollang.cleanup.report import ReportWriter
     from airflow_provider_ollang.cleanup.result import BatchResult
-    from airflow_provider_ollang.cleanup.stale import Finding, StaleOrder, StaleRule
 
 __all__ = [
     "BatchCancelOrdersOperator",
@@ -55,8 +64,8 @@ __all__ = [
 CLOCK_TOLERANCE = timedelta(minutes=1)
 #: The orders kept in XCom, oldest first: all of them would grow Airflow's database every night.
 KEPT_ORDERS = 1000
-#: The ids that one warning names.
-SHOWN_IDS = 20
+#: Each worker is a thread, and a connection.
+MAX_WORKERS = 128
 
 # What to do where a template rendered to nothing.
 ANY_HINT = "Give ['*'] for any."
@@ -128,8 +137,9 @@ class CancelOrderOperator(OllangBaseOperator):
         return self._order_id
 
     def _cancel(self, client: OllangClient) -> None:
+        check = Conditions(self._require_status).check if self._require_status else None
         try:
-            receipt = client.cancel_order(self._order_id, check=self._check())
+            receipt = client.cancel_order(self._order_id, check=check)
         except (ConditionNotMetError, ApiError) as error:
             if not self._is_skipped(error):
                 raise
@@ -137,11 +147,6 @@ class CancelOrderOperator(OllangBaseOperator):
             note = f" Note: {LOST_RESPONSE_NOTE}." if likely_ours else ""
             self._skip(f"Nothing to cancel: {error}.{note}")
         self.log.info("Order %s is cancelled (attempts: %d).", self._order_id, receipt.attempts)
-
-    def _check(self) -> Callable[[Order], None] | None:
-        from airflow_provider_ollang.cleanup.conditions import Conditions
-
-        return Conditions(self._require_status).check if self._require_status else None
 
     def _is_skipped(self, error: ConditionNotMetError | ApiError) -> bool:
         if isinstance(error, ConditionNotMetError):
@@ -199,13 +204,11 @@ class FindStaleOrdersOperator(OllangBaseOperator):
     _name_matches = OptionalParameter(parameters.pattern)
     _exclude_name_matches = OptionalParameter(parameters.pattern)
     _exclude_order_ids = OptionalParameter(parameters.order_ids, NONE_HINT)
-    _limit = OptionalParameter(parameters.allowance)
-    _max_orders = OptionalParameter(parameters.allowance)
+    _limit = OptionalParameter(parameters.whole_number(0))
+    _max_orders = OptionalParameter(parameters.whole_number(0))
     _max_share = OptionalParameter(parameters.share)
-    _reference_time = OptionalParameter(
-        parameters.moment, "Leave reference_time out to use the run's own time."
-    )
-    _chunk_size = OptionalParameter(parameters.positive_whole_number)
+    _reference_time = OptionalParameter(parameters.moment)
+    _chunk_size = OptionalParameter(parameters.whole_number(1))
 
     ui_color = "#d6e4f0"
 
@@ -255,8 +258,6 @@ class FindStaleOrdersOperator(OllangBaseOperator):
             is a backfill, or a parameter is wrong
         :raises AirflowException: the listing could not be read to its end
         """
-        from airflow_provider_ollang.cleanup.stale import find_stale_orders, select
-
         refuse_backfill(context)
         refuse_ignored_settings(context)
         push_preview_params(context)
@@ -279,17 +280,8 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         return [ids[start : start + size] for start in range(0, len(ids), size)]
 
     def _rule(self, context: Context) -> StaleRule:
-        from airflow_provider_ollang.cleanup.stale import StaleRule
-
         reference_time = self._reference_time or time_of_run(context)
         _refuse_future("reference_time", reference_time)
-        try:
-            reference_time.astimezone(UTC) - self._older_than
-        except OverflowError as error:
-            raise InvalidInputError(
-                f"older_than: {self._older_than} reaches back before the year 1. Expected a "
-                "shorter duration, such as P7D."
-            ) from error
         return StaleRule(
             reference_time=reference_time,
             older_than=self._older_than,
@@ -305,8 +297,6 @@ class FindStaleOrdersOperator(OllangBaseOperator):
 
     def _failure(self, finding: Finding) -> str | None:
         """Return why nothing may be cancelled, if that is so."""
-        from airflow_provider_ollang.cleanup.stale import exceeded_safety_limit
-
         if finding.failure:
             return (
                 f"Nothing was cancelled: {finding.failure}. The API may have changed. The warnings "
@@ -328,8 +318,6 @@ class FindStaleOrdersOperator(OllangBaseOperator):
     def _publish(
         self, context: Context, finding: Finding, orders: list[StaleOrder], key: str = "orders"
     ) -> None:
-        from airflow_provider_ollang.cleanup.summary import summarize
-
         left_out, invalid = len(finding.orders) - len(orders), len(finding.invalid)
         self._log_details(finding, orders)
         later = f" ({left_out} of them left for later runs)" if left_out else ""
@@ -339,16 +327,13 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         self._push(context, "summary", summarize(orders, left_out=left_out, invalid=invalid))
 
     def _log_details(self, finding: Finding, orders: list[StaleOrder]) -> None:
-        from airflow_provider_ollang.api.models import quoted
-        from airflow_provider_ollang.cleanup.summary import SHOWN_ORDERS
-
         for name, ids in finding.unmatched_ids.items():
             if ids:
                 self.log.warning(
                     "%s: none of the orders read has %s. Check the spelling. Younger "
                     "orders, or orders with another status, may still have it.",
                     name,
-                    ", ".join(map(quoted, list(ids.values())[:SHOWN_IDS])),
+                    ", ".join(map(quoted, list(ids.values())[:SHOWN_ORDERS])),
                 )
         for invalid in finding.invalid[:SHOWN_ORDERS]:
             self.log.warning("Skipped as invalid: %s", invalid)
@@ -396,9 +381,9 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
     """
 
     _order_ids = Parameter(parameters.order_ids, NO_LIST_HINT)
-    _max_workers = Parameter(parameters.workers)
+    _max_workers = Parameter(parameters.whole_number(1, MAX_WORKERS))
     _requests_per_second = OptionalParameter(parameters.rate)
-    _max_orders = Parameter(parameters.allowance)
+    _max_orders = Parameter(parameters.whole_number(0))
     _require_status = OptionalParameter(parameters.statuses)
     _exclude_order_ids = OptionalParameter(parameters.order_ids, NONE_HINT)
     _name_matches = OptionalParameter(parameters.pattern)
@@ -461,14 +446,13 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         :raises AirflowFailException: the list is too long, or trying again cannot help
         :raises AirflowException: trying again may help
         """
-        from airflow_provider_ollang.api.rate_limiter import RateLimiter
-
         with self._airflow_exceptions():
             self._take_parameters()
             refuse_preview(context, preview=self._preview)
             refuse_old_list(context, self._producers)
             refuse_unapproved_list(context, self._producers)
             self._earlier_tries = EarlierTries(context)
+            self._kept = frozenset(self._earlier_tries.load(CANCELLED) or ())
             self._check_length()
             with self._client(RateLimiter(self._requests_per_second)) as client:
                 self._batch = self._make_batch(client, context)
@@ -498,13 +482,17 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
 
     def _make_batch(self, client: OllangClient, context: Context) -> Batch:
         from airflow_provider_ollang.cleanup.batch import Batch
-        from airflow_provider_ollang.cleanup.conditions import Conditions
+        from airflow_provider_ollang.operators._report import open_task_report
 
         if self._created_before:
             _refuse_future("created_before", self._created_before)
         what = "Previewing" if self._preview else "Cancelling"
         where = (client.base_url, self._ollang_conn_id)
         self.log.info("%s %d orders at %s (connection %r).", what, len(self._order_ids), *where)
+        report = None
+        if self._report_path is not None:
+            fields = self._marker() | {"base_url": where[0], "conn_id": where[1]}
+            report = open_task_report(self._report_path, fields, context)
         return Batch(
             client,
             self._order_ids,
@@ -520,18 +508,16 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
             ),
             preview=self._preview,
             tolerated_codes=self._tolerated_codes,
-            report=self._open_report(client.base_url, context),
-            cancelled_earlier=self._earlier_tries.cancelled,
-            on_progress=self._earlier_tries.save,
+            report=report,
+            cancelled_earlier=self._kept,
+            on_progress=self._save_cancelled,
         )
 
-    def _open_report(self, base_url: str, context: Context) -> ReportWriter | None:
-        from airflow_provider_ollang.operators._report import open_task_report
-
-        if self._report_path is None:
-            return None
-        fields = {**self._marker(), "base_url": base_url, "conn_id": self._ollang_conn_id}
-        return open_task_report(self._report_path, fields, context)
+    def _save_cancelled(self, result: BatchResult) -> None:
+        """Keep for later tries what this one has cancelled, the first 1,000 orders."""
+        if not self._kept.issuperset(result.cancelled):
+            self._kept |= set(result.cancelled)
+            self._earlier_tries.save(CANCELLED, sorted(self._kept))
 
     def _marker(self) -> dict[str, Any]:
         """Return what marks each result of a preview."""
@@ -550,10 +536,8 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         return batch.result
 
     def _publish(self, context: Context, result: BatchResult) -> None:
-        from airflow_provider_ollang.operators import _metrics as metrics
+        from airflow_provider_ollang.operators._report import send_metrics
 
-        if not result.preview:
-            metrics.send(result.of_this_try, context["ti"])
         self.log.info("%s: %s.", "Stopped early" if result.stop_reason else "Done", result)
         for note in self._notes(result, context["ti"].try_number):
             self.log.info(note)
@@ -561,6 +545,8 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         self._push(context, "counts", result.to_json())
         self._push(context, "cancelled", result.cancelled)
         self._push(context, "not_cancelled", rows)
+        if not result.preview:
+            send_metrics(result.of_this_try, context["ti"])
 
     def _notes(self, result: BatchResult, try_number: int) -> Iterator[str]:
         if result.preview:

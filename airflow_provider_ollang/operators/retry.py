@@ -33,13 +33,10 @@ class RetryAfterException(AirflowException):
     :param retry_after: seconds that the API asks to wait
     """
 
-    def __init__(self, message: str, retry_after: float) -> None:
+    # With a default, as pickle makes the same error from the message alone.
+    def __init__(self, message: str, retry_after: float = 0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Return what pickle makes the same error from."""
-        return type(self), (str(self), self.retry_after)
 
 
 class RetryAfterPolicy(RetryPolicy):

@@ -16,7 +16,7 @@ from airflow_provider_ollang.operators.ollang import CancelOrderOperator
 from airflow_provider_ollang.sandbox import Sandbox
 from tests.anything import any_json, numbers, texts
 
-from .always import KEY, assert_readable, end_of, examples, standing_sandbox
+from .always import KEY, end_of, examples, standing_sandbox
 
 VARIABLE = "AIRFLOW_CONN_OLLANG_DEFAULT"
 #: Stands for the sandbox's address, which has another port in each run.
@@ -102,25 +102,3 @@ def test_any_connection_lets_a_task_end_as_documented(sandbox, connection):
     ending = end_of(sandbox, CancelOrderOperator(task_id="task", order_id="o-1"))
     assert ending.result == ("o-1" if ending.error is None else None)
     assert [order["id"] for order in sandbox.orders.where(status="cancelled")] == ending.cancelled
-
-
-@examples(100)
-@given(connection=as_json | as_uri)
-def test_any_connection_can_be_tested(sandbox, connection):
-    sandbox.reset()
-    lead_to(sandbox, connection)
-    if leads_to(sandbox):
-        try_button(sandbox)
-
-
-def try_button(sandbox: Sandbox) -> bool:
-    """Press the button, as Airflow does: it takes the connection from the form."""
-    try:
-        works, message = OllangHook().test_connection()
-    except Exception as error:
-        assert "isn't defined" in str(error), error
-        return False
-    assert_readable(message)
-    assert "-" not in message.partition(" lists ")[2]
-    assert {request.method for request in sandbox.requests} <= {"GET"}
-    return works

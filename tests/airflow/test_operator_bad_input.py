@@ -64,7 +64,7 @@ BAD: dict[type, dict[str, tuple[str, list[Any]]]] = {
         "order_types": ("captions|list|alone", [["video"], "cc", ["*", "cc"]]),
         "project_ids": ("text|list|alone", ["p1", [], ["*", "p1"]]),
         "folder_ids": ("text|list|alone", ["f1", [], ["f1", "*"]]),
-        "exclude_folder_ids": ("text|list", ["f1", ["*"]]),
+        "exclude_folder_ids": ("an id|list", ["f1", ["*"]]),
         "name_matches": ("regular expression|text", ["(", ""]),
         "exclude_name_matches": ("regular expression|text", ["*", ""]),
         "exclude_order_ids": ("order id|list", ["abc", ["a b"], [None]]),
@@ -85,7 +85,7 @@ BAD: dict[type, dict[str, tuple[str, list[Any]]]] = {
         "exclude_name_matches": ("regular expression|text", ["*", ""]),
         "exclude_order_ids": ("order id|list", ["abc", [None]]),
         "folder_ids": ("text|list|alone", ["f1", [], ["f1", "*"]]),
-        "exclude_folder_ids": ("text|list", ["f1", ["*"]]),
+        "exclude_folder_ids": ("an id|list", ["f1", ["*"]]),
         "created_before": ("zone", ["yesterday", datetime(2026, 1, 1)]),
         "tolerated_codes": ("list|text", [None, "ORDER_NOT_FOUND", [5]]),
         "preview": ("True or False", [None, "yes", 1, "", []]),
@@ -93,7 +93,7 @@ BAD: dict[type, dict[str, tuple[str, list[Any]]]] = {
         "ollang_conn_id": ("text", [None, ""]),
     },
     CreateOrderOperator: {
-        "project_id": ("project id", [None, "None", "", "a/b", "a b", 5, "a" * 129, ["a"]]),
+        "project_id": ("an id", [None, "None", "", "a/b", "a b", 5, "a" * 129, ["a"]]),
         "order_type": ("subtitle", [None, "", "video", "CC", "proofreading", 5, ["cc"]]),
         "target_languages": ("list|language|True or False", [*NO_LANGUAGES, "fr"]),
         "level": ("whole number", [None, 2, -1, 0.5, True, "human"]),
@@ -101,7 +101,7 @@ BAD: dict[type, dict[str, tuple[str, list[Any]]]] = {
         "dubbing_style": ("overdub", ["lip-sync", 5, ""]),
         "callback_url": ("URL|text", ["example.com", "ftp://example.com", "https://", 5]),
         "auto_qc": ("True or False", ["yes", 1]),
-        "selected_memories": ("list|text", ["m1", [], [""], [5], [str(n) for n in range(21)]]),
+        "selected_memories": ("list|text", ["m1", [], [""], [5]]),
         "ollang_conn_id": ("text", [None, ""]),
     },
 }
@@ -121,7 +121,7 @@ def test_bad_values_are_listed_for_every_parameter(kind):
 @pytest.mark.parametrize(("kind", "name", "expected", "value"), BAD_CASES)
 def test_a_bad_value_is_refused_when_the_dag_is_parsed(kind, name, expected, value):
     # A mapped task meets it when it runs: no retry can help it.
-    said = rf"(?s)^{name}.*(expected|Use any of).*({expected})"
+    said = rf"(?s)^{name}.*expected.*({expected})"
     with pytest.raises(AirflowFailException, match=said):
         make(kind, **{name: value})
 
@@ -218,7 +218,6 @@ def test_a_complete_pattern_and_an_optional_part_are_taken(make_run, add_orders)
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("reference_time", "Leave reference_time out to use the run's own time"),
         ("project_ids", r"Give \['\*'\] for any"),
         ("exclude_folder_ids", r"Give \[\] for none"),
         ("limit", "remove the parameter if it is optional"),

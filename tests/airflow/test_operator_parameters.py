@@ -1,84 +1,19 @@
-"""Whatever a parameter is given: a value of the right type comes out, or an error that says why."""
+"""What each parameter takes, and what it refuses."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from airflow_provider_ollang.api.errors import InvalidInputError
-from airflow_provider_ollang.api.models import ORDER_TYPES, STATUSES
-from airflow_provider_ollang.cleanup.conditions import NamePattern
 from airflow_provider_ollang.operators import _parameters as parameters
-from tests.anything import any_value
 
 Parser = Callable[[str, Any], Any]
 
-VALUES = any_value | st.from_regex(r"P(\d+[YMWD])*(T(\d+[HMS])*)?", fullmatch=True)
-
-
-def is_text(value: Any) -> bool:
-    return isinstance(value, str) and value != "" and value == value.strip()
-
-
-def is_number(value: Any, kind: type) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)
-
-
-#: What each function may return, whatever it is given.
-PROMISES: dict[Parser, Callable[[Any], bool]] = {
-    parameters.text: is_text,
-    parameters.flag: lambda value: isinstance(value, bool),
-    parameters.positive_whole_number: lambda value: is_number(value, int) and value >= 1,
-    parameters.allowance: lambda value: is_number(value, int) and value >= 0,
-    parameters.share: lambda value: is_number(value, float) and 0 <= value <= 1,
-    parameters.rate: lambda value: is_number(value, float) and 0 < value < float("inf"),
-    parameters.duration: lambda value: isinstance(value, timedelta) and value > timedelta(0),
-    parameters.moment: lambda value: isinstance(value, datetime) and value.tzinfo is not None,
-    parameters.pattern: lambda value: isinstance(value, NamePattern) and is_text(value.pattern),
-    parameters.names: lambda value: len(value) > 0 and all(map(is_text, value)),
-    parameters.names_or_any: lambda value: value is None or "*" not in value,
-    parameters.excluded_ids: lambda value: "*" not in value,
-    parameters.codes: lambda value: isinstance(value, tuple) and all(map(is_text, value)),
-    parameters.statuses: lambda value: len(value) > 0 and set(value) <= STATUSES,
-    parameters.order_types: lambda value: value is None or set(value) <= ORDER_TYPES,
-    parameters.order_id: lambda value: bool(re.fullmatch("[A-Za-z0-9_-]{1,128}", value)),
-    parameters.order_ids: lambda value: (
-        len(set(value)) == len(value)
-        and all(re.fullmatch("[A-Za-z0-9_-]{1,128}", item) for item in value)
-    ),
-    parameters.report_path: lambda value: value.startswith("/") or "://" in value,
-}
-
-
-@pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")
-@pytest.mark.parametrize("parser", PROMISES, ids=lambda parser: parser.__name__)
-@given(value=VALUES)
-@example(value="a{99999999999999}")
-@example(value="(" * 5000 + ")" * 5000)
-@example(value="P99999999999999999999D")
-@example(value=10**5000)
-@example(value="0001-01-01T00:00:00+23:59")
-def test_any_value_becomes_one_of_the_right_type_or_is_refused(parser, value):
-    try:
-        result = parser("some_parameter", value)
-    except InvalidInputError as error:
-        assert str(error).startswith("some_parameter")
-        assert re.search("expected|Use any of", str(error))
-    else:
-        assert PROMISES[parser](result), result
-
-
-@given(value=VALUES)
-def test_any_value_is_judged_as_nothing_or_as_rendered_later(value):
-    assert isinstance(parameters.is_nothing(value), bool)
-    assert isinstance(parameters.is_rendered_later(value), bool)
-
+AMOUNT, ONE_OR_MORE = parameters.whole_number(0), parameters.whole_number(1)
 
 TAKEN = [
     (parameters.duration, "P7D", timedelta(days=7)),
@@ -89,9 +24,9 @@ TAKEN = [
     (parameters.duration, timedelta(hours=1), timedelta(hours=1)),
     (parameters.flag, "False", False),
     (parameters.flag, " true ", True),
-    (parameters.allowance, "5", 5),
-    (parameters.allowance, 0, 0),
-    (parameters.positive_whole_number, " 8 ", 8),
+    (AMOUNT, "5", 5),
+    (AMOUNT, 0, 0),
+    (ONE_OR_MORE, " 8 ", 8),
     (parameters.share, "0.5", 0.5),
     (parameters.share, 1, 1.0),
     (parameters.rate, "2.5", 2.5),
@@ -121,25 +56,36 @@ REFUSED: dict[Parser, list[Any]] = {
         *("P-7D", "p7d", "P7H", "PT7D", "7", "2026-01-01", "P7D/2026-01-01", "P9" + "9" * 30),
         *("P9W1W", "P1W2D", "P1D1D", "PT1H1H", "PT1M1H", "P1DT", "P1H", "PT1D", "P7", "PT5"),
         *("P0.5D", "PT0,5S", "\nP7D", "P٧D", "P1Y2D", "P1M1W", "P1W1M", "+P7D", "P7DT1D"),
-        *(7, 7.0, None, True, timedelta(0), timedelta(days=-1)),
+        *(7, 7.0, None, True, "P9999999D", timedelta.max, timedelta(0), timedelta(days=-1)),
     ],
     parameters.flag: ["", "yes", "1", 0, 1, None, [], "Falsee"],
-    parameters.allowance: [
+    AMOUNT: [
         *(-1, "-1", 1.0, "1.5", True, "", "1_000", None, "٥", "1e3", "0x10", [5]),
     ],
-    parameters.positive_whole_number: [0, "0", False],
-    parameters.workers: [0, 129],
+    ONE_OR_MORE: [0, "0", False],
+    parameters.whole_number(1, 128): [0, 129],
     parameters.share: [-0.1, 1.1, "101%", "nan", float("nan"), True],
     parameters.rate: [0, -1, "inf", "nan", True, "", None],
-    parameters.moment: ["2026-01-31", datetime(2026, 1, 31), "now", 0],
+    parameters.moment: ["2026-01-31", datetime(2026, 1, 31), "now", 0, "0001-01-01T00:00:00Z"],
     parameters.pattern: [
         *("", " ", "(", "*", "[", None, 1, "keep\n", " keep", "keep\u00a0", "\u3000keep\t"),
         *('"keep"', "'(?i)keep'", '""'),
         *("['a', 'b c']", '["a"]'),
-        *("^", "keep|", "^test-|", "a*", r"\b\b", "(?i)", "\udfff", "a{2,1}"),
+        *(
+            "a{99999999999999}",
+            "(" * 5000 + ")" * 5000,
+            "^",
+            "keep|",
+            "^test-|",
+            "a*",
+            r"\b\b",
+            "(?i)",
+            "\udfff",
+            "a{2,1}",
+        ),
     ],
     parameters.text: ["a ", "\ta", "a\r\n", "a\u2028", "\xa0a", "\ud800"],
-    parameters.connection_id: ["a\n", " a", "a\u200b", "a\0", "a\nb", "a" * 251],
+    parameters.identifier: ["a\n", " a", "a\u200b", "a\0", "a\nb"],
     parameters.names: [
         *(["a "], ["\ufeffa"], ["a\u00adb"], ["a\tb"], ["\u202ea"], ["\ud800"]),
         *([], "[]", "a", "a,b", {"a": 1}, [""], [None], b"a"),
@@ -166,7 +112,7 @@ REFUSED: dict[Parser, list[Any]] = {
     ("parser", "value"), [(parser, value) for parser in REFUSED for value in REFUSED[parser]]
 )
 def test_a_value_that_does_not_say_it_is_refused(parser, value):
-    with pytest.raises(InvalidInputError, match=r"name.*(expected|Use any of)"):
+    with pytest.raises(InvalidInputError, match=r"name.*expected"):
         parser("name", value)
 
 
@@ -188,14 +134,12 @@ def test_an_age_of_too_many_digits_is_refused_and_not_wrapped_around(age):
 @pytest.mark.parametrize(
     ("parser", "value", "said"),
     [
-        (parameters.duration, "P1M", "days: months and years have no fixed length"),
+        (parameters.duration, "P1M", "months or years, which have no fixed length"),
         (parameters.duration, "7 days", "name: .* got '7 days'"),
         (parameters.pattern, "keep\n", r"white space around it, got 'keep\\n'. Remove it.*\[ \]"),
         (parameters.pattern, "keep|", "empty text"),
-        (parameters.statuses, ["*"], "running and finished orders"),
-        (parameters.statuses, ["waiting"], "unknown value 'waiting'. Use any of: completed, "),
-        (parameters.order_types, ["captions"], r"unknown value 'captions'.*cc \(captions\), "),
-        (parameters.excluded_ids, ["*"], "an empty list excludes nothing"),
+        (parameters.statuses, ["waiting"], "expected one of completed, .* got 'waiting'"),
+        (parameters.order_types, ["captions"], r"cc \(captions\), .* got 'captions'"),
         (parameters.order_id, ["a", "b"], r"got a list.*BatchCancelOrdersOperator.*expand"),
         (parameters.order_id, 123, r"text.*int: 123"),
     ],
