@@ -32,6 +32,8 @@ def check_order_id(value: Any, *, field: str = "order_id") -> str:
         hint = "Did a template render to an empty value?"
         if isinstance(value, (int, float)):
             hint = "A native template turns digits into a number: pass the id as text."
+        elif is_text and value.strip() and value.lower() not in _NOTHING:
+            hint = "Pass the id alone, without a URL or a name."
         raise InvalidInputError(
             f"{field}: expected an order id (1 to 128 of A-Z, a-z, 0-9, '_' and '-') as text, "
             f"got {type(value).__name__}: {shown(value)}. {hint}"

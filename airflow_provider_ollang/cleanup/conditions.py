@@ -34,8 +34,8 @@ _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs"})
 #: A shorter part of a pattern is not taken for a name: it would protect too many orders.
 _SHORTEST_NAME = 3
 #: What lists, quotations and cut names have around a name.
-_AROUND_NAMES = " *%-.\"'`\u2022\u2026\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb"
-_NUMBER = re.compile(r"^\s*\d{1,3}[.)]\s")
+_AROUND_NAMES = " *%-.:!>\"'`\u2022\u2026\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb"
+_NUMBER = re.compile(r"^[\s>*-]*(?:\d{1,3}[.)]|#\d{1,3}|\[[ x]\])\s")
 
 #: A pattern that matches the empty text in one of these matches any name.
 _PROBES = ("", "\ua66e", "0")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, TypeVar
 
@@ -19,6 +20,7 @@ from airflow_provider_ollang.api._validation import shown
 from airflow_provider_ollang.api.errors import InvalidInputError, OllangError, with_hint
 from airflow_provider_ollang.hooks.ollang import OllangHook
 from airflow_provider_ollang.operators import _parameters as parameters
+from airflow_provider_ollang.operators._preview import conf_of_run
 from airflow_provider_ollang.operators.retry import (
     HAS_RETRY_POLICIES,
     RetryAfterPolicy,
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from airflow_provider_ollang.api.rate_limiter import RateLimiter
 
 T = TypeVar("T")
+
+#: "older_than" and "older_than_days", "max_order" and "max_orders" are that close.
+_SIMILARITY = 0.75
 
 
 class InvalidParameterError(InvalidInputError, AirflowFailException):
@@ -176,6 +181,46 @@ class OllangBaseOperator(BaseOperator):
             self._incomplete.append(rendered)
         return rendered
 
+    def _refuse_ignored_settings(self, context: Context) -> None:
+        """Fail if the conf or ``default_args`` seem to set a param or parameter, and do not.
+
+        Airflow ignores a key that nothing takes, and whoever wrote it expects otherwise.
+        """
+        conf = conf_of_run(context)
+        # Not the context's params: those have all keys of the conf.
+        declared = {*context["dag"].params, *self.params}
+        meant = declared.difference(conf) | self._fixed_in_dag(context)
+        for key in _undeclared(conf, declared):
+            for name in _much_like(key, meant):
+                hint = (
+                    f"Was the param {name!r} meant? Correct the conf"
+                    if name in declared
+                    else f"The DAG takes {name} from elsewhere: set it there"
+                )
+                raise AirflowFailException(
+                    f"Nothing was cancelled: Airflow ignores {key!r:.80} in the run's conf. {hint},"
+                    " and trigger a new run."
+                )
+        dag: Any = context["dag"]
+        for key in self.unused_default_args:
+            is_taken = any(hasattr(task, key) for task in dag.tasks)
+            for name in () if is_taken else _much_like(key, self.template_fields):
+                raise AirflowFailException(
+                    f"Nothing was cancelled: no task takes {key!r} from default_args. Was {name!r} "
+                    "meant?"
+                )
+
+    def _fixed_in_dag(self, context: Context) -> set[str]:
+        """Return the names of the parameters that no task of the DAG takes from the conf."""
+        dag: Any = context["dag"]
+        taken = {
+            name
+            for task in dag.tasks
+            for name in task.template_fields
+            if name not in getattr(task, "fixed_parameters", ())
+        }
+        return {*self.template_fields} - taken - {"preview"}  # that one has rules of its own
+
     @contextmanager
     def _client(self, rate_limiter: RateLimiter | None = None) -> Iterator[OllangClient]:
         """Yield a client that sends nothing more once the task is stopped."""
@@ -228,3 +273,15 @@ class OllangBaseOperator(BaseOperator):
         self._is_killed = True
         if self._running:
             self._running.rate_limiter.stop()
+
+
+def _undeclared(conf: Mapping[str, Any], declared: set[str]) -> Iterator[str]:
+    """Yield the keys that no param takes, and those in them: ``{"conf": {"limit": 5}}``."""
+    for key in conf.keys() - declared:
+        yield str(key)
+        if isinstance(conf[key], Mapping):
+            yield from map(str, conf[key])
+
+
+def _much_like(key: str, names: Collection[str]) -> list[str]:
+    return get_close_matches(key, names, n=1, cutoff=_SIMILARITY)

@@ -262,7 +262,11 @@ awaited_statuses = list_of(choice(*STATUSES | FINAL_STATUSES))
 def order_ids(name: str, value: Any, *, least: int = 0) -> list[str]:
     """Return the order ids of a list, each once."""
     if any(isinstance(item, (list, tuple)) for item in _items(name, value)):
-        raise invalid(name, value, "a list of order ids; map chunks with .expand(order_ids=…)")
+        raise invalid(
+            name,
+            value,
+            "a list of order ids; map chunks with .expand(order_ids=…), or join them in a task",
+        )
     return list(dict.fromkeys(list_of(order_id, least=least)(name, value)))
 
 

@@ -18,8 +18,11 @@ from packaging.version import Version
 from airflow_provider_ollang.api.errors import InvalidInputError
 from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._base import InvalidParameterError
-from airflow_provider_ollang.operators._earlier_tries import EarlierTries
-from airflow_provider_ollang.operators._mode import push_preview_params, refuse_begun_as_preview
+from airflow_provider_ollang.operators._preview import (
+    EarlierTries,
+    push_preview_params,
+    refuse_begun_as_preview,
+)
 
 #: An older one asks, but without a timeout for the response.
 STANDARD_PROVIDER, OLDEST = "apache-airflow-providers-standard", "1.12.2"

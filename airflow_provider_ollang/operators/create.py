@@ -22,7 +22,7 @@ from airflow_provider_ollang.api.models import CANCELLED_STATUSES, is_one_of
 from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._base import OllangBaseOperator, OptionalParameter, Parameter
 from airflow_provider_ollang.operators._dag_run import start_of_run
-from airflow_provider_ollang.operators._mode import push_preview_params
+from airflow_provider_ollang.operators._preview import push_preview_params
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -36,13 +36,16 @@ from airflow_provider_ollang.operators._base import (
 from airflow_provider_ollang.operators._dag_run import (
     producers_of,
     refuse_backfill,
-    refuse_ignored_settings,
     refuse_old_list,
     refuse_unapproved_list,
     time_of_run,
 )
-from airflow_provider_ollang.operators._earlier_tries import CANCELLED, EarlierTries
-from airflow_provider_ollang.operators._mode import push_preview_params, refuse_preview
+from airflow_provider_ollang.operators._preview import (
+    CANCELLED,
+    EarlierTries,
+    push_preview_params,
+    refuse_preview,
+)
 from airflow_provider_ollang.operators.create import CreateOrderOperator
 from airflow_provider_ollang.operators.retry import exception_to_retry
 
@@ -71,8 +74,8 @@ MAX_WORKERS = 128
 ANY_HINT = "Give ['*'] for any."
 NONE_HINT = "Give [] for none."
 NO_LIST_HINT = (
-    "There is no list: did somebody mark the task that returns it as success? An approval returns "
-    "a list only after a person's response in the UI."
+    "There is no list: did somebody mark the task that returns it as success, or rename it? An "
+    "approval returns a list only after a person's response in the UI."
 )
 
 
@@ -130,6 +133,7 @@ class CancelOrderOperator(OllangBaseOperator):
         with self._airflow_exceptions():
             self._take_parameters()
             refuse_preview(context)
+            self._refuse_ignored_settings(context)
             with self._client() as client:
                 where = (client.base_url, self._ollang_conn_id)
                 self.log.info("Cancelling order %s at %s (connection %r).", self._order_id, *where)
@@ -259,7 +263,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         :raises AirflowException: the listing could not be read to its end
         """
         refuse_backfill(context)
-        refuse_ignored_settings(context)
+        self._refuse_ignored_settings(context)
         push_preview_params(context)
         with self._airflow_exceptions():
             self._take_parameters()
@@ -449,6 +453,8 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
         with self._airflow_exceptions():
             self._take_parameters()
             refuse_preview(context, preview=self._preview)
+            if not self._preview:
+                self._refuse_ignored_settings(context)
             refuse_old_list(context, self._producers)
             refuse_unapproved_list(context, self._producers)
             self._earlier_tries = EarlierTries(context)

@@ -30,7 +30,7 @@ from airflow_provider_ollang.operators._base import (
     Parameter,
 )
 from airflow_provider_ollang.operators._kill import cancel_unwanted, read_task_state
-from airflow_provider_ollang.operators._mode import refuse_preview
+from airflow_provider_ollang.operators._preview import refuse_preview
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg

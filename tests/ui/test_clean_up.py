@@ -199,7 +199,7 @@ def test_an_approval_marked_as_success_approves_nothing(
     pages.see_task(page, "cancel_approved_orders", "Failed")
     pages.open_task(page, "cancel_approved_orders")
     expect(
-        page.get_by_text("did somebody mark the task that returns it as success?").first
+        page.get_by_text("did somebody mark the task that returns it as success").first
     ).to_be_visible()
     assert cancels(sandbox) == []
 
