@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
+from airflow_provider_ollang import _parameters as parameters
 from airflow_provider_ollang.api._validation import check_api_key, check_base_url, check_verify
 from airflow_provider_ollang.api.errors import InvalidInputError, OllangError, with_hint
-from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.provider_info import CONNECTION_TYPE
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from airflow.providers.common.compat.sdk import (
     BaseOperator,
 )
 
+from airflow_provider_ollang import _parameters as parameters
 from airflow_provider_ollang.api._storable import storable
 from airflow_provider_ollang.api._validation import shown
 from airflow_provider_ollang.api.errors import InvalidInputError, OllangError, with_hint
 from airflow_provider_ollang.hooks.ollang import OllangHook
-from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._preview import conf_of_run
 from airflow_provider_ollang.operators.retry import (
     HAS_RETRY_POLICIES,

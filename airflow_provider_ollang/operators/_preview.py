@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_ollang import _parameters as parameters
 from airflow_provider_ollang.api._storable import storable
 from airflow_provider_ollang.api._validation import shown
-from airflow_provider_ollang.operators import _parameters as parameters
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -15,8 +15,8 @@ from airflow.providers.common.compat.sdk import (
 )
 from packaging.version import Version
 
+from airflow_provider_ollang import _parameters as parameters
 from airflow_provider_ollang.api.errors import InvalidInputError
-from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._base import InvalidParameterError
 from airflow_provider_ollang.operators._preview import (
     EarlierTries,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_ollang import _parameters as parameters
 from airflow_provider_ollang.api.adoption import Watermark, look_for_created, read_watermark
 from airflow_provider_ollang.api.creation import (
     CREATABLE_TYPES,
@@ -19,7 +20,6 @@ from airflow_provider_ollang.api.creation import (
 )
 from airflow_provider_ollang.api.errors import OllangError, OrderNotFoundError
 from airflow_provider_ollang.api.models import CANCELLED_STATUSES, is_one_of
-from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._base import OllangBaseOperator, OptionalParameter, Parameter
 from airflow_provider_ollang.operators._dag_run import start_of_run
 from airflow_provider_ollang.operators._preview import push_preview_params

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_ollang import _parameters as parameters
 from airflow_provider_ollang.api.errors import (
     LOST_RESPONSE_NOTE,
     ApiError,
@@ -27,7 +28,6 @@ from airflow_provider_ollang.cleanup.stale import (
     select,
 )
 from airflow_provider_ollang.cleanup.summary import SHOWN_ORDERS, summarize
-from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._base import (
     OllangBaseOperator,
     OptionalParameter,

@@ -20,10 +20,10 @@ from airflow.providers.common.compat.sdk import (
     get_current_context,
 )
 
+from airflow_provider_ollang import _parameters as parameters
 from airflow_provider_ollang.api.errors import OllangError
 from airflow_provider_ollang.api.models import is_one_of
 from airflow_provider_ollang.hooks.ollang import OllangHook
-from airflow_provider_ollang.operators import _parameters as parameters
 from airflow_provider_ollang.operators._base import (
     InvalidParameterError,
     OllangBaseOperator,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_ollang import _parameters as parameters
 from airflow_provider_ollang.api.errors import InvalidInputError
-from airflow_provider_ollang.operators import _parameters as parameters
 
 Parser = Callable[[str, Any], Any]
 
