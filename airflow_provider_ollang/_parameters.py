@@ -36,6 +36,8 @@ _DURATION = re.compile(
 )
 #: No time since 2000 lies so early that it cannot be subtracted.
 _LONGEST_DURATION = timedelta(days=36_500)
+#: Tasks whose lists no conf decides.
+_OWN_LISTS = frozenset({"FindStaleOrdersOperator", "ApproveOrdersOperator", "CreateOrderOperator"})
 #: ``["a" "b"]``: Python would join the two into one.
 _MISSING_COMMA = re.compile(r"""["']\s*["']""")
 #: Several of the API's ids that Python has joined so, in the DAG's file.
@@ -66,11 +68,14 @@ def is_rendered_later(value: Any) -> bool:
 
 def may_be_from_conf(name: str, value: Any) -> bool:
     """Return whether a key of that name in a run's conf may decide a parameter's value."""
-    return any(
-        is_rendered_later(item)
-        and not (isinstance(item, str) and {name, "conf"}.isdisjoint(re.findall(r"\w+", item)))
-        for item in parts(value)
-    )
+    for item in filter(is_rendered_later, parts(value)):
+        if isinstance(item, str):
+            is_fixed = {name, "conf"}.isdisjoint(re.findall(r"\w+", item))
+        else:
+            is_fixed = all(task.task_type in _OWN_LISTS for task, _ in item.iter_references())
+        if not is_fixed:
+            return True
+    return False
 
 
 def parts(value: Any) -> Iterator[Any]:
@@ -187,7 +192,8 @@ def pattern(name: str, value: Any) -> NamePattern:
     try:
         return NamePattern(written)
     except (re.error, ValueError, OverflowError, RecursionError) as error:
-        raise invalid(name, value, f"a regular expression ({error})") from error
+        expected = f"a regular expression ({error}). In a name, put a backslash before + * ? ( ["
+        raise invalid(name, value, expected) from error
 
 
 def choice(*allowed: str) -> Callable[[str, Any], str]:

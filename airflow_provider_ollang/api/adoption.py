@@ -67,11 +67,11 @@ def read_watermark(client: OllangClient) -> Watermark:
     :raises OllangError: the listing could not be read
     """
     page = client.list_orders(OrderQuery(direction="desc"))
-    now = datetime.now(UTC)
+    now = page.server_time or datetime.now(UTC)
     # An order from the future must not make the new ones look old.
     times = [min(order.created, now) for order in page.orders if order.created]
     known = frozenset(str(it.id) for it in page.orders)
-    return Watermark(max(times, default=None), known, (page.server_time or now) + LONGEST_REQUEST)
+    return Watermark(max(times, default=None), known, now + LONGEST_REQUEST)
 
 
 def find_created(

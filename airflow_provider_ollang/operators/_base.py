@@ -187,10 +187,12 @@ class OllangBaseOperator(BaseOperator):
         Airflow ignores a key that nothing takes, and whoever wrote it expects otherwise.
         """
         conf = conf_of_run(context)
+        taken = self._taken_from_conf(context)
         # Not the context's params: those have all keys of the conf.
         declared = {*context["dag"].params, *self.params}
-        meant = declared.difference(conf) | self._fixed_in_dag(context)
-        for key in _undeclared(conf, declared):
+        fixed = {*self.template_fields} - taken - {"preview"}  # that one has rules of its own
+        meant = declared.difference(conf) | fixed
+        for key in _undeclared(conf, declared | taken):
             for name in _much_like(key, meant):
                 hint = (
                     f"Was the param {name!r} meant? Correct the conf"
@@ -210,16 +212,15 @@ class OllangBaseOperator(BaseOperator):
                     "meant?"
                 )
 
-    def _fixed_in_dag(self, context: Context) -> set[str]:
-        """Return the names of the parameters that no task of the DAG takes from the conf."""
+    def _taken_from_conf(self, context: Context) -> set[str]:
+        """Return the names of parameters that a task of the DAG may take from the conf."""
         dag: Any = context["dag"]
-        taken = {
+        return {
             name
             for task in dag.tasks
             for name in task.template_fields
             if name not in getattr(task, "fixed_parameters", ())
         }
-        return {*self.template_fields} - taken - {"preview"}  # that one has rules of its own
 
     @contextmanager
     def _client(self, rate_limiter: RateLimiter | None = None) -> Iterator[OllangClient]:

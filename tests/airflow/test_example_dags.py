@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import airflow
 import pytest
 from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException
 
@@ -192,7 +193,11 @@ def test_an_example_cancels_none_unless_its_preview_is_switched_off(
 ):
     before = list(ollang_sandbox.orders)
     order_id = ollang_sandbox.orders.where(status="pending")[0]["id"]
-    ended = run_example(name, order_id=order_id, order_ids=[order_id])
+    listed = {
+        "example_ollang_cancel_one_order": {"order_id": order_id},
+        "example_ollang_cancel_listed_orders": {"order_ids": [order_id]},
+    }
+    ended = run_example(name, **listed.get(name, {}))
     assert ended.state == "success"
     assert cancelled_since(ollang_sandbox, before) == set()
     assert {request.method for request in ollang_sandbox.requests} <= {"GET"}
@@ -217,10 +222,23 @@ def test_what_is_fixed_in_the_nightly_code_cannot_be_set_by_its_conf(
     add_orders(1)
     add_orders(40, name="Trailer_KEEP")
     before = list(sandbox.orders)
-    conf = {"age": "PT1S", "statuses": ["pending", "ongoing"], "require_status": ["ongoing"]}
-    ended = run_example("example_ollang_nightly_cleanup", preview=False, **conf)
+    ended = run_example("example_ollang_nightly_cleanup", preview=False, age="PT1S", kind="all")
     assert ended.state == "success"
     assert cancelled_since(sandbox, before) == set(stale)
+
+
+@pytest.mark.skipif(
+    airflow.__version__.startswith("2."), reason="there, dag.test() makes params of all keys"
+)
+@pytest.mark.parametrize(
+    "conf", [{"statuses": ["ongoing"]}, {"order_ids": ["a"]}, {"limit": 1}], ids=str
+)
+def test_a_parameter_that_nightly_does_not_take_from_its_conf_fails_the_run(
+    ollang_sandbox, run_example, conf
+):
+    ended = run_example("example_ollang_nightly_cleanup", preview=False, **conf)
+    assert ended.state == "failed"
+    assert ollang_sandbox.requests == []
 
 
 def test_nightly_skips_an_order_that_is_renamed_to_be_kept_or_turns_out_young(
