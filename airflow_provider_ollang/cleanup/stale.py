@@ -341,7 +341,8 @@ def _stale_order(order: Order, reference_time: datetime) -> StaleOrder:
         status=sys.intern(str(order.status)),
         createdAt=order.created_at,
         projectId=_text(order.project_id),
-        age=round((reference_time - order.created) / timedelta(days=1), 1),
+        # In Airflow 2 it is pendulum's, which cannot be divided by a timedelta.
+        age=round((reference_time - order.created).total_seconds() / 86_400, 1),
         sourceLanguage=_text(order.source_language),
         targetLanguage=_text(order.target_language),
     )

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: The names of all operators' parameters.
+PARAMETERS: set[str] = set()
 #: "older_than" and "older_than_days", "max_order" and "max_orders" are that close.
 _SIMILARITY = 0.75
 
@@ -69,6 +71,7 @@ class Parameter(Generic[T]):
     def __set_name__(self, operator: type[OllangBaseOperator], name: str) -> None:
         self.name = name.removeprefix("_")
         operator._parameters = {**operator._parameters, self.name: self}
+        PARAMETERS.add(self.name)
         operator.template_fields = tuple(operator._parameters)
 
     def __get__(self, operator: OllangBaseOperator, kind: object) -> T:
@@ -206,10 +209,10 @@ class OllangBaseOperator(BaseOperator):
         dag: Any = context["dag"]
         for key in self.unused_default_args:
             is_taken = any(hasattr(task, key) for task in dag.tasks)
-            for name in () if is_taken else _much_like(key, self.template_fields):
+            for name in () if is_taken else _much_like(key, PARAMETERS):
                 raise AirflowFailException(
                     f"Nothing was cancelled: no task takes {key!r} from default_args. Was {name!r} "
-                    "meant?"
+                    "meant, and does this operator have it?"
                 )
 
     def _taken_from_conf(self, context: Context) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -18,7 +18,7 @@ _PULLED = re.compile(r"""xcom_pull\(\s*(?:task_ids\s*=\s*)?\[?\s*["']([^"']+)"""
 
 
 def refuse_backfill(context: Context) -> None:
-    """Fail in a backfill: its runs lie in the past, and each would clean up the present."""
+    """Fail in a backfill or catch-up run: it lies in the past, and would clean up the present."""
     dag_run: Any = context["dag_run"]
     run_id = str(getattr(dag_run, "run_id", ""))
     if getattr(dag_run, "run_type", None) == "backfill" or run_id.startswith("backfill__"):
@@ -26,26 +26,41 @@ def refuse_backfill(context: Context) -> None:
             "A cleanup cannot run in a backfill: each of its runs would look for orders that are "
             "stale today, and each would count its safety limits anew. Trigger a normal run."
         )
+    dag: Any = context["dag"]
+    is_late = datetime.now(UTC) - time_of_run(context) > timedelta(days=1)
+    if dag.catchup and is_late and getattr(dag_run, "run_type", None) == "scheduled":
+        raise AirflowFailException(
+            "A cleanup cannot catch up on the past: each of these runs would count its safety "
+            "limits anew. Set catchup=False on the DAG."
+        )
 
 
-def producers_of(order_ids: Any) -> list[str]:
-    """Return the ids of the tasks whose output a list is, also where a template pulls it."""
-    if isinstance(order_ids, str):
-        return _PULLED.findall(order_ids)
-    references = getattr(order_ids, "iter_references", tuple)
+def producers_of(value: Any) -> list[str]:
+    """Return the ids of the tasks whose output a value is, also where a template pulls it."""
+    if isinstance(value, str):
+        return _PULLED.findall(value)
+    references = getattr(value, "iter_references", tuple)
     return [task.task_id for task, _ in references()]
 
 
-def refuse_old_list(context: Context, producers: Collection[str]) -> None:
+def _producers(context: Context) -> list[str]:
+    """Return the ids of the tasks whose output the task takes orders from."""
+    task: Any = context["task"]
+    dag: Any = context["dag"]
+    # A mapped task has values by now; the DAG has what it is mapped over.
+    mapped_over = getattr(dag.task_dict.get(task.task_id), "expand_input", None)
+    return [*task.producers, *producers_of(mapped_over)]
+
+
+def refuse_old_list(context: Context) -> None:
     """Fail if a task that makes the list has not succeeded since the run was cleared.
 
     Airflow keeps what a task returned before the clear, unless the task starts again.
-
-    :param producers: the ids of these tasks
     """
-    if not producers or not was_cleared(context):
+    task: Any = context["task"]
+    if not task.producers or not was_cleared(context):
         return
-    for task_id, state in _states_of_tasks(context["ti"], producers):
+    for task_id, state in _states_of_tasks(context["ti"], task.producers):
         if state != "success":
             raise AirflowFailException(
                 f"Nothing was cancelled: order_ids is from before the run was cleared, since task "
@@ -53,7 +68,7 @@ def refuse_old_list(context: Context, producers: Collection[str]) -> None:
             )
 
 
-def refuse_unapproved_list(context: Context, producers: Collection[str]) -> None:
+def refuse_unapproved_list(context: Context) -> None:
     """Fail if a person is asked before the task, and its list is not from what they approved."""
     task: Any = context["task"]
     approvals = {
@@ -62,12 +77,13 @@ def refuse_unapproved_list(context: Context, producers: Collection[str]) -> None
         if other.task_type == "ApproveOrdersOperator"
     }
     dag: Any = context["dag"]
+    producers = _producers(context)
     sources = [dag.task_dict[task_id] for task_id in producers if task_id in dag.task_dict]
     before = {*producers}.union(*(it.get_flat_relative_ids(upstream=True) for it in sources))
     if approvals and approvals.isdisjoint(before):
         raise AirflowFailException(
-            f"Nothing was cancelled: order_ids is not what was approved. Pass order_ids from the "
-            f"output of {' or '.join(sorted(approvals))}."
+            "Nothing was cancelled: the orders are not those that were approved. Take them from "
+            f"the output of {' or '.join(sorted(approvals))}."
         )
 
 

@@ -117,6 +117,7 @@ class CancelOrderOperator(OllangBaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.order_id = order_id
+        self.producers = producers_of(order_id)
         self.skip_on_codes = skip_on_codes
         self.require_status = require_status
         self.ollang_conn_id = ollang_conn_id
@@ -134,6 +135,7 @@ class CancelOrderOperator(OllangBaseOperator):
             self._take_parameters()
             refuse_preview(context)
             self._refuse_ignored_settings(context)
+            refuse_unapproved_list(context)
             with self._client() as client:
                 where = (client.base_url, self._ollang_conn_id)
                 self.log.info("Cancelling order %s at %s (connection %r).", self._order_id, *where)
@@ -425,7 +427,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.order_ids = order_ids
-        self._producers = producers_of(order_ids)
+        self.producers = producers_of(order_ids)
         self.max_workers = max_workers
         self.requests_per_second = requests_per_second
         self.max_orders = max_orders
@@ -455,8 +457,8 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
             refuse_preview(context, preview=self._preview)
             if not self._preview:
                 self._refuse_ignored_settings(context)
-            refuse_old_list(context, self._producers)
-            refuse_unapproved_list(context, self._producers)
+            refuse_old_list(context)
+            refuse_unapproved_list(context)
             self._earlier_tries = EarlierTries(context)
             self._kept = frozenset(self._earlier_tries.load(CANCELLED) or ())
             self._check_length()

@@ -63,6 +63,7 @@ class Run:
     :param conf: what the run was triggered with
     :param state: what the task's tries share, where Airflow keeps it
     :param clear_number: how often it was cleared
+    :param catchup: whether its DAG runs for the past, too
     :param task: the task, as soon as it is executed
     """
 
@@ -72,12 +73,14 @@ class Run:
     run_id: str = "manual__2026"
     state: State | None = None
     clear_number: int = 0
+    run_type: str = "manual"
+    catchup: bool = False
     task: Any = None
     ti: TaskInstance = field(default_factory=TaskInstance)
 
     @property
     def context(self) -> dict[str, Any]:
-        names = ("conf", "run_id", "clear_number")
+        names = ("conf", "run_id", "clear_number", "run_type")
         fields = {name: getattr(self, name) for name in names}
         return {
             "dag_run": SimpleNamespace(run_after=self.time, **fields),
@@ -85,6 +88,7 @@ class Run:
             "ti": self.ti,
             "dag": SimpleNamespace(
                 params=self.params,
+                catchup=self.catchup,
                 tasks=[self.task],
                 task_dict=self.task.dag.task_dict if self.task and self.task.has_dag() else {},
             ),

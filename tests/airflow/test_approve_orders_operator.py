@@ -14,7 +14,10 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
 )
 
-from airflow_provider_ollang.operators.ollang import BatchCancelOrdersOperator
+from airflow_provider_ollang.operators.ollang import (
+    BatchCancelOrdersOperator,
+    CancelOrderOperator,
+)
 
 try:
     from airflow_provider_ollang.operators.approval import ApproveOrdersOperator
@@ -49,13 +52,38 @@ def test_inherited_retries_do_not_ask_again():
         assert approval().retries == 0
 
 
-def test_a_list_that_goes_around_the_approval_is_refused(run, add_orders, sandbox):
+@pytest.mark.parametrize("is_batch", [True, False])
+def test_orders_that_go_around_the_approval_are_refused(is_batch, run, add_orders, sandbox):
+    order_ids = add_orders(30)
     with DAG("dag", schedule=None):
-        cancel = BatchCancelOrdersOperator(task_id="cancel", order_ids=add_orders(30))
+        cancel = (
+            BatchCancelOrdersOperator(task_id="cancel", order_ids=order_ids)
+            if is_batch
+            else CancelOrderOperator(task_id="cancel", order_id=order_ids[0])
+        )
         approval() >> cancel
-    with pytest.raises(AirflowFailException, match="Pass order_ids from the output of approve"):
+    with pytest.raises(AirflowFailException, match="Take them from the output of approve"):
         run.execute(cancel)
     assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("is_approved", [True, False])
+def test_a_task_that_is_mapped_over_orders_cancels_those_that_were_approved(
+    is_approved, make_run, make_ti, add_orders
+):
+    order_ids = add_orders(30)
+    with DAG("dag", schedule=None) as dag:
+        approve = approval(order_ids)
+        approve >> CancelOrderOperator.partial(task_id="cancel").expand(
+            order_id=approve.output if is_approved else order_ids
+        )
+    cancel: Any = dag.get_task("cancel")
+    run = make_run(ti=make_ti(map_index=0))
+    if is_approved:
+        assert run.execute(cancel.unmap({"order_id": order_ids[0]})) == order_ids[0]
+    else:
+        with pytest.raises(AirflowFailException, match="Take them from the output of approve"):
+            run.execute(cancel.unmap({"order_id": order_ids[0]}))
 
 
 def test_nobody_is_asked_about_no_order(run):

@@ -199,6 +199,29 @@ def test_a_backfill_is_refused_without_a_request(sandbox, run, dag_run):
     assert sandbox.requests == []
 
 
+@pytest.mark.parametrize(
+    ("run_type", "catchup", "days", "is_refused"),
+    [
+        ("scheduled", True, 2, True),
+        ("scheduled", True, 0.5, False),
+        ("scheduled", False, 2, False),
+        ("manual", True, 2, False),
+    ],
+)
+def test_a_run_that_catches_up_on_the_past_is_refused(
+    run_type, catchup, days, is_refused, sandbox, make_run
+):
+    time = datetime.now(UTC) - timedelta(days=days)
+    run = make_run(time=time, run_type=run_type, catchup=catchup)
+    operator = FindStaleOrdersOperator(task_id="find", older_than="P7D")
+    if is_refused:
+        with pytest.raises(AirflowFailException, match="Set catchup=False"):
+            run.execute(operator)
+        assert sandbox.requests == []
+    else:
+        assert run.execute(operator) is not None
+
+
 def test_a_listing_of_mostly_invalid_orders_fails_after_it_was_published(sandbox, run, logged):
     for _ in range(40):
         sandbox.orders.add(createdAt="2020-01-01T00:00:00")

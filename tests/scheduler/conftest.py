@@ -27,7 +27,7 @@ def _copy_dags(target: Path) -> int:
     """Copy the DAG files whose runs the tests trigger; return how many DAGs they define."""
     shutil.copytree(Path(__file__).parent / "dags", target, dirs_exist_ok=True)
     if IS_BEFORE_3_1:  # the others need approvals
-        return 9
+        return 10
     example = (EXAMPLE_DAGS / "example_ollang_cleanup_with_approval.py").read_text()
     (target / "approval.py").write_text(_replace(example, 'schedule="@weekly"', "schedule=None"))
     impatient = _replace(example, 'schedule="@weekly"', "schedule=None")
