@@ -196,7 +196,7 @@ class OllangBaseOperator(BaseOperator):
         fixed = {*self.template_fields} - taken - {"preview"}  # that one has rules of its own
         meant = declared.difference(conf) | fixed
         for key in _undeclared(conf, declared | taken):
-            for name in _much_like(key, meant):
+            for name in _much_like(key, meant) or _in_short(key, declared.difference(conf)):
                 hint = (
                     f"Was the param {name!r} meant? Correct the conf"
                     if name in declared
@@ -288,4 +288,13 @@ def _undeclared(conf: Mapping[str, Any], declared: set[str]) -> Iterator[str]:
 
 
 def _much_like(key: str, names: Collection[str]) -> list[str]:
-    return get_close_matches(key, names, n=1, cutoff=_SIMILARITY)
+    """Return the name, if there is one, that a key is a misspelling of."""
+    by_lower = {name.lower(): name for name in names}
+    found = get_close_matches(key.lower(), by_lower, n=1, cutoff=_SIMILARITY)
+    return [by_lower[name] for name in found]
+
+
+def _in_short(key: str, names: Collection[str]) -> list[str]:
+    """Return the names that a key is a part of: ``days`` for ``older_than_days``."""
+    words = set(key.lower().split("_"))
+    return [name for name in names if words.issubset(name.lower().split("_"))]

@@ -234,6 +234,8 @@ def test_in_a_cleared_run_the_finder_tells_what_it_has_kept_or_nothing(
     [
         ({"older_than": 90}, "Was the param 'older_than_days' meant"),
         ({"conf": {"older_than_days": 90}}, "Was the param 'older_than_days' meant"),
+        ({"OLDER_THAN_DAYS": 90}, "Was the param 'older_than_days' meant"),
+        ({"days": 90}, "Was the param 'older_than_days' meant"),
         ({"max_orders": 0}, "takes max_orders from elsewhere"),
         ({"exclude_order_id": ["a"]}, "takes exclude_order_ids from"),
         ({"order_ids": [], "require_status": ["ongoing"], "preview": False, "limit": 5}, None),
