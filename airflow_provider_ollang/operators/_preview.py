@@ -18,7 +18,7 @@ import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from difflib import SequenceMatcher
-from itertools import pairwise, product
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -137,9 +137,12 @@ def refuse_begun_as_preview(context: Context, tries: EarlierTries, *, has_mode: 
     begun = [values for values in begun if isinstance(values, dict)]
     params = {name for name in context.get("params") or {} if is_switch(name)}
     own = {_switch_of_task(task)} if has_mode else set()
-    for name, values in product(sorted(params | own), begun):
-        if name in values and next(requests_of_param(name, values[name]), None):
-            raise _failure(f"this run began as a preview ({name} was {values[name]!r:.80})")
+    # A task that the file did not have then goes by those that it had.
+    is_new = has_mode and own.isdisjoint(chain(*begun))
+    for name, value in chain(*(values.items() for values in begun)):
+        is_decisive = is_new or name in params | own
+        if is_decisive and next(requests_of_param(name, value), None):
+            raise _failure(f"this run began as a preview ({name} was {value!r:.80})")
     # What the file said of this task can only be known where the finder's own tries keep it.
     unknown = (params | own if tries.are_known else params).difference(*begun)
     # No other run does the work of a teardown.

@@ -164,7 +164,7 @@ class CreateOrderOperator(OllangBaseOperator):
             raise AirflowFailException(
                 f"{len(cancelled)} of the {len(ids)} orders that an earlier try of this task "
                 f"created are cancelled: {', '.join(cancelled):.500}. Nothing was created. Cancel "
-                "the rest too, then clear this task to create all of them again."
+                "the rest too and clear this task, or trigger a new run, to create all again."
             )
         self.log.info("An earlier try of this task created the orders, so none is created now.")
         return [CreatedOrder(str(it.id), str(it.type)) for it in orders]

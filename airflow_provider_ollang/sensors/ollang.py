@@ -147,6 +147,7 @@ class OrderStatusSensor(OllangBaseOperator, BaseSensorOperator):
         if self._cancel_on_kill:
             try:
                 refuse_preview(self._context)  # a run that may be a preview never cancels
+                self._refuse_ignored_settings(self._context)
                 self._may_cancel = True
             except AirflowFailException as error:
                 self.log.warning("cancel_on_kill has no effect. %s", error)

@@ -216,6 +216,24 @@ def test_a_run_that_began_as_a_preview_stays_one(
     assert not any(request.is_cancel for request in sandbox.requests)
 
 
+@pytest.mark.parametrize("is_preview", [True, False])
+def test_a_task_that_is_new_in_the_file_goes_by_those_that_it_had_when_the_run_began(
+    is_preview, add_orders, make_run, make_ti
+):
+    found = make_run()
+    found.execute(cleanup(preview=is_preview)[0])
+
+    run = make_run(ti=make_ti(upstream={"find": found.xcoms}))
+    renamed = BatchCancelOrdersOperator(task_id="renamed", order_ids=add_orders(30))
+    with DAG("dag", schedule=None):
+        FindStaleOrdersOperator(task_id="find", older_than="P7D") >> renamed
+    if is_preview:
+        with pytest.raises(AirflowFailException, match="this run began as a preview"):
+            run.execute(renamed)
+    else:
+        assert run.execute(renamed)["cancelled"] == 1
+
+
 @pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "not kept"])
 def test_in_a_cleared_run_the_finder_tells_what_it_has_kept_or_nothing(
     sandbox, make_run, make_ti, is_kept
