@@ -36,6 +36,8 @@ _DURATION = re.compile(
 )
 #: No time since 2000 lies so early that it cannot be subtracted.
 _LONGEST_DURATION = timedelta(days=36_500)
+#: A tag as names have it would match other names as a class or a group, and so would a glob.
+_PLAIN_TEXT = re.compile(r"(\[[^]^\\-]{3,}\]|\([^()?|\\]+\))( .*)?|.*(?<!\\)\w\*")
 #: Tasks whose lists no conf decides.
 _OWN_LISTS = frozenset({"FindStaleOrdersOperator", "ApproveOrdersOperator", "CreateOrderOperator"})
 #: ``["a" "b"]``: Python would join the two into one.
@@ -194,6 +196,16 @@ def pattern(name: str, value: Any) -> NamePattern:
     except (re.error, ValueError, OverflowError, RecursionError) as error:
         expected = f"a regular expression ({error}). In a name, put a backslash before + * ? ( ["
         raise invalid(name, value, expected) from error
+
+
+def selection(name: str, value: Any) -> NamePattern:
+    """Return a regular expression for orders to cancel: not one that is most likely plain text."""
+    found = pattern(name, value)
+    for part in re.sub(r"^\(\?\w+\)", "", found.pattern).split("|"):
+        if _PLAIN_TEXT.fullmatch(part.strip("^$")):
+            hint = r"write \[test\] for [test], \(old\) for (old), ^tmp for tmp*"
+            raise invalid(name, value, f"a regular expression: {hint}")
+    return found
 
 
 def choice(*allowed: str) -> Callable[[str, Any], str]:

@@ -33,6 +33,8 @@ _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs"})
 
 #: A shorter part of a pattern is not taken for a name: it would protect too many orders.
 _SHORTEST_NAME = 3
+#: People shorten ids, as they do those of commits; a shorter part would protect too many orders.
+_SHORTEST_ID = 6
 #: What lists, quotations and cut names have around a name.
 _AROUND_NAMES = " *%-.:!>\"'`\u2022\u2026\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb"
 _NUMBER = re.compile(r"^[\s>*-]*(?:\d{1,3}[.)]|#\d{1,3}|\[[ x]\])\s")
@@ -134,7 +136,7 @@ class Conditions:
             expected = " or ".join(repr(status) for status in sorted(self.statuses))
             reason = f"its status is {quoted(order.status)}, expected {expected}"
             yield "status_changed" if isinstance(order.status, str) else "invalid", reason
-        if order.id.casefold() in self.exclude_order_ids:
+        if any(is_id_of(it, order.id) for it in self.exclude_order_ids):
             yield "excluded", "its id is in exclude_order_ids"
         if self.created_before is not None:
             if order.created is None or order.created < EARLIEST:
@@ -165,6 +167,12 @@ class Conditions:
             yield "excluded", f"its folder {quoted(folder)} is not in folder_ids"
         if self.exclude_folder_ids and str(folder).casefold() in self.exclude_folder_ids:
             yield "excluded", f"its folder {quoted(folder)} is in exclude_folder_ids"
+
+
+def is_id_of(excluded: str, order_id: str) -> bool:
+    """Return whether an id to exclude, in lower case, is that of an order, or a part of it."""
+    found = order_id.casefold()
+    return excluded == found or (len(excluded) >= _SHORTEST_ID and excluded in found)
 
 
 def is_id(value: object) -> bool:

@@ -26,7 +26,13 @@ from airflow_provider_ollang.api.models import (
     parse_time,
     quoted,
 )
-from airflow_provider_ollang.cleanup.conditions import EARLIEST, Conditions, NamePattern, is_id
+from airflow_provider_ollang.cleanup.conditions import (
+    EARLIEST,
+    Conditions,
+    NamePattern,
+    is_id,
+    is_id_of,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_ollang.api.client import OllangClient
@@ -193,8 +199,10 @@ class Finding:
         return True
 
     def _note_ids(self, order: Order) -> None:
+        excluded = self.unmatched_ids.get("exclude_order_ids", {})
+        for it in [it for it in excluded if is_id_of(it, str(order.id))]:
+            del excluded[it]
         for name, value in (
-            ("exclude_order_ids", str(order.id).casefold()),
             ("exclude_folder_ids", str(order.folder_id).casefold()),
             ("project_ids", str(order.project_id)),
             ("folder_ids", str(order.folder_id)),

@@ -47,15 +47,17 @@ _TERMS = ("preview", "dryrun", "simulate", "simulation")
 _KEYS = frozenset(
     {"dry", "test", "testing", "testonly", "testrun", "trialrun", "noop", "whatif", "pretend"}
     | {"mock", "readonly", "listonly", "reportonly", "logonly", "nocancel", "nocancels"}
-    | {"checkonly", "checkmode", "planonly", "dontcancel", "safemode"}
+    | {"checkonly", "onlyfind", "findonly", "checkmode", "planonly", "dontcancel", "safemode"}
 )
 #: As a whole text too: ``{"mode": "dry"}``. ``{"env": "test"}`` does not.
 _MODES = _KEYS - {"test", "testing"}
 #: These ask for one by being switched off, alone or with words that add nothing.
-_OPPOSITES = frozenset({"cancel", "execute", "apply", "commit", "live", "real", "forreal"})
+_OPPOSITES = frozenset(
+    {"cancel", "execute", "apply", "commit", "confirm", "confirmed", "live", "real", "forreal"}
+)
 _BESIDE = frozenset(
     {"do", "run", "is", "for", "order", "orders", "changes", "mode", "enable", "enabled", "now"}
-    | {"really", "actually", "should", "allow", "allowed", "confirm", "confirmed", "please"}
+    | {"really", "actually", "should", "allow", "allowed", "please"}
 )
 #: The text of a param with such a name says what the run does. Other texts are mostly filters.
 _MODE_NAMES = frozenset({"mode", "action"})

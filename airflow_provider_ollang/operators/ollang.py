@@ -187,7 +187,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
         decomposed letters are equal
     :param exclude_name_matches: skip orders if this regular expression is found in their name, in
         any of its Unicode forms. Case-sensitive: ``(?i)keep`` also skips KEEP
-    :param exclude_order_ids: never these, in upper or lower case
+    :param exclude_order_ids: never these, in upper or lower case; six characters of an id do
     :param limit: return up to this many. Each run selects different orders, by its
         ``reference_time``, and each try of a run the same ones: orders that the API, or a person,
         rejects every time do not keep the rest from being reached
@@ -207,7 +207,7 @@ class FindStaleOrdersOperator(OllangBaseOperator):
     _project_ids = OptionalParameter(parameters.names_or_any, ANY_HINT)
     _folder_ids = OptionalParameter(parameters.names_or_any, ANY_HINT)
     _exclude_folder_ids = OptionalParameter(parameters.excluded_ids, NONE_HINT)
-    _name_matches = OptionalParameter(parameters.pattern)
+    _name_matches = OptionalParameter(parameters.selection)
     _exclude_name_matches = OptionalParameter(parameters.pattern)
     _exclude_order_ids = OptionalParameter(parameters.order_ids, NONE_HINT)
     _limit = OptionalParameter(parameters.whole_number(0))
@@ -392,7 +392,7 @@ class BatchCancelOrdersOperator(OllangBaseOperator):
     _max_orders = Parameter(parameters.whole_number(0))
     _require_status = OptionalParameter(parameters.statuses)
     _exclude_order_ids = OptionalParameter(parameters.order_ids, NONE_HINT)
-    _name_matches = OptionalParameter(parameters.pattern)
+    _name_matches = OptionalParameter(parameters.selection)
     _exclude_name_matches = OptionalParameter(parameters.pattern)
     _folder_ids = OptionalParameter(parameters.names_or_any, ANY_HINT)
     _exclude_folder_ids = OptionalParameter(parameters.excluded_ids)

@@ -137,6 +137,10 @@ def test_an_age_of_too_many_digits_is_refused_and_not_wrapped_around(age):
         (parameters.duration, "P1M", "months or years, which have no fixed length"),
         (parameters.duration, "7 days", "name: .* got '7 days'"),
         (parameters.pattern, "keep\n", r"white space around it, got 'keep\\n'. Remove it.*\[ \]"),
+        *(
+            (parameters.selection, plain, "write .* for")
+            for plain in ("[TEST]", "^[TEST] cut", "old|(old)", "(?i)(old) cut", "tmp*")
+        ),
         (parameters.pattern, "keep|", "empty text"),
         (parameters.statuses, ["waiting"], "expected one of completed, .* got 'waiting'"),
         (parameters.order_types, ["captions"], r"cc \(captions\), .* got 'captions'"),

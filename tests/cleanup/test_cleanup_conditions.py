@@ -184,6 +184,7 @@ def test_an_order_that_fails_a_condition_is_left_alone(fields, outcome, reason):
         ({"name_matches": NamePattern("^draft")}, {"name": None}, "invalid", "its name is None"),
         ({"folder_ids": ("f-1",)}, {"folderId": "F-1"}, "excluded", "is not in folder_ids"),
         ({"folder_ids": ("f-1",)}, {"folderId": None}, "invalid", "its folderId is None"),
+        ({"exclude_order_ids": ("ABCDEF",)}, {"id": "65abcdef"}, "excluded", "its id is in"),
     ],
 )
 def test_an_order_that_has_left_the_rule_is_left_alone(condition, fields, outcome, reason):
