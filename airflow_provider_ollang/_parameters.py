@@ -191,6 +191,8 @@ def pattern(name: str, value: Any) -> NamePattern:
             "one regular expression, not a list, and no quotes around it. Join names with |. For "
             'names with quotes, write ["]',
         )
+    if re.match(r"\(i\)|/.*/[a-z]*$", written):  # as other languages, or a typo, have it
+        raise invalid(name, value, "a regular expression as Python has it, such as (?i)keep")
     try:
         return NamePattern(written)
     except (re.error, ValueError, OverflowError, RecursionError) as error:
@@ -280,11 +282,7 @@ awaited_statuses = list_of(choice(*STATUSES | FINAL_STATUSES))
 def order_ids(name: str, value: Any, *, least: int = 0) -> list[str]:
     """Return the order ids of a list, each once."""
     if any(isinstance(item, (list, tuple)) for item in _items(name, value)):
-        raise invalid(
-            name,
-            value,
-            "a list of order ids; map chunks with .expand(order_ids=…), or join them in a task",
-        )
+        raise invalid(name, value, "a list of ids; join lists in a task, or map one over them")
     return list(dict.fromkeys(list_of(order_id, least=least)(name, value)))
 
 

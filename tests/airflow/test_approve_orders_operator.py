@@ -95,7 +95,7 @@ def test_nobody_is_asked_about_no_order(run):
     ("options", "said"),
     [
         ({"order_ids": None}, "order_ids: expected a list"),
-        ({"order_ids": [["a"], ["b"]]}, "order_ids: expected a list of order ids"),
+        ({"order_ids": [["a"], ["b"]]}, "order_ids: expected a list of ids"),
         ({"body": "| a&#95;1 | Trailer |"}, r"does not show 1 of 2 orders, the first is b-2"),
         ({"body": "a_1, b-2x"}, r"does not show 1 of 2 orders"),
         ({"order_ids": [f"{i:0128}" for i in range(500)]}, "body: got 66499 bytes, the limit is"),

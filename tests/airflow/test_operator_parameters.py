@@ -142,6 +142,7 @@ def test_an_age_of_too_many_digits_is_refused_and_not_wrapped_around(age):
             for plain in ("[TEST]", "^[TEST] cut", "old|(old)", "(?i)(old) cut", "tmp*")
         ),
         (parameters.pattern, "keep|", "empty text"),
+        *((parameters.pattern, typo, "as Python has it") for typo in ("(i)keep", "/keep/i")),
         (parameters.statuses, ["waiting"], "expected one of completed, .* got 'waiting'"),
         (parameters.order_types, ["captions"], r"cc \(captions\), .* got 'captions'"),
         (parameters.order_id, ["a", "b"], r"got a list.*BatchCancelOrdersOperator.*expand"),
