@@ -215,7 +215,7 @@ def _literals(pattern: str, flags: int) -> Iterator[re.Pattern[str]]:
     parts = [
         _NUMBER.sub("", part).strip(_AROUND_NAMES)
         for text in pasted
-        for part in re.split(r"[|,;\n\t]", text)
+        for part in re.split(r"[|,;\n\t\u2022]", text)
     ]
     for name in (*pasted, *(part for part in parts if len(part) >= _SHORTEST_NAME)):
         for text in (name, _folded(name), " ".join(_folded(_seen(name)).split())):

@@ -49,6 +49,7 @@ READ_THE_SAME = [
     ("Trailer (final)|Cost $5", ["Trailer (final)", "Cost $5"]),
     ("snake&#95;case|Q&#38;A &#40;EU&#41;", ["snake_case 2", "Q&A (EU)"]),
     ("- User guide\n- \u201cPress\u201d\n- A long\u2026", ["User guide", "Press", "A long name"]),
+    ("• Gala • Trailer A", ["Gala", "Trailer A"]),
     ("1. Gala\n#2 `Trailer  A`:\n- [x] „Promo“", ["Gala", "Trailer A", "Promo 2"]),
     ("User guide, Cost $5; Press*\nTown hall", ["User guide", "Cost $5", "Press 1", "Town hall"]),
 ]  # fmt: skip
