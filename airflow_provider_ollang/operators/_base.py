@@ -194,9 +194,9 @@ class OllangBaseOperator(BaseOperator):
         # Not the context's params: those have all keys of the conf.
         declared = {*context["dag"].params, *self.params}
         fixed = {*self.template_fields} - taken - {"preview"}  # that one has rules of its own
-        meant = declared.difference(conf) | fixed
+        wanted = declared.difference(conf)
         for key in _undeclared(conf, declared | taken):
-            for name in _much_like(key, meant) or _in_short(key, declared.difference(conf)):
+            for name in _much_like(key, wanted | fixed) or _in_short(key, wanted):
                 hint = (
                     f"Was the param {name!r} meant? Correct the conf"
                     if name in declared
@@ -209,10 +209,11 @@ class OllangBaseOperator(BaseOperator):
         dag: Any = context["dag"]
         for key in self.unused_default_args:
             is_taken = any(hasattr(task, key) for task in dag.tasks)
-            for name in () if is_taken else _much_like(key, PARAMETERS):
+            meant = _much_like(key, PARAMETERS) or _in_short(key, PARAMETERS)
+            for name in () if is_taken else meant:
                 raise AirflowFailException(
-                    f"Nothing was cancelled: no task takes {key!r} from default_args. Was {name!r} "
-                    "meant, and does this operator have it?"
+                    f"Nothing was cancelled: no task takes {key!r} from default_args. Set {name!r} "
+                    "at the tasks that have it."
                 )
 
     def _taken_from_conf(self, context: Context) -> set[str]:

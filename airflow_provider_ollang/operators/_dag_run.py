@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_ollang.operators._preview import was_cleared
+from airflow_provider_ollang.operators._preview import states_of_tasks, was_cleared
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -60,7 +59,7 @@ def refuse_old_list(context: Context) -> None:
     task: Any = context["task"]
     if not task.producers or not was_cleared(context):
         return
-    for task_id, state in _states_of_tasks(context["ti"], task.producers):
+    for task_id, state in states_of_tasks(context["ti"], task.producers):
         if state != "success":
             raise AirflowFailException(
                 f"Nothing was cancelled: order_ids is from before the run was cleared, since task "
@@ -85,18 +84,6 @@ def refuse_unapproved_list(context: Context) -> None:
             "Nothing was cancelled: the orders are not those that were approved. Take them from "
             f"the output of {' or '.join(sorted(approvals))}."
         )
-
-
-def _states_of_tasks(ti: Any, task_ids: Collection[str]) -> Iterable[tuple[str, str | None]]:
-    try:
-        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
-    except ImportError:  # Airflow 2
-        instances = ti.get_dagrun().get_task_instances()
-        return [(it.task_id, it.state) for it in instances if it.task_id in task_ids]
-    states = RuntimeTaskInstance.get_task_states(
-        dag_id=ti.dag_id, task_ids=list(task_ids), run_ids=[ti.run_id]
-    )
-    return cast("dict[str, Any]", states.get(ti.run_id, {})).items()
 
 
 def time_of_run(context: Context) -> datetime:

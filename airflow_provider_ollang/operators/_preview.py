@@ -15,11 +15,11 @@ import json
 import logging
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from difflib import SequenceMatcher
 from itertools import chain, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
@@ -132,9 +132,10 @@ def refuse_begun_as_preview(context: Context, tries: EarlierTries, *, has_mode: 
     """
     if any(map(is_switch, conf_of_run(context))):
         return
-    # What the tasks before this one, or mapped beside it, have pushed.
+    # What the tasks before this one, or mapped beside it, have pushed; and those that the file had.
     task: Any = context["task"]
-    task_ids = [*sorted(task.get_flat_relative_ids(upstream=True)), task.task_id]
+    removed = {it for it, state in states_of_tasks(context["ti"]) if state == "removed"}
+    task_ids = sorted({*task.get_flat_relative_ids(upstream=True), task.task_id} | removed)
     begun = context["ti"].xcom_pull(task_ids=task_ids, key=PREVIEW_PARAMS) or ()
     begun = [values for values in begun if isinstance(values, dict)]
     params = {name for name in context.get("params") or {} if is_switch(name)}
@@ -191,6 +192,21 @@ class EarlierTries:
     def _give_up(self, what: str) -> None:
         log.warning("Could not %s what the tries of this task have done", what, exc_info=True)
         self._store = None
+
+
+def states_of_tasks(
+    ti: Any, task_ids: Collection[str] | None = None
+) -> Iterable[tuple[str, str | None]]:
+    """Return tasks of the run with their states, those that the file has no more among them."""
+    if not hasattr(ti, "get_task_states"):  # Airflow 2
+        instances = ti.get_dagrun().get_task_instances()
+        return [
+            (it.task_id, it.state) for it in instances if it.task_id in (task_ids or {it.task_id})
+        ]
+    states = ti.get_task_states(
+        dag_id=ti.dag_id, task_ids=task_ids and list(task_ids), run_ids=[ti.run_id]
+    )
+    return cast("dict[str, str | None]", states.get(ti.run_id, {})).items()
 
 
 def was_cleared(context: Context) -> bool:

@@ -51,13 +51,24 @@ def sensor(*order_ids: str, **options: Any) -> OrderStatusSensor:
     return OrderStatusSensor(task_id="wait", order_ids=list(order_ids), **options)
 
 
+def after_first_look(sandbox: Sandbox, act: Callable[[], object]) -> None:
+    """Act once a first request has its response, however slow the machine is."""
+
+    def wait_and_act() -> None:
+        while not any(request.status for request in sandbox.requests):
+            time.sleep(0.01)
+        act()
+
+    threading.Thread(target=wait_and_act, daemon=True).start()
+
+
 def change_later(sandbox: Sandbox, order_id: str, *statuses: str) -> None:
     def change() -> None:
         for status in statuses:
             time.sleep(0.15)
             sandbox.orders.change(order_id, status=status)
 
-    threading.Thread(target=change).start()
+    after_first_look(sandbox, change)
 
 
 def cancels(sandbox: Sandbox) -> list[str | None]:
@@ -129,7 +140,7 @@ def test_an_order_that_fails_while_it_waits_fails_the_task_without_retries(
 
 def test_an_order_that_is_not_there_any_more_fails_the_task(sandbox, add_orders, wait):
     [order, other] = add_orders(1, 2)
-    threading.Timer(0.2, sandbox.orders.clear).start()
+    after_first_look(sandbox, sandbox.orders.clear)
     with pytest.raises(AirflowFailException, match="ORDER_NOT_FOUND"):
         wait(order, other)
 
@@ -254,7 +265,7 @@ def test_a_malformed_event_fails_the_task_and_never_skips_it(add_orders, run, ev
 def test_a_rejected_key_fails_the_task_whichever_way_it_waits(sandbox, add_orders, wait):
     [order] = add_orders(1)
     unauthorized = Stub.json(401, {"code": "UNAUTHORIZED", "message": "no"})
-    threading.Timer(0.2, sandbox.respond_always, [unauthorized]).start()
+    after_first_look(sandbox, lambda: sandbox.respond_always(unauthorized))
     with pytest.raises(AirflowFailException, match="UNAUTHORIZED"):
         wait(order)
 

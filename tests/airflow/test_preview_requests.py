@@ -109,6 +109,7 @@ def test_a_param_that_is_on_and_reaches_no_task_is_refused(
         ("previw", True, r"default_args\['previw'\] = True"),
         ("dry_run", True, r"default_args\['dry_run'\] = True"),
         ("exclude_names", "keep", "no task takes 'exclude_names' from default_args"),
+        ("conn_id", "other", "no task takes 'conn_id' from default_args"),
     ],
 )
 def test_default_args_that_no_task_takes_although_they_seem_meant_for_it_are_refused(
@@ -217,16 +218,18 @@ def test_a_run_that_began_as_a_preview_stays_one(
 
 
 @pytest.mark.parametrize("is_preview", [True, False])
+@pytest.mark.parametrize("finder", ["find", "renamed_too"])
 def test_a_task_that_is_new_in_the_file_goes_by_those_that_it_had_when_the_run_began(
-    is_preview, add_orders, make_run, make_ti
+    finder, is_preview, add_orders, make_run, make_ti
 ):
     found = make_run()
     found.execute(cleanup(preview=is_preview)[0])
 
-    run = make_run(ti=make_ti(upstream={"find": found.xcoms}))
+    states = {"find": "success" if finder == "find" else "removed"}
+    run = make_run(ti=make_ti(upstream={"find": found.xcoms}, states=states))
     renamed = BatchCancelOrdersOperator(task_id="renamed", order_ids=add_orders(30))
     with DAG("dag", schedule=None):
-        FindStaleOrdersOperator(task_id="find", older_than="P7D") >> renamed
+        FindStaleOrdersOperator(task_id=finder, older_than="P7D") >> renamed
     if is_preview:
         with pytest.raises(AirflowFailException, match="this run began as a preview"):
             run.execute(renamed)

@@ -106,7 +106,7 @@ def ways_to_write(text: str) -> set[bytes]:
         lambda text: json.dumps(text)[1:-1],
         lambda text: repr(text)[1:-1],
         lambda text: repr('"' + text)[2:-1],
-        lambda text: markdown(text, most_bytes=10_000),
+        lambda text: markdown(text, longest=10_000),
         lambda text: b64encode(text.encode()).decode().rstrip("="),
         lambda text: b64encode(f":{text}".encode()).decode().rstrip("="),
     ]
